@@ -1,0 +1,142 @@
+//! What an answer of a provider means, and what broke an attempt.
+//!
+//! Each provider maps what it saw on the wire to a [`CallResult`] in one place of its own; from
+//! there on no code asks for HTTP statuses again. The classes are those of the table in the
+//! README ("what happens to a provider's answer").
+
+use std::time::Duration;
+
+/// How one paid call ended, as seen by us. Closed: the ledger has one state for each group.
+#[derive(Debug)]
+pub enum CallResult {
+    /// A picture came back. Not yet stored.
+    Picture(Answer),
+    /// Moderation or safety, of the input or of the output: refused for good.
+    Refused(Failure),
+    /// The call was accepted, and paid, but there is no usable picture in the answer.
+    Empty(Failure),
+    /// 429 or its like: not accepted, not paid.
+    Limited(Limit),
+    /// The provider said no, or broke, with an answer that we could read.
+    Failed {
+        failure: Failure,
+        /// Whether the call may have been paid for all the same; unknown for 5xx.
+        accepted: Option<bool>,
+    },
+    /// Whether the provider took the call is unknown: timeout, reset, unreadable body.
+    Ambiguous(Failure),
+}
+
+/// A usable answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The picture as the provider sent it, not yet decoded.
+    pub bytes: Vec<u8>,
+    /// What the call used, where the provider says so.
+    pub usage: Usage,
+    /// The provider's own id of this call, for its support.
+    pub request_id: Option<String>,
+}
+
+/// Tokens that a call used, as the provider counted them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub input_tokens: Option<i64>,
+    pub output_tokens: Option<i64>,
+}
+
+/// Why a provider takes no call from us for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// A short limit; `wait` is what the provider stated, if it did.
+    Short { wait: Option<Duration> },
+    /// The quota of the day is used up; it returns at midnight Pacific time.
+    Daily,
+    /// Nothing we send can pass until a person mends the account.
+    Blocked { reason: BlockReason, detail: String },
+}
+
+/// What a person has to mend at the provider's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockReason {
+    BadKey,
+    NoCredit,
+    NotOnPlan,
+    ModelGone,
+}
+
+impl BlockReason {
+    /// The word in `photo_generation_limits.reason`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadKey => "bad_key",
+            Self::NoCredit => "no_credit",
+            Self::NotOnPlan => "not_on_plan",
+            Self::ModelGone => "model_gone",
+        }
+    }
+
+    /// The sentence for the operator.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::BadKey => {
+                "the provider refuses this API key; set a valid one and restart the worker"
+            }
+            Self::NoCredit => "the provider's account has no credit or billing; mend it there",
+            Self::NotOnPlan => "this account's plan does not include the model (limit: 0)",
+            Self::ModelGone => {
+                "the provider does not know this model; set GEMINI_MODEL_NAME to one it has"
+            }
+        }
+    }
+}
+
+/// A failure as people and programs see it: `"errorMessage"` and `"errorCode"` of a row.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// `snake_case`, stable, for programs.
+    pub code: &'static str,
+    /// A sentence for people. Never holds a key, a path, an internal address or a signed URL.
+    pub message: String,
+    pub remedy: Remedy,
+}
+
+/// What may be done about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Try again later; the attempt counts.
+    Retry,
+    /// Trying again would end the same way.
+    Never,
+}
+
+/// Longest text of a provider that we keep; the rest is noise in a table.
+const DETAIL_CHARS: usize = 300;
+
+impl Failure {
+    pub fn retry(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(code, message.into(), Remedy::Retry)
+    }
+
+    pub fn never(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(code, message.into(), Remedy::Never)
+    }
+
+    fn new(code: &'static str, message: String, remedy: Remedy) -> Self {
+        Self {
+            code,
+            message,
+            remedy,
+        }
+    }
+}
+
+/// A provider's own words, cut to a length that a table can carry. NUL goes: Postgres refuses it.
+pub fn excerpt(text: &str) -> String {
+    let text = text.replace('\0', "");
+    match text.char_indices().nth(DETAIL_CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}

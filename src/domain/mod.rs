@@ -1,0 +1,22 @@
+//! What the product is: jobs, their states, and what an answer of a provider means.
+//!
+//! No IO, no async, no clock, no environment; nothing here knows Postgres or HTTP. Whoever wants
+//! to know *what safelight decides* reads this folder, whoever wants to know *how it is done*
+//! reads the others.
+
+pub mod backoff;
+pub mod failure;
+pub mod job;
+pub mod model;
+pub mod outcome;
+pub mod request;
+pub mod status;
+pub mod tenant;
+
+pub use failure::{CallResult, Failure};
+pub use job::{ClaimedJob, ImageState, JobId};
+pub use model::{Model, Provider};
+pub use outcome::Outcome;
+pub use request::{AspectRatio, Picture, Request, RequestError};
+pub use status::Status;
+pub use tenant::Tenant;

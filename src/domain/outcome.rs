@@ -1,0 +1,84 @@
+//! What one attempt at a job ends in: a closed set, turned into SQL in one place.
+//!
+//! Outcomes carry a length, never a moment: the statement adds it to the database's clock.
+
+use std::time::Duration;
+
+use super::Failure;
+
+/// How an attempt ended. At most one attempt is counted, however many images erred.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing is left to do: every image is stored, refused, failed or ambiguous for good.
+    /// The job is `completed` if any image is stored, else `failed`.
+    Finished,
+    /// The row itself cannot be worked, now or ever.
+    Rejected(Failure),
+    /// A retryable error: the attempt counts; at `"maxAttempts"` the job ends.
+    Retry { failure: Failure, wait: Duration },
+    /// This job's own call was refused by the provider; not counted.
+    RateLimited { until: Resume, failure: Failure },
+    /// Waits for quota, or is handed back at shutdown; not counted.
+    Released { resume: Resume },
+    /// The lease is gone: somebody canceled, deleted or took over. Nothing may be written.
+    Lost,
+}
+
+/// When a job that was not at fault may be claimed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resume {
+    Now,
+    After(Duration),
+    /// The next midnight Pacific time, when Gemini's daily quota returns.
+    NextQuotaDay,
+}
+
+/// How one image of the attempt ended; an attempt's outcome is the first of these, in the order
+/// of the contract: lost, (canceled), retryable error, rate limited, waiting.
+#[derive(Debug)]
+pub enum ImageOutcome {
+    /// Stored, refused, failed or ambiguous for good: written already.
+    Settled,
+    /// A retryable error, written already as `planned` with its error.
+    Retryable(Failure),
+    /// The provider refused this image's own call.
+    RateLimited { until: Resume, failure: Failure },
+    /// Never called: quota, cooldown, or shutdown.
+    Waiting { resume: Resume },
+    /// The lease is gone.
+    Lost,
+}
+
+/// Sums up the images of one attempt. `wait_after_error` is the backoff of this attempt.
+pub fn of_images(images: Vec<ImageOutcome>, wait_after_error: Duration) -> Outcome {
+    let mut retry = None;
+    let mut limited: Option<(Resume, Failure)> = None;
+    let mut waiting: Option<Resume> = None;
+    for image in images {
+        match image {
+            ImageOutcome::Settled => {}
+            ImageOutcome::Lost => return Outcome::Lost,
+            ImageOutcome::Retryable(failure) => retry = retry.or(Some(failure)),
+            ImageOutcome::RateLimited { until, failure } => match &limited {
+                Some((latest, _)) if *latest >= until => {}
+                _ => limited = Some((until, failure)),
+            },
+            ImageOutcome::Waiting { resume } => waiting = waiting.max(Some(resume)),
+        }
+    }
+    if let Some(failure) = retry {
+        Outcome::Retry {
+            failure,
+            wait: wait_after_error,
+        }
+    } else if let Some((until, failure)) = limited {
+        Outcome::RateLimited { until, failure }
+    } else if let Some(resume) = waiting {
+        Outcome::Released { resume }
+    } else {
+        Outcome::Finished
+    }
+}
+
+#[cfg(test)]
+mod tests;

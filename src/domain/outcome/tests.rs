@@ -1,0 +1,66 @@
+use super::*;
+
+fn name(images: Vec<ImageOutcome>) -> &'static str {
+    match of_images(images, Duration::from_secs(8)) {
+        Outcome::Finished => "finished",
+        Outcome::Rejected(_) => "rejected",
+        Outcome::Retry { .. } => "retry",
+        Outcome::RateLimited { .. } => "rate_limited",
+        Outcome::Released { .. } => "released",
+        Outcome::Lost => "lost",
+    }
+}
+
+fn retryable() -> ImageOutcome {
+    ImageOutcome::Retryable(Failure::retry("provider_error", "It broke."))
+}
+
+fn limited(until: Resume) -> ImageOutcome {
+    ImageOutcome::RateLimited {
+        until,
+        failure: Failure::retry("rate_limited", "Wait."),
+    }
+}
+
+fn waiting() -> ImageOutcome {
+    ImageOutcome::Waiting {
+        resume: Resume::Now,
+    }
+}
+
+#[test]
+fn the_order_is_lost_error_limited_waiting() {
+    use ImageOutcome::{Lost, Settled};
+
+    assert_eq!(name(vec![]), "finished");
+    assert_eq!(name(vec![Settled, Settled]), "finished");
+    assert_eq!(name(vec![Settled, waiting()]), "released");
+    assert_eq!(name(vec![waiting(), limited(Resume::Now)]), "rate_limited");
+    assert_eq!(
+        name(vec![limited(Resume::Now), retryable(), waiting()]),
+        "retry"
+    );
+    assert_eq!(name(vec![retryable(), limited(Resume::Now), Lost]), "lost");
+}
+
+#[test]
+fn the_longest_wait_of_the_images_decides() {
+    let minute = Resume::After(Duration::from_mins(1));
+
+    let outcome = of_images(
+        vec![
+            limited(minute),
+            limited(Resume::NextQuotaDay),
+            limited(Resume::Now),
+        ],
+        Duration::ZERO,
+    );
+
+    assert!(matches!(
+        outcome,
+        Outcome::RateLimited {
+            until: Resume::NextQuotaDay,
+            ..
+        }
+    ));
+}

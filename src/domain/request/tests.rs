@@ -1,0 +1,128 @@
+use serde_json::json;
+
+use super::*;
+use crate::domain::Tenant;
+use crate::domain::model::DEFAULT_MODEL;
+
+fn job() -> ClaimedJob {
+    ClaimedJob {
+        id: 1,
+        job_id: uuid::Uuid::nil(),
+        tenant: Tenant::of(None, Some("7")),
+        kind: "photo_generation".to_owned(),
+        batch_id: None,
+        base_prompt: Some("A portrait of Ada".to_owned()),
+        example_prompt: None,
+        example_url: None,
+        training_urls: None,
+        aspect_ratio: None,
+        images: 4,
+        provider: None,
+        model: DEFAULT_MODEL.to_owned(),
+        payload: None,
+        attempts: 0,
+        max_attempts: 5,
+        request_id: "r".to_owned(),
+        expired: false,
+    }
+}
+
+#[track_caller]
+fn refused(change: impl FnOnce(&mut ClaimedJob), because: &str) {
+    let mut job = job();
+    change(&mut job);
+    let message = Request::parse(&job).expect_err("is refused").to_string();
+    assert!(
+        message.contains(because),
+        "{message:?} does not say {because:?}"
+    );
+}
+
+#[test]
+fn the_prompt_is_base_then_example_then_ratio_in_words() {
+    let mut job = job();
+    job.example_prompt = Some("sitting by a lake".to_owned());
+    job.aspect_ratio = Some("9:16".to_owned());
+
+    let request = Request::parse(&job).expect("can be worked");
+
+    assert_eq!(
+        request.prompt,
+        "A portrait of Ada. sitting by a lake. The image has the aspect ratio 9:16 (portrait)."
+    );
+}
+
+#[test]
+fn pictures_are_training_images_as_given_and_the_example_last() {
+    let upload = format!("{}.jpg", "0a".repeat(32));
+    let mut job = job();
+    job.training_urls = Some(json!([
+        "https://a.example/1.png",
+        format!("upload:{upload}")
+    ]));
+    job.example_url = Some("https://a.example/example.png".to_owned());
+
+    let request = Request::parse(&job).expect("can be worked");
+
+    assert_eq!(
+        request.pictures,
+        [
+            Picture::Url("https://a.example/1.png".to_owned()),
+            Picture::Upload(upload),
+            Picture::Url("https://a.example/example.png".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn a_row_that_makes_no_sense_says_why() {
+    refused(
+        |job| job.kind = "video".to_owned(),
+        "Unknown job type \"video\"",
+    );
+    refused(
+        |job| job.kind = "tryon".to_owned(),
+        "not supported by this version",
+    );
+    refused(
+        |job| job.aspect_ratio = Some("7:5".to_owned()),
+        "\"7:5\" is not one that",
+    );
+    refused(|job| job.images = 0, "1 to 100 images");
+    refused(|job| job.images = 100_000, "1 to 100 images");
+    refused(|job| job.base_prompt = Some("  ".to_owned()), "no prompt");
+    refused(
+        |job| job.base_prompt = Some("x".repeat(100_000)),
+        "100000 characters",
+    );
+    refused(
+        |job| job.training_urls = Some(json!({"url": "x"})),
+        "must be a JSON array",
+    );
+    refused(|job| job.training_urls = Some(json!([1])), "not a text");
+    refused(
+        |job| job.training_urls = Some(json!(["upload:../../etc/passwd"])),
+        "cannot exist",
+    );
+    refused(|job| job.model = "dall-e".to_owned(), "Unknown model");
+    refused(|job| job.provider = Some("openai".to_owned()), "gemini is");
+    refused(
+        |job| job.payload = Some(json!({"imageSize": "2K"})),
+        "1K pictures only",
+    );
+}
+
+#[test]
+fn sizes_are_the_models_own() {
+    let mut job = job();
+    job.model = "gemini-3-pro-image".to_owned();
+    job.payload = Some(json!({"imageSize": "2K"}));
+
+    assert_eq!(
+        Request::parse(&job).expect("can be worked").image_size,
+        Some("2K")
+    );
+
+    job.payload = Some(json!({"imageSize": "2k"}));
+    assert!(Request::parse(&job).is_err());
+}

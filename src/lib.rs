@@ -1,0 +1,2 @@
+//! safelight
+pub mod domain;
