@@ -1,2 +1,3 @@
 //! safelight
+pub mod db;
 pub mod domain;

@@ -1,0 +1,88 @@
+-- queue/claim: lease up to $3 due jobs to run $1. Called by db::lease::claim.
+-- $1 run, $2 label for people, $3 how many, $4 accounts ('provider:account'), $5 types (NULL: all).
+-- Reads photo_generation_queue_fresh_idx and _retry_idx, at most 100 rows of each per waiting
+-- model; locks only the rows it takes and skips those that others hold. The bump of lease is the
+-- trigger's. Nothing is claimed for a run that failed to renew for half the lease.
+WITH candidates AS MATERIALIZED (
+    SELECT job.id, job.place, models.name
+    FROM photo_generation_waiting_models($4) AS models
+    CROSS JOIN LATERAL (
+        SELECT ranked.*, row_number() OVER (ORDER BY ranked.place, ranked.id) AS rank
+        FROM (
+            (SELECT id, type,
+                    ("createdAt" AT TIME ZONE 'UTC')
+                    + CASE priority WHEN 'urgent' THEN interval '-10 minutes'
+                                    WHEN 'batch' THEN interval '30 minutes'
+                                    ELSE interval '0' END AS place
+             FROM photo_generation_queue
+             WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
+               AND coalesce(model, '') = models.model
+               AND ($5::text[] IS NULL OR coalesce(type, 'photo_generation') = ANY ($5))
+             ORDER BY 3, id
+             LIMIT 100)
+            UNION ALL
+            (SELECT id, type,
+                    ("createdAt" AT TIME ZONE 'UTC')
+                    + CASE priority WHEN 'urgent' THEN interval '-10 minutes'
+                                    WHEN 'batch' THEN interval '30 minutes'
+                                    ELSE interval '0' END AS place
+             FROM photo_generation_queue
+             WHERE status IN ('pending', 'rate_limited') AND "retryAt" <= now()
+               AND coalesce(model, '') = models.model
+               AND ($5::text[] IS NULL OR coalesce(type, 'photo_generation') = ANY ($5))
+             ORDER BY "retryAt"
+             LIMIT 100)
+        ) AS ranked
+    ) AS job
+    WHERE models.usable <= now()
+      AND (job.rank = 1 OR NOT models.probing)   -- a blocked account is tried with one job
+      AND EXISTS (SELECT FROM photo_generation_workers
+                  WHERE run = $1 AND "renewedAt" > now() - interval '15 seconds')
+),
+-- Conditions are repeated on the locked row: it may have changed since the candidates were read.
+-- A CTE, not IN (SELECT ... LIMIT): under a nested loop that form updated 20 rows for LIMIT 2.
+due AS MATERIALIZED (
+    SELECT job.id, candidates.name
+    FROM candidates JOIN photo_generation_queue AS job ON job.id = candidates.id
+    WHERE job.status IN ('pending', 'rate_limited')
+      AND (job."retryAt" IS NULL OR job."retryAt" <= now())
+    ORDER BY candidates.place, candidates.id
+    LIMIT $3
+    FOR NO KEY UPDATE OF job SKIP LOCKED
+),
+claimed AS (
+    UPDATE photo_generation_queue AS job
+    SET status = 'processing',
+        run = $1,
+        "lockedBy" = $2,
+        "lockedAt" = now(),
+        "retryAt" = NULL,
+        "startedAt" = coalesce(job."startedAt", now()),
+        "jobId" = coalesce(job."jobId", gen_random_uuid()),
+        "requestId" = coalesce(job."requestId", gen_random_uuid()::text)
+    FROM due
+    WHERE job.id = due.id
+    RETURNING job.*, due.name AS "calledModel"
+),
+-- A batch whose job runs again is generating again; in id order, as every lock on two batches.
+finished_batches AS MATERIALIZED (
+    SELECT batch.id FROM photo_generation_batches AS batch
+    WHERE batch.id IN (SELECT "batchId" FROM claimed) AND batch.status <> 'generating'
+    ORDER BY batch.id
+    FOR NO KEY UPDATE
+),
+reopened AS (
+    UPDATE photo_generation_batches AS batch
+    SET status = 'generating', "completedAt" = NULL
+    FROM finished_batches
+    WHERE batch.id = finished_batches.id
+)
+SELECT id::bigint AS "id!", lease AS "lease!", "jobId" AS "job_id!",
+       "teamId"::text AS team_id, "userId"::text AS user_id, type::text AS kind,
+       "batchId"::bigint AS batch_id, "basePrompt"::text AS base_prompt,
+       "exampleImagePrompt"::text AS example_prompt, "exampleImageUrl"::text AS example_url,
+       "trainingImageUrls" AS training_urls, "aspectRatio"::text AS aspect_ratio,
+       "numImagesPerExample"::integer AS images, provider::text AS provider, "calledModel" AS "model!", payload,
+       attempts, "maxAttempts" AS max_attempts, "requestId" AS "request_id!",
+       coalesce("expiresAt" <= now(), false) AS "expired!"
+FROM claimed

@@ -1,0 +1,27 @@
+-- queue/ended: a call ended without a picture. Called by db::ledger::ended, by the attempt that
+-- made the call and by the next one for the calls of a dead lease.
+-- $1 job, $2 lease, $3 call, $4 state of the call, $5 accepted (NULL: unknown), $6 next state of the
+-- image (NULL for ambiguous: planned once more, then ambiguous for good), $7 error code, $8 error,
+-- $9 provider's request id.
+-- Returns the image's new state; no row when the lease is lost or the call was settled before.
+WITH own AS MATERIALIZED (
+    SELECT id FROM photo_generation_queue
+    WHERE id = $1 AND lease = $2 AND status = 'processing'
+    FOR NO KEY UPDATE
+),
+call AS (
+    UPDATE photo_generation_calls AS call
+    SET state = $4, accepted = $5, "endedAt" = now(), "errorCode" = $7, error = $8,
+        "providerRequestId" = $9
+    FROM own
+    WHERE call.id = $3 AND call."jobId" = own.id AND call.state = 'calling'
+    RETURNING call."jobId", call.index
+)
+UPDATE photo_generation_images AS image
+SET state = coalesce($6, CASE WHEN image.ambiguous >= 1 THEN 'ambiguous' ELSE 'planned' END),
+    ambiguous = image.ambiguous + CASE WHEN $4 = 'ambiguous' THEN 1 ELSE 0 END,
+    error = $8, "errorCode" = $7, "updatedAt" = now()
+FROM call
+WHERE image."jobId" = call."jobId" AND image.index = call.index
+  AND image.state = 'calling' AND image."callId" = $3
+RETURNING image.state

@@ -1,0 +1,16 @@
+-- queue/limited: the provider lets us know that an account takes no calls to a model for now; the
+-- whole fleet heeds it from its next look on. Called by db::limits.
+-- $1 provider, $2 account, $3 model, $4 seconds to cool down (NULL: none), $5 until the next quota
+-- day, $6 429s in a row by now, $7 blocked (one probe every five minutes), $8 reason.
+-- Never shortens a cooldown; calls that were refused together count once.
+INSERT INTO photo_generation_limits AS l
+    (provider, account, model, "cooldownUntil", "limitedInARow", "blockedUntil", reason)
+VALUES ($1, $2, $3,
+        CASE WHEN $5 THEN photo_generation_next_quota_day() ELSE now() + make_interval(secs => $4) END,
+        $6, CASE WHEN $7 THEN now() + interval '5 minutes' END, $8)
+ON CONFLICT (provider, account, model) DO UPDATE
+SET "cooldownUntil" = greatest(l."cooldownUntil", excluded."cooldownUntil"),
+    "limitedInARow" = greatest(l."limitedInARow", excluded."limitedInARow"),
+    "blockedUntil" = coalesce(excluded."blockedUntil", l."blockedUntil"),
+    reason = excluded.reason,
+    "updatedAt" = now()

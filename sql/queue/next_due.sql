@@ -1,0 +1,23 @@
+-- queue/next_due: seconds until the next job may be claimed; 0 when one is due; NULL when none waits
+-- for a moment that we know. Called by db::lease::next_due, to set the timer.
+-- $1 accounts ('provider:account'), $2 types (NULL: all).
+-- Reads one row per waiting model from photo_generation_queue_fresh_idx and _retry_idx.
+SELECT CASE WHEN min(job.due) = 'infinity' THEN NULL
+            ELSE extract(epoch FROM greatest(min(job.due) - now(), interval '0'))::float8
+       END AS seconds
+FROM photo_generation_waiting_models($1) AS models
+CROSS JOIN LATERAL (
+    SELECT greatest(models.usable, least(
+        (SELECT now() FROM photo_generation_queue
+         WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
+           AND coalesce(model, '') = models.model
+           AND ($2::text[] IS NULL OR coalesce(type, 'photo_generation') = ANY ($2))
+         LIMIT 1),
+        (SELECT "retryAt" FROM photo_generation_queue
+         WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NOT NULL
+           AND coalesce(model, '') = models.model
+           AND ($2::text[] IS NULL OR coalesce(type, 'photo_generation') = ANY ($2))
+         ORDER BY "retryAt" LIMIT 1),
+        -- greatest and least skip NULL: a model whose jobs are all of other types is not due.
+        'infinity')) AS due
+) AS job

@@ -1,0 +1,41 @@
+-- queue/settle_orphan: settle one call of a dead lease, once. Called by db::ledger::settle_orphan.
+-- $1 call, $2 job, $3 the call's lease, $4 key of the object that was found (NULL: none, the call is
+-- ambiguous), $5 mime, $6 bytes, $7 width, $8 height, $9 sha256.
+-- The job's row is locked first, so that a claim of it and this statement come one after the other;
+-- if the job is already processing under another lease, that attempt settles the call itself.
+WITH job AS MATERIALIZED (
+    SELECT id, status, lease FROM photo_generation_queue WHERE id = $2 FOR NO KEY UPDATE
+),
+call AS (
+    UPDATE photo_generation_calls AS call
+    SET state = CASE WHEN $4::text IS NULL THEN 'ambiguous' ELSE 'stored' END,
+        accepted = CASE WHEN $4::text IS NULL THEN NULL ELSE true END,
+        "endedAt" = now(),
+        "errorCode" = CASE WHEN $4::text IS NULL THEN 'worker_lost' END,
+        error = CASE WHEN $4::text IS NULL
+                     THEN 'The worker stopped before the answer was recorded.' END
+    WHERE call.id = $1 AND call.state = 'calling'
+      AND NOT EXISTS (SELECT FROM job WHERE job.status = 'processing')
+    RETURNING call."jobId", call.index
+),
+image AS (
+    UPDATE photo_generation_images AS image
+    SET state = CASE WHEN $4::text IS NOT NULL THEN 'stored'
+                     WHEN image.ambiguous >= 1 THEN 'ambiguous' ELSE 'planned' END,
+        ambiguous = image.ambiguous + CASE WHEN $4::text IS NULL THEN 1 ELSE 0 END,
+        "storageKey" = $4, "mimeType" = $5, bytes = $6, width = $7, height = $8, sha256 = $9,
+        "storedAt" = CASE WHEN $4::text IS NOT NULL THEN now() END, "updatedAt" = now()
+    FROM call
+    WHERE image."jobId" = call."jobId" AND image.index = call.index
+      AND image.state = 'calling' AND image."callId" = $1
+    RETURNING image."jobId", image.state
+),
+progress AS (
+    UPDATE photo_generation_queue AS row
+    SET "imagesCompleted" = coalesce(row."imagesCompleted", 0) + 1,
+        "imageUrls" = coalesce(row."imageUrls", '[]') || to_jsonb($4::text),
+        "updatedAt" = now()
+    FROM image
+    WHERE row.id = image."jobId" AND image.state = 'stored' AND row.lease >= $3
+)
+SELECT count(*) AS "settled!" FROM call

@@ -1,0 +1,34 @@
+-- queue/stored: the picture is in storage; say so in ledger, result and progress, all or nothing.
+-- Called by db::ledger::stored, by the attempt that made the call and by the next one when it finds
+-- the object of a dead lease's call.
+-- $1 job, $2 lease, $3 call, $4 key, $5 mime, $6 bytes, $7 width, $8 height, $9 sha256,
+-- $10 provider's request id, $11 input tokens, $12 output tokens.
+WITH own AS MATERIALIZED (
+    SELECT id FROM photo_generation_queue
+    WHERE id = $1 AND lease = $2 AND status = 'processing'
+    FOR NO KEY UPDATE
+),
+call AS (
+    UPDATE photo_generation_calls AS call
+    SET state = 'stored', accepted = true, "endedAt" = now(), "providerRequestId" = $10,
+        "inputTokens" = $11, "outputTokens" = $12
+    FROM own
+    WHERE call.id = $3 AND call."jobId" = own.id AND call.state = 'calling'
+    RETURNING call."jobId", call.index
+),
+image AS (
+    UPDATE photo_generation_images AS image
+    SET state = 'stored', "storageKey" = $4, "mimeType" = $5, bytes = $6, width = $7, height = $8,
+        sha256 = $9, error = NULL, "errorCode" = NULL, "storedAt" = now(), "updatedAt" = now()
+    FROM call
+    WHERE image."jobId" = call."jobId" AND image.index = call.index
+      AND image.state = 'calling' AND image."callId" = $3
+    RETURNING image."jobId"
+)
+UPDATE photo_generation_queue AS job
+SET "imagesCompleted" = coalesce(job."imagesCompleted", 0) + 1,
+    -- In the order of finishing for now; queue/finish writes them in order of index.
+    "imageUrls" = coalesce(job."imageUrls", '[]') || to_jsonb($4::text),
+    "updatedAt" = now()
+FROM own CROSS JOIN image
+WHERE job.id = own.id

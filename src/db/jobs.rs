@@ -1,0 +1,265 @@
+//! Jobs as people and programs ask for them: enqueue, look, cancel, retry.
+//!
+//! Nothing here needs a worker: enqueueing is an INSERT, as an app would do it.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Db, DbError};
+use crate::domain::{JobId, Tenant};
+
+/// A job as somebody names it: the uuid that leaves the database, or the row's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobRef {
+    Uuid(Uuid),
+    Id(JobId),
+}
+
+impl FromStr for JobRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
+        }
+        text.parse()
+            .map(Self::Uuid)
+            .map_err(|_| format!("\"{text}\" is neither a job's uuid nor its number"))
+    }
+}
+
+impl JobRef {
+    fn parts(self) -> (Option<Uuid>, Option<JobId>) {
+        match self {
+            Self::Uuid(uuid) => (Some(uuid), None),
+            Self::Id(id) => (None, Some(id)),
+        }
+    }
+}
+
+/// What to enqueue. `None` leaves the column's default.
+#[derive(Debug, Default, Clone)]
+pub struct NewJob {
+    pub prompt: String,
+    pub images: Option<i32>,
+    pub aspect_ratio: Option<String>,
+    pub model: Option<String>,
+    pub priority: Option<String>,
+    pub team_id: Option<String>,
+    pub user_id: Option<String>,
+    pub batch_id: Option<i64>,
+    pub max_attempts: Option<i32>,
+    /// Input pictures: URLs or `upload:` names.
+    pub pictures: Vec<String>,
+    /// For `imageSize` and its kin.
+    pub payload: Option<serde_json::Value>,
+    pub metadata: Option<serde_json::Value>,
+}
+
+/// A job as it stands, without its lock columns.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    pub id: JobId,
+    pub job_id: Option<Uuid>,
+    pub batch_id: Option<i64>,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: String,
+    pub team_id: Option<String>,
+    pub user_id: Option<String>,
+    pub prompt: Option<String>,
+    pub aspect_ratio: Option<String>,
+    pub model: Option<String>,
+    pub priority: Option<String>,
+    pub images_total: Option<i32>,
+    pub images_completed: i32,
+    pub image_urls: Option<serde_json::Value>,
+    pub attempts: i32,
+    pub max_attempts: i32,
+    pub retry_at: Option<DateTime<Utc>>,
+    pub locked_by: Option<String>,
+    pub error: Option<String>,
+    pub error_code: Option<String>,
+    pub retry_of: Option<Uuid>,
+    pub request_id: Option<String>,
+    pub metadata: Option<serde_json::Value>,
+    pub created_at: Option<DateTime<Utc>>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub completed_at: Option<DateTime<Utc>>,
+}
+
+impl Job {
+    pub fn tenant(&self) -> Tenant {
+        Tenant::of(self.team_id.as_deref(), self.user_id.as_deref())
+    }
+}
+
+/// One image of a job.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    pub index: i32,
+    pub state: String,
+    pub storage_key: Option<String>,
+    pub mime_type: Option<String>,
+    pub bytes: Option<i64>,
+    pub width: Option<i32>,
+    pub height: Option<i32>,
+    pub sha256: Option<String>,
+    pub error: Option<String>,
+}
+
+/// One call of a job, as the ledger has it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    pub index: Option<i32>,
+    pub attempt: i32,
+    pub account: String,
+    pub model: String,
+    pub state: String,
+    pub accepted: Option<bool>,
+    pub started_at: DateTime<Utc>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub error: Option<String>,
+}
+
+/// Which jobs to list; `None` and empty do not filter.
+#[derive(Debug, Default, Clone)]
+pub struct Filter {
+    pub statuses: Vec<String>,
+    pub error_code: Option<String>,
+    pub batch_id: Option<i64>,
+    /// Created within this many seconds.
+    pub since_seconds: Option<f64>,
+    pub limit: Option<i64>,
+}
+
+/// Inserts a row, as an app would.
+pub async fn enqueue(db: &Db, job: &NewJob) -> Result<(JobId, Uuid), DbError> {
+    let pictures = serde_json::Value::from(job.pictures.clone());
+    let row = sqlx::query!(
+        r#"INSERT INTO photo_generation_queue
+               ("basePrompt", "numImagesPerExample", "aspectRatio", model, priority, "teamId",
+                "userId", "batchId", "maxAttempts", "trainingImageUrls", payload, metadata)
+           VALUES ($1, coalesce($2, 4), $3, $4, coalesce($5, 'normal'), $6, $7, $8, coalesce($9, 5),
+                   $10, $11, $12)
+           RETURNING id::bigint AS "id!", "jobId" AS "job_id!""#,
+        job.prompt,
+        job.images,
+        job.aspect_ratio,
+        job.model,
+        job.priority,
+        job.team_id,
+        job.user_id,
+        job.batch_id,
+        job.max_attempts,
+        pictures,
+        job.payload,
+        job.metadata,
+    )
+    .fetch_one(&db.pool)
+    .await?;
+    Ok((row.id, row.job_id))
+}
+
+/// One job, or `None`.
+pub async fn find(db: &Db, job: JobRef) -> Result<Option<Job>, DbError> {
+    let (uuid, id) = job.parts();
+    Ok(sqlx::query_file_as!(
+        Job,
+        "sql/queue/jobs.sql",
+        uuid,
+        id,
+        &[] as &[String],
+        None::<String>,
+        None::<i64>,
+        None::<f64>,
+        1
+    )
+    .fetch_optional(&db.pool)
+    .await?)
+}
+
+/// Newest first.
+pub async fn list(db: &Db, filter: &Filter) -> Result<Vec<Job>, DbError> {
+    Ok(sqlx::query_file_as!(
+        Job,
+        "sql/queue/jobs.sql",
+        None::<Uuid>,
+        None::<i64>,
+        &filter.statuses,
+        filter.error_code,
+        filter.batch_id,
+        filter.since_seconds,
+        filter.limit.unwrap_or(i64::MAX)
+    )
+    .fetch_all(&db.pool)
+    .await?)
+}
+
+/// The images of a job, in order.
+pub async fn images(db: &Db, job: JobId) -> Result<Vec<Image>, DbError> {
+    Ok(sqlx::query_as!(
+        Image,
+        r#"SELECT index, state, "storageKey" AS storage_key, "mimeType" AS mime_type, bytes, width,
+                  height, sha256, error
+           FROM photo_generation_images WHERE "jobId" = $1 ORDER BY index"#,
+        job
+    )
+    .fetch_all(&db.pool)
+    .await?)
+}
+
+/// The provider calls of a job, in order of time.
+pub async fn calls(db: &Db, job: JobId) -> Result<Vec<Call>, DbError> {
+    Ok(sqlx::query_as!(
+        Call,
+        r#"SELECT index, attempt, account, model, state, accepted, "startedAt" AS started_at,
+                  "endedAt" AS ended_at, error
+           FROM photo_generation_calls WHERE "jobId" = $1 ORDER BY "startedAt", index"#,
+        job
+    )
+    .fetch_all(&db.pool)
+    .await?)
+}
+
+/// Cancels a job that has not ended; a running call is aborted within two seconds. Returns whether
+/// there was something to cancel.
+pub async fn cancel(db: &Db, job: JobId) -> Result<bool, DbError> {
+    let canceled = sqlx::query!(
+        "UPDATE photo_generation_queue SET status = 'canceled'
+         WHERE id = $1 AND status IN ('pending', 'processing', 'rate_limited')",
+        job
+    )
+    .execute(&db.pool)
+    .await?;
+    Ok(canceled.rows_affected() == 1)
+}
+
+/// A new job with the wishes of a failed or canceled one, which stays as it is. `None` when the job
+/// is in another state.
+pub async fn retry(db: &Db, job: JobId) -> Result<Option<(JobId, Uuid)>, DbError> {
+    let row = sqlx::query!(
+        r#"INSERT INTO photo_generation_queue
+               ("batchId", "userId", "modelId", "exampleImageId", "exampleImageUrl",
+                "exampleImagePrompt", "trainingImageUrls", "basePrompt", "aspectRatio",
+                "numImagesPerExample", glasses, "hairColor", "hairStyle", backgrounds, styles,
+                "maxAttempts", type, "teamId", provider, model, priority, payload, metadata, "retryOf")
+           SELECT "batchId", "userId", "modelId", "exampleImageId", "exampleImageUrl",
+                  "exampleImagePrompt", "trainingImageUrls", "basePrompt", "aspectRatio",
+                  "numImagesPerExample", glasses, "hairColor", "hairStyle", backgrounds, styles,
+                  "maxAttempts", type, "teamId", provider, model, priority, payload, metadata, "jobId"
+           FROM photo_generation_queue
+           WHERE id = $1 AND status IN ('failed', 'canceled')
+           RETURNING id::bigint AS "id!", "jobId" AS "job_id!""#,
+        job
+    )
+    .fetch_optional(&db.pool)
+    .await?;
+    Ok(row.map(|row| (row.id, row.job_id)))
+}

@@ -1,0 +1,241 @@
+//! Leases: the right to work on one job, until somebody else has it.
+//!
+//! A [`Lease`] is made only by [`claim`] and used up by whatever ends the attempt. It carries the
+//! token that a trigger bumps whenever the job enters or leaves `processing`; every statement of
+//! ours that writes names the token, and one that matches nothing means that the job is no longer
+//! ours. It is not a lock with an end: a worker that stops renewing loses its jobs to `reclaim`.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{Db, DbError, seconds};
+use crate::domain::outcome::Resume;
+use crate::domain::{ClaimedJob, Failure, JobId, Status, Tenant};
+
+/// What a row means that says nothing (the columns' defaults; apps may write null).
+const DEFAULT_IMAGES: i32 = 4;
+const DEFAULT_MAX_ATTEMPTS: i32 = 5;
+
+/// The right to write to one job. Not `Clone`: whoever ends the attempt gives it up.
+#[derive(Debug)]
+pub struct Lease {
+    job: JobId,
+    token: i64,
+    batch: Option<i64>,
+}
+
+impl Lease {
+    pub fn job(&self) -> JobId {
+        self.job
+    }
+
+    pub fn token(&self) -> i64 {
+        self.token
+    }
+}
+
+/// Who claims, and what.
+#[derive(Debug, Clone)]
+pub struct Claimer {
+    /// This process, for the database.
+    pub run: Uuid,
+    /// This worker, for people.
+    pub label: String,
+    /// `provider:account` of every key this process has.
+    pub accounts: Vec<String>,
+    /// Job types to take; `None` takes all.
+    pub types: Option<Vec<String>>,
+}
+
+/// Whether an attempt is counted in `attempts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    Yes,
+    No,
+}
+
+impl Counted {
+    fn as_number(self) -> i32 {
+        match self {
+            Self::Yes => 1,
+            Self::No => 0,
+        }
+    }
+}
+
+/// Claims up to `limit` due jobs whose model can be served. The claim is committed on return.
+pub async fn claim(
+    db: &Db,
+    claimer: &Claimer,
+    limit: usize,
+) -> Result<Vec<(Lease, ClaimedJob)>, DbError> {
+    let rows = sqlx::query_file!(
+        "sql/queue/claim.sql",
+        claimer.run,
+        claimer.label,
+        i64::try_from(limit).unwrap_or(i64::MAX),
+        &claimer.accounts,
+        claimer.types.as_deref(),
+    )
+    .fetch_all(&db.pool)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let lease = Lease {
+                job: row.id,
+                token: row.lease,
+                batch: row.batch_id,
+            };
+            let job = ClaimedJob {
+                id: row.id,
+                job_id: row.job_id,
+                tenant: Tenant::of(row.team_id.as_deref(), row.user_id.as_deref()),
+                kind: row.kind.unwrap_or_else(|| "photo_generation".to_owned()),
+                batch_id: row.batch_id,
+                base_prompt: row.base_prompt,
+                example_prompt: row.example_prompt,
+                example_url: row.example_url,
+                training_urls: row.training_urls,
+                aspect_ratio: row.aspect_ratio,
+                images: row.images.unwrap_or(DEFAULT_IMAGES),
+                provider: row.provider,
+                model: row.model,
+                payload: row.payload,
+                attempts: count(row.attempts.unwrap_or(0)),
+                max_attempts: count(row.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS)).max(1),
+                request_id: row.request_id,
+                expired: row.expired,
+            };
+            (lease, job)
+        })
+        .collect())
+}
+
+fn count(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+/// How long until the next job may be claimed; `None` when nothing waits for a known moment.
+pub async fn next_due(db: &Db, claimer: &Claimer) -> Result<Option<Duration>, DbError> {
+    let seconds = sqlx::query_file_scalar!(
+        "sql/queue/next_due.sql",
+        &claimer.accounts,
+        claimer.types.as_deref(),
+    )
+    .fetch_one(&db.pool)
+    .await?;
+    Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
+}
+
+/// Ends the job: `completed` if any image is stored, else `failed`. Ends its batch with it when it
+/// was the last one.
+pub async fn finish(
+    db: &Db,
+    lease: &Lease,
+    counted: Counted,
+    failure: Option<&Failure>,
+) -> Result<(), DbError> {
+    let mut transaction = db.pool.begin().await?;
+    if let Some(batch) = lease.batch {
+        // In a statement of its own, before the count; not FOR UPDATE, which would wait for any
+        // app that has a row of this batch in an open insert.
+        sqlx::query!(
+            "SELECT id::bigint FROM photo_generation_batches WHERE id = $1 FOR NO KEY UPDATE",
+            batch
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+    }
+    let finished = sqlx::query_file!(
+        "sql/queue/finish.sql",
+        lease.job,
+        lease.token,
+        counted.as_number(),
+        failure.map(|failure| failure.code),
+        failure.map(|failure| failure.message.as_str()),
+    )
+    .execute(&mut *transaction)
+    .await?;
+    if finished.rows_affected() != 1 {
+        return Err(DbError::LeaseLost);
+    }
+    if let Some(batch) = lease.batch {
+        sqlx::query_file!("sql/queue/finish_batch.sql", batch)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Why a job goes back to the queue.
+#[derive(Clone, Copy, Debug)]
+pub enum GiveBack<'a> {
+    /// A retryable error; the attempt counts.
+    Retry(&'a Failure, Duration),
+    /// The provider refused this job's own call; not counted.
+    RateLimited(&'a Failure, Resume),
+    /// It never got its turn; not counted.
+    Released(Resume),
+}
+
+/// Ends the attempt, not the job.
+pub async fn give_back(db: &Db, lease: &Lease, why: GiveBack<'_>) -> Result<(), DbError> {
+    let (status, counted, resume, failure) = match why {
+        GiveBack::Retry(failure, wait) => (
+            Status::Pending,
+            Counted::Yes,
+            Resume::After(wait),
+            Some(failure),
+        ),
+        GiveBack::RateLimited(failure, resume) => {
+            (Status::RateLimited, Counted::No, resume, Some(failure))
+        }
+        GiveBack::Released(resume) => (Status::Pending, Counted::No, resume, None),
+    };
+    let (wait, next_quota_day) = match resume {
+        Resume::Now => (None, false),
+        Resume::After(wait) => (Some(seconds(wait)), false),
+        Resume::NextQuotaDay => (Some(0.0), true),
+    };
+    let done = sqlx::query_file!(
+        "sql/queue/give_back.sql",
+        lease.job,
+        lease.token,
+        status.as_str(),
+        counted.as_number(),
+        wait,
+        next_quota_day,
+        failure.map(|failure| failure.code),
+        failure.map(|failure| failure.message.as_str()),
+    )
+    .execute(&db.pool)
+    .await?;
+    must_be_one(done.rows_affected())
+}
+
+/// Gives back, uncounted, a job that this run owns and does not know: the answer to its claim was
+/// lost, or its task died.
+pub async fn give_back_unknown(pool: &PgPool, job: JobId, token: i64) -> Result<(), DbError> {
+    sqlx::query!(
+        r#"UPDATE photo_generation_queue SET status = 'pending', "retryAt" = NULL
+           WHERE id = $1 AND lease = $2 AND status = 'processing'"#,
+        job,
+        token
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Zero rows: somebody else has the job.
+pub(super) fn must_be_one(rows: u64) -> Result<(), DbError> {
+    if rows == 1 {
+        Ok(())
+    } else {
+        Err(DbError::LeaseLost)
+    }
+}

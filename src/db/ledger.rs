@@ -1,0 +1,267 @@
+//! The ledger of paid calls, and the images that came of them.
+//!
+//! A call is written as `calling` and committed before its request leaves; it is settled exactly
+//! once, by `state = 'calling'` in the settling statement. Everything here but [`settle_orphan`]
+//! needs the job's lease: a worker that lost it writes nothing.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::lease::must_be_one;
+use super::{Db, DbError, Lease, seconds};
+use crate::domain::failure::{Failure, Usage};
+use crate::domain::{ImageState, JobId, Tenant};
+
+/// One requested image, as the attempt finds it.
+#[derive(Debug)]
+pub struct PlannedImage {
+    /// From 1.
+    pub index: i32,
+    pub state: ImageState,
+    /// The call in flight when `state` is `calling`: a dead lease's, to be settled first.
+    pub call: Option<Uuid>,
+}
+
+/// A call about to be made.
+#[derive(Debug, Clone)]
+pub struct NewCall<'a> {
+    pub id: Uuid,
+    pub index: i32,
+    pub run: Uuid,
+    pub tenant: &'a Tenant,
+    pub provider: &'a str,
+    pub account: &'a str,
+    pub model: &'a str,
+    /// Nobody waits for the answer after this long.
+    pub deadline: Duration,
+}
+
+/// A picture as it lies in storage.
+#[derive(Debug, Clone)]
+pub struct StoredPicture {
+    pub key: String,
+    pub mime: &'static str,
+    pub bytes: i64,
+    pub width: i32,
+    pub height: i32,
+    /// Lower-case hex.
+    pub sha256: String,
+}
+
+/// How a call ended that brought no picture.
+#[derive(Debug)]
+pub struct EndedCall<'a> {
+    pub state: CallState,
+    /// Whether the provider took the call; `None` when unknown.
+    pub accepted: Option<bool>,
+    /// What becomes of the image; `None` lets the statement apply the rule for ambiguous calls.
+    pub image: Option<ImageState>,
+    pub failure: &'a Failure,
+    pub provider_request_id: Option<&'a str>,
+}
+
+/// The final states of a call that brought no picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallState {
+    Refused,
+    Empty,
+    Limited,
+    Error,
+    Ambiguous,
+}
+
+impl CallState {
+    /// The word in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Empty => "empty",
+            Self::Limited => "limited",
+            Self::Error => "error",
+            Self::Ambiguous => "ambiguous",
+        }
+    }
+}
+
+/// Makes sure that each requested image has a row, and reads them.
+pub async fn plan(db: &Db, lease: &Lease, images: i32) -> Result<Vec<PlannedImage>, DbError> {
+    let planned = sqlx::query_file!("sql/queue/plan.sql", lease.job(), lease.token(), images)
+        .execute(&db.pool)
+        .await?;
+    must_be_one(planned.rows_affected())?;
+    images_of(db, lease.job()).await
+}
+
+/// The images of a job, in order.
+pub async fn images_of(db: &Db, job: JobId) -> Result<Vec<PlannedImage>, DbError> {
+    sqlx::query!(
+        r#"SELECT index, state, "callId" AS call FROM photo_generation_images
+           WHERE "jobId" = $1 ORDER BY index"#,
+        job
+    )
+    .fetch_all(&db.pool)
+    .await?
+    .into_iter()
+    .map(|row| {
+        Ok(PlannedImage {
+            index: row.index,
+            state: row.state.parse().map_err(DbError::Corrupt)?,
+            call: row.call,
+        })
+    })
+    .collect()
+}
+
+/// Commits that a call is about to be made: the last gate before money.
+pub async fn calling(db: &Db, lease: &Lease, call: &NewCall<'_>) -> Result<(), DbError> {
+    let written = sqlx::query_file!(
+        "sql/queue/calling.sql",
+        lease.job(),
+        lease.token(),
+        call.id,
+        call.index,
+        call.run,
+        call.tenant.as_str(),
+        call.provider,
+        call.account,
+        call.model,
+        seconds(call.deadline),
+    )
+    .execute(&db.pool)
+    .await?;
+    must_be_one(written.rows_affected())
+}
+
+/// Records that the picture of a call is in storage.
+pub async fn stored(
+    db: &Db,
+    lease: &Lease,
+    call: Uuid,
+    picture: &StoredPicture,
+    usage: Usage,
+    provider_request_id: Option<&str>,
+) -> Result<(), DbError> {
+    let written = sqlx::query_file!(
+        "sql/queue/stored.sql",
+        lease.job(),
+        lease.token(),
+        call,
+        picture.key,
+        picture.mime,
+        picture.bytes,
+        picture.width,
+        picture.height,
+        picture.sha256,
+        provider_request_id,
+        usage.input_tokens,
+        usage.output_tokens,
+    )
+    .execute(&db.pool)
+    .await?;
+    match must_be_one(written.rows_affected()) {
+        // Sent twice after a lost connection, the first one had been committed.
+        Err(DbError::LeaseLost) if is_stored(db, call).await? => Ok(()),
+        result => result,
+    }
+}
+
+async fn is_stored(db: &Db, call: Uuid) -> Result<bool, DbError> {
+    let state = sqlx::query_scalar!(
+        "SELECT state FROM photo_generation_calls WHERE id = $1",
+        call
+    )
+    .fetch_optional(&db.pool)
+    .await?;
+    Ok(state.as_deref() == Some(ImageState::Stored.as_str()))
+}
+
+/// Records that a call ended without a picture; returns what became of the image.
+pub async fn ended(
+    db: &Db,
+    lease: &Lease,
+    call: Uuid,
+    end: &EndedCall<'_>,
+) -> Result<ImageState, DbError> {
+    let state = sqlx::query_file_scalar!(
+        "sql/queue/ended.sql",
+        lease.job(),
+        lease.token(),
+        call,
+        end.state.as_str(),
+        end.accepted,
+        end.image.map(ImageState::as_str),
+        end.failure.code,
+        end.failure.message,
+        end.provider_request_id,
+    )
+    .fetch_optional(&db.pool)
+    .await?;
+    match state {
+        Some(state) => state.parse().map_err(DbError::Corrupt),
+        None => settled_before(db, lease, call).await,
+    }
+}
+
+/// The image of a call that this lease had already settled (sent twice after a lost connection).
+async fn settled_before(db: &Db, lease: &Lease, call: Uuid) -> Result<ImageState, DbError> {
+    let state = sqlx::query_scalar!(
+        r#"SELECT image.state FROM photo_generation_images AS image
+           JOIN photo_generation_calls AS call ON call.id = image."callId"
+           JOIN photo_generation_queue AS job ON job.id = image."jobId"
+           WHERE call.id = $1 AND call.state <> 'calling' AND image.state <> 'calling'
+             AND job.id = $2 AND job.lease = $3 AND job.status = 'processing'"#,
+        call,
+        lease.job(),
+        lease.token()
+    )
+    .fetch_optional(&db.pool)
+    .await?;
+    state
+        .ok_or(DbError::LeaseLost)?
+        .parse()
+        .map_err(DbError::Corrupt)
+}
+
+/// A call that no living attempt will settle.
+#[derive(Debug)]
+pub struct OrphanedCall {
+    pub id: Uuid,
+    pub job: JobId,
+    pub lease: i64,
+    /// What its object would be called: job, image and tenant.
+    pub job_uuid: Uuid,
+    pub index: i32,
+    pub tenant: String,
+}
+
+pub async fn orphaned_calls(db: &Db, stale: Duration) -> Result<Vec<OrphanedCall>, DbError> {
+    let rows = sqlx::query_file_as!(OrphanedCall, "sql/queue/orphaned_calls.sql", seconds(stale))
+        .fetch_all(&db.pool)
+        .await?;
+    Ok(rows)
+}
+
+/// Settles an orphaned call once: stored when its object was found, else ambiguous. Returns
+/// whether it was we who settled it.
+pub async fn settle_orphan(
+    db: &Db,
+    call: &OrphanedCall,
+    found: Option<&StoredPicture>,
+) -> Result<bool, DbError> {
+    let settled = sqlx::query_file_scalar!(
+        "sql/queue/settle_orphan.sql",
+        call.id,
+        call.job,
+        call.lease,
+        found.map(|picture| picture.key.as_str()),
+        found.map(|picture| picture.mime),
+        found.map(|picture| picture.bytes),
+        found.map(|picture| picture.width),
+        found.map(|picture| picture.height),
+        found.map(|picture| picture.sha256.as_str()),
+    )
+    .fetch_one(&db.pool)
+    .await?;
+    Ok(settled == 1)
+}

@@ -1,0 +1,96 @@
+//! All SQL.
+//!
+//! The statements that are the product stand in `sql/queue/`, each with its reasons; this folder
+//! gives them Rust types. No transaction here is ever open across a call to a provider, a storage
+//! or a user's URL: functions take a pool, do their statement or short transaction, and return.
+//!
+//! A lost connection says nothing about whether a statement was committed, so what must be written
+//! is written through [`persist`], and every such statement may be sent twice.
+
+pub mod jobs;
+pub mod lease;
+pub mod ledger;
+pub mod limits;
+pub mod listener;
+pub mod pool;
+pub mod schema;
+pub mod workers;
+
+use std::time::Duration;
+
+pub use lease::Lease;
+pub use pool::Db;
+
+/// What a caller can do something about.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// The job is no longer ours: stop, start nothing, write nothing.
+    #[error("the lease of this job is lost")]
+    LeaseLost,
+    /// Postgres cannot be reached right now. Trying again is right.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// Postgres refused a statement. Trying again is not right.
+    #[error("the database refused a statement: {0}")]
+    Refused(#[source] sqlx::Error),
+    /// A row holds what it never should.
+    #[error("a row of the database makes no sense: {0}")]
+    Corrupt(String),
+}
+
+impl From<sqlx::Error> for DbError {
+    fn from(error: sqlx::Error) -> Self {
+        if is_passing(&error) {
+            Self::Unavailable(error)
+        } else {
+            Self::Refused(error)
+        }
+    }
+}
+
+/// Whether the same statement may succeed a moment later: the connection failed, the server is
+/// going down or starting, or it chose us to resolve a deadlock.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::WorkerCrashed => true,
+        // Class 08 connection, 53 resources, 57P server going, 40 rollback: deadlock.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "53", "57P", "40"]
+                .iter()
+                .any(|class| code.starts_with(class))
+        }),
+        _ => false,
+    }
+}
+
+/// First wait between two tries to write.
+const PERSIST_FIRST_WAIT: Duration = Duration::from_millis(50);
+/// Longest wait between two tries: an outage ends for us at most this much later.
+const PERSIST_LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// After this long another worker has certainly taken the job over; holding on only leaks.
+const PERSIST_GIVE_UP: Duration = Duration::from_mins(10);
+
+/// Sends a statement again until Postgres has answered. The statement must bear being sent twice.
+pub async fn persist<T>(statement: impl AsyncFn() -> Result<T, DbError>) -> Result<T, DbError> {
+    let started = tokio::time::Instant::now();
+    let mut wait = PERSIST_FIRST_WAIT;
+    loop {
+        match statement().await {
+            Err(DbError::Unavailable(error)) if started.elapsed() < PERSIST_GIVE_UP => {
+                tracing::debug!(%error, "the database is away, trying again");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(PERSIST_LONGEST_WAIT);
+            }
+            done => return done,
+        }
+    }
+}
+
+/// A duration as the number of seconds that the statements take.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}

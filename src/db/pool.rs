@@ -1,0 +1,140 @@
+//! Connections to Postgres.
+//!
+//! Two pools: the work pool, and one connection that does nothing but renew. A worker whose pool
+//! is exhausted must still be able to say that it lives, else others take its paid calls over.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool};
+
+use super::DbError;
+
+/// Where transaction-mode poolers listen: Supabase's Supavisor, `PgBouncer`'s default.
+const TRANSACTION_POOLER_PORTS: [u16; 2] = [6543, 6432];
+/// Longest wait for a free connection before the statement counts as failed.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Parameters that Prisma and its kin add to a URL, unknown to Postgres.
+const FOREIGN_PARAMETERS: [&str; 7] = [
+    "schema",
+    "pgbouncer",
+    "connection_limit",
+    "pool_timeout",
+    "connect_timeout",
+    "socket_timeout",
+    "sslaccept",
+];
+
+/// The database of one process.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pub(super) pool: PgPool,
+    pub(super) renewals: PgPool,
+    /// How a listener connects; `None` behind a transaction-mode pooler without a direct address.
+    pub(super) listen: Option<PgConnectOptions>,
+}
+
+/// A database address that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AddressError {
+    #[error(
+        "DATABASE_URL is not a Postgres address (postgres://user:password@host:5432/database). On Supabase: Dashboard, Connect, Session pooler"
+    )]
+    NotAnAddress,
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl Db {
+    /// Connects once, so that a wrong address is seen at the start.
+    ///
+    /// `listen_url` is the direct or session-mode address when `url` is a transaction-mode pooler.
+    pub async fn connect(
+        url: &str,
+        listen_url: Option<&str>,
+        connections: u32,
+    ) -> Result<Self, AddressError> {
+        let address = Address::parse(url)?;
+        let listen = match listen_url {
+            Some(url) => Some(Address::parse(url)?.options),
+            None if address.pooled => None,
+            None => Some(address.options.clone()),
+        };
+        let pool = pool_options(connections)
+            .connect_with(address.options.clone())
+            .await
+            .map_err(DbError::from)?;
+        Ok(Self {
+            pool,
+            renewals: pool_options(1).connect_lazy_with(address.options),
+            listen,
+        })
+    }
+
+    /// Whether wake-ups can reach us; without them the worker polls.
+    pub fn can_listen(&self) -> bool {
+        self.listen.is_some()
+    }
+
+    /// For statements that are not the product's: tests and the demo speak SQL as an app would.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+        self.renewals.close().await;
+    }
+}
+
+/// No ping before use: it doubles the round trips, and whoever must write retries anyway.
+fn pool_options(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+}
+
+struct Address {
+    options: PgConnectOptions,
+    pooled: bool,
+}
+
+impl Address {
+    fn parse(url: &str) -> Result<Self, AddressError> {
+        let mut url = url::Url::parse(url.trim()).map_err(|_| AddressError::NotAnAddress)?;
+        if !matches!(url.scheme(), "postgres" | "postgresql") {
+            return Err(AddressError::NotAnAddress);
+        }
+        let told = url
+            .query_pairs()
+            .any(|(key, value)| key == "pgbouncer" && value == "true");
+        let pooled = told
+            || url
+                .port()
+                .is_some_and(|port| TRANSACTION_POOLER_PORTS.contains(&port));
+        let kept: Vec<(String, String)> = url
+            .query_pairs()
+            .filter(|(key, _)| !FOREIGN_PARAMETERS.contains(&key.as_ref()))
+            .map(|(key, value)| (key.into_owned(), value.into_owned()))
+            .collect();
+        url.set_query(None);
+        if !kept.is_empty() {
+            url.query_pairs_mut().extend_pairs(kept);
+        }
+        let mut options = PgConnectOptions::from_str(url.as_str())
+            .map_err(|_| AddressError::NotAnAddress)?
+            .application_name("safelight")
+            .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(2));
+        if pooled {
+            // Named prepared statements belong to a server connection that the next transaction
+            // may not get.
+            options = options.statement_cache_capacity(0);
+        }
+        Ok(Self { options, pooled })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! Worker processes: who lives, who is idle, and what the dead left behind.
+//!
+//! One row per process start, never per name: a restart under the same `WORKER_ID` must not keep
+//! the jobs of the dead alive. All times are the database's.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{Db, DbError, seconds};
+use crate::domain::JobId;
+
+/// Tries of an app's `photo_generation_on_image` that failed before we stop trying.
+const HOOK_TRIES: i32 = 10;
+
+/// One process start, as others see it.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    pub run: Uuid,
+    /// `WORKER_ID`, a label; need not be unique.
+    pub label: String,
+    pub host: Option<String>,
+}
+
+/// A job and the lease under which this run owns it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Owned {
+    pub job: JobId,
+    pub token: i64,
+}
+
+/// Says that this run lives; returns the jobs it owns.
+pub async fn renew(db: &Db, worker: &Registration, idle: Idle) -> Result<Vec<Owned>, DbError> {
+    let rows = sqlx::query_file!(
+        "sql/queue/renew.sql",
+        worker.run,
+        worker.label,
+        env!("CARGO_PKG_VERSION"),
+        worker.host,
+        i32::try_from(std::process::id()).ok(),
+        idle == Idle::Yes,
+    )
+    .fetch_all(&db.renewals)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Owned {
+            job: row.id,
+            token: row.lease,
+        })
+        .collect())
+}
+
+/// The jobs that this run owns right now.
+pub async fn owned(db: &Db, run: Uuid) -> Result<Vec<Owned>, DbError> {
+    let rows = sqlx::query_file!("sql/queue/owned.sql", run)
+        .fetch_all(&db.renewals)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Owned {
+            job: row.id,
+            token: row.lease,
+        })
+        .collect())
+}
+
+/// Renews `"lockedAt"` of all jobs of this run.
+pub async fn touch(db: &Db, run: Uuid) -> Result<(), DbError> {
+    sqlx::query_file!("sql/queue/touch.sql", run)
+        .execute(&db.renewals)
+        .await?;
+    Ok(())
+}
+
+/// Removes this run's row at the end, unless a job still names it: then it goes by the sweep.
+pub async fn deregister(db: &Db, run: Uuid) -> Result<(), DbError> {
+    sqlx::query!(
+        "DELETE FROM photo_generation_workers
+         WHERE run = $1 AND NOT EXISTS (
+             SELECT FROM photo_generation_queue WHERE status = 'processing' AND run = $1)",
+        run
+    )
+    .execute(&db.pool)
+    .await?;
+    Ok(())
+}
+
+/// Whether a worker wants to be told of new rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    Yes,
+    No,
+}
+
+/// Sets the flag that inserts look at.
+pub async fn set_idle(db: &Db, run: Uuid, idle: Idle) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE photo_generation_workers SET idle = $2 WHERE run = $1",
+        run,
+        idle == Idle::Yes
+    )
+    .execute(&db.pool)
+    .await?;
+    Ok(())
+}
+
+/// The open transactions that have written to the queue and may have missed the flag.
+pub async fn writers(db: &Db) -> Result<Vec<String>, DbError> {
+    let rows = sqlx::query_file!("sql/queue/writers.sql")
+        .fetch_all(&db.pool)
+        .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// How many of them are still open.
+pub async fn writers_left(db: &Db, writers: &[String]) -> Result<i64, DbError> {
+    Ok(
+        sqlx::query_file_scalar!("sql/queue/writers_left.sql", writers)
+            .fetch_one(&db.pool)
+            .await?,
+    )
+}
+
+/// What there is to sweep.
+#[derive(Debug, Clone, Copy)]
+pub struct Litter {
+    pub lost_jobs: bool,
+    pub orphaned_calls: bool,
+    pub batches: bool,
+    pub hooks: bool,
+    pub dead_workers: bool,
+}
+
+/// One cheap look, so that an idle fleet asks nothing more.
+pub async fn litter(db: &Db, stale: Duration) -> Result<Litter, DbError> {
+    Ok(
+        sqlx::query_file_as!(Litter, "sql/queue/sweep_look.sql", seconds(stale))
+            .fetch_one(&db.pool)
+            .await?,
+    )
+}
+
+/// Takes back the jobs of dead runs; the attempt counts. Returns them.
+pub async fn reclaim(db: &Db, stale: Duration) -> Result<Vec<JobId>, DbError> {
+    Ok(
+        sqlx::query_file_scalar!("sql/queue/reclaim.sql", seconds(stale))
+            .fetch_all(&db.pool)
+            .await?,
+    )
+}
+
+/// Ends the batches whose last job ended by hand or by cascade.
+pub async fn close_batches(db: &Db) -> Result<(), DbError> {
+    let mut transaction = db.pool.begin().await?;
+    let mut batches: Vec<i64> =
+        sqlx::query_scalar!(r#"DELETE FROM photo_generation_batch_checks RETURNING "batchId""#)
+            .fetch_all(&mut *transaction)
+            .await?;
+    batches.sort_unstable();
+    batches.dedup();
+    for batch in batches {
+        sqlx::query!(
+            "SELECT id::bigint FROM photo_generation_batches WHERE id = $1 FOR NO KEY UPDATE",
+            batch
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        sqlx::query_file!("sql/queue/finish_batch.sql", batch)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Calls the app's hook again for images where it raised an error.
+pub async fn retry_hooks(db: &Db) -> Result<(), DbError> {
+    sqlx::query!(
+        r#"WITH failed AS MATERIALIZED (
+               SELECT "jobId", index FROM photo_generation_images
+               WHERE "hookError" IS NOT NULL AND "hookTries" < $1
+               LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED)
+           UPDATE photo_generation_images AS image
+           SET "hookError" = photo_generation_call_hook(image), "hookTries" = "hookTries" + 1
+           FROM failed WHERE image."jobId" = failed."jobId" AND image.index = failed.index"#,
+        HOOK_TRIES
+    )
+    .execute(&db.pool)
+    .await?;
+    Ok(())
+}
+
+/// Removes the rows of dead runs that no job names any more.
+pub async fn forget_dead(db: &Db, stale: Duration) -> Result<(), DbError> {
+    sqlx::query!(
+        "DELETE FROM photo_generation_workers AS worker
+         WHERE \"renewedAt\" < now() - make_interval(secs => $1::float8 * 2)
+           AND NOT EXISTS (SELECT FROM photo_generation_queue AS job
+                           WHERE job.status = 'processing' AND job.run = worker.run)",
+        seconds(stale)
+    )
+    .execute(&db.pool)
+    .await?;
+    Ok(())
+}
