@@ -1,8 +1,8 @@
 //! Gemini's image models over the Generative Language API.
 //!
 //! This file owns the exchange: one POST, one answer read whole and within bounds, or the reason
-//! why there is none. What an answer means is [`classify`]'s to say, what goes over the wire is
-//! in [`wire`]. The key travels in a header, never in the URL, which ends up in logs.
+//! why there is none. What an answer means is `classify`'s to say, what goes over the wire is
+//! in `wire`. The key travels in a header, never in the URL, which ends up in logs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
