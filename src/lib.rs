@@ -1,3 +1,4 @@
 //! safelight
 pub mod db;
 pub mod domain;
+pub mod providers;

@@ -1,0 +1,148 @@
+//! A successful call: the picture in it, or why there is none.
+//!
+//! A refusal of the prompt or of the picture wins over any picture that came along: a draft of
+//! what was refused must not be delivered. Of several pictures the last is the final one.
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::{unreadable_answer, with_quote};
+use crate::domain::failure::{Answer, CallResult, Failure, Usage, excerpt};
+use crate::providers::gemini::wire;
+
+/// The standard alphabet. Padding says nothing that the length does not, so it may be missing.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+pub(super) fn read(body: &[u8]) -> CallResult {
+    let Ok(answer) = serde_json::from_slice::<wire::Answer<'_>>(body) else {
+        return unreadable_answer();
+    };
+    if let Some(reason) = answer.block_reason() {
+        return blocked_prompt(reason);
+    }
+    if let Some(refused) = answer.finish_reason().and_then(refused_output) {
+        return refused;
+    }
+    match picture(&answer) {
+        Some(base64) => decoded(base64, &answer),
+        None => no_picture(&answer),
+    }
+}
+
+/// `promptFeedback.blockReason`: whatever it names is moderation, except `OTHER`, which names
+/// nothing.
+fn blocked_prompt(reason: &str) -> CallResult {
+    let why = match reason {
+        "OTHER" => {
+            return CallResult::Empty(Failure::retry(
+                "no_image",
+                "The provider blocked the request without giving a reason (OTHER).",
+            ));
+        }
+        "SAFETY" => "its safety filter",
+        "BLOCKLIST" => "words on its block list",
+        "PROHIBITED_CONTENT" => "prohibited content",
+        "IMAGE_SAFETY" => "its safety filter for images",
+        "MODEL_ARMOR" | "JAILBREAK" => "its guard against misuse",
+        _ => "its rules",
+    };
+    CallResult::Refused(Failure::never(
+        "moderation_input",
+        format!(
+            "The provider refused the prompt or an input image because of {why} ({}). Change them and try again.",
+            excerpt(reason)
+        ),
+    ))
+}
+
+/// The finish reasons that refuse the output for good.
+fn refused_output(reason: &str) -> Option<CallResult> {
+    let why = match reason {
+        "SAFETY" | "IMAGE_SAFETY" => "its safety filter",
+        "PROHIBITED_CONTENT" | "IMAGE_PROHIBITED_CONTENT" => "prohibited content",
+        "BLOCKLIST" => "words on its block list",
+        "SPII" => "personal information",
+        "RECITATION" | "IMAGE_RECITATION" => "its likeness to an existing work",
+        _ => return None,
+    };
+    Some(CallResult::Refused(Failure::never(
+        "moderation_output",
+        format!(
+            "The provider made no image because of {why} ({reason}). Change the prompt or the input images and try again."
+        ),
+    )))
+}
+
+/// The last picture that is not a thought; if all are, the last of them, but only from a model
+/// that finished: else it is a draft.
+fn picture<'s>(answer: &'s wire::Answer<'_>) -> Option<&'s str> {
+    let last = |thoughts: bool| {
+        let mut parts = answer.parts().rev();
+        parts.find_map(|part| {
+            let blob = part.inline_data.as_ref()?;
+            (part.is_thought() == thoughts).then_some(&*blob.data)
+        })
+    };
+    let finished = matches!(answer.finish_reason(), None | Some("STOP"));
+    last(false).or_else(|| last(true).filter(|_| finished))
+}
+
+fn decoded(base64: &str, answer: &wire::Answer<'_>) -> CallResult {
+    match BASE64.decode(base64) {
+        Ok(bytes) if is_picture(&bytes) => CallResult::Picture(Answer {
+            bytes,
+            usage: usage(answer.usage()),
+            request_id: answer.response_id.clone(),
+        }),
+        Ok(_) | Err(_) => CallResult::Empty(Failure::retry(
+            "unreadable_picture",
+            "The provider sent something that is not an image.",
+        )),
+    }
+}
+
+/// By its first bytes: JPEG, PNG or WebP. Whether the rest is whole, the decoder finds out.
+fn is_picture(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xFF\xD8\xFF")
+        || bytes.starts_with(b"\x89PNG\r\n\x1A\n")
+        || (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"))
+}
+
+/// Thinking is billed as output.
+fn usage(counted: wire::UsageMetadata) -> Usage {
+    let output = [counted.candidates, counted.thoughts];
+    Usage {
+        input_tokens: counted.prompt,
+        output_tokens: output.into_iter().flatten().reduce(i64::saturating_add),
+    }
+}
+
+/// The model talked, or stopped, instead of drawing. Its reason stays raw: new ones appear.
+fn no_picture(answer: &wire::Answer<'_>) -> CallResult {
+    let sentence = match answer.finish_reason() {
+        None | Some("STOP") => "The provider answered without an image".to_owned(),
+        Some(reason) => format!(
+            "The provider answered without an image ({})",
+            excerpt(reason)
+        ),
+    };
+    let spoken: Vec<&str> = answer
+        .parts()
+        .filter(|part| !part.is_thought())
+        .filter_map(|part| part.text.as_deref())
+        .collect();
+    let words = spoken.join(" ");
+    let quote = if words.trim().is_empty() {
+        answer.finish_message()
+    } else {
+        Some(words.as_str())
+    };
+    CallResult::Empty(Failure::retry("no_image", with_quote(&sentence, quote)))
+}
+
+#[cfg(test)]
+mod tests;

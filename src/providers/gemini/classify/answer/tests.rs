@@ -1,0 +1,208 @@
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use super::super::tests::{Seen, answered, check, finished, thought};
+use super::*;
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1A\n the final picture";
+const DRAFT: &[u8] = b"\xFF\xD8\xFF a draft";
+
+fn picture(bytes: &[u8]) -> Value {
+    json!({"inlineData": {"mimeType": "image/png", "data": BASE64_STANDARD.encode(bytes)}})
+}
+
+#[test]
+fn the_final_picture_is_the_last_that_is_not_a_thought() {
+    let png = || Seen::Picture(PNG.to_vec());
+    let text = json!({"text": "Here is your kite."});
+
+    check(200, &finished("STOP", &[text.clone(), picture(PNG)]), png());
+    check(
+        200,
+        &finished("STOP", &[picture(DRAFT), picture(PNG), text]),
+        png(),
+    );
+    check(
+        200,
+        &finished("STOP", &[picture(PNG), thought(picture(DRAFT))]),
+        png(),
+    );
+    check(
+        200,
+        &finished("STOP", &[thought(picture(DRAFT)), thought(picture(PNG))]),
+        png(),
+    );
+    check(200, &finished("MAX_TOKENS", &[picture(PNG)]), png());
+    check(
+        200,
+        &json!({"candidates": [{"content": {"parts": [picture(PNG)]}}]}),
+        png(),
+    );
+}
+
+#[test]
+fn a_draft_of_an_unfinished_or_refused_picture_is_not_delivered() {
+    let draft = [thought(picture(DRAFT))];
+
+    check(200, &finished("NO_IMAGE", &draft), Seen::Empty("no_image"));
+    check(
+        200,
+        &finished("MAX_TOKENS", &draft),
+        Seen::Empty("no_image"),
+    );
+    check(
+        200,
+        &finished("IMAGE_SAFETY", &draft),
+        Seen::Refused("moderation_output"),
+    );
+    check(
+        200,
+        &finished("IMAGE_SAFETY", &[picture(PNG)]),
+        Seen::Refused("moderation_output"),
+    );
+}
+
+#[test]
+fn a_picture_is_read_however_it_is_wrapped() {
+    let data = BASE64_STANDARD.encode(PNG);
+    let bytes = || Seen::Picture(PNG.to_vec());
+    let part = |blob: Value| finished("STOP", &[blob]);
+
+    check(200, &part(json!({"inline_data": {"data": data}})), bytes());
+    check(
+        200,
+        &part(json!({"inlineData": {"data": data.trim_end_matches('=')}})),
+        bytes(),
+    );
+    let escaped = part(json!({"inlineData": {"data": data}}))
+        .to_string()
+        .replace('=', r"\u003d");
+    assert_eq!(Seen::of(answered(200, escaped.as_bytes())), bytes());
+}
+
+#[test]
+fn what_is_not_a_picture_is_empty() {
+    let part = |data: &str| finished("STOP", &[json!({"inlineData": {"data": data}})]);
+    let empty = || Seen::Empty("unreadable_picture");
+    let webp = b"RIFF\x10\0\0\0WEBPVP8 ";
+
+    check(200, &part("not base64!"), empty());
+    check(200, &part(""), empty());
+    check(
+        200,
+        &finished("STOP", &[json!({"inlineData": {}})]),
+        empty(),
+    );
+    check(200, &finished("STOP", &[picture(b"GIF89a")]), empty());
+    check(
+        200,
+        &finished("STOP", &[picture(b"RIFF\x10\0\0\0WAVE")]),
+        empty(),
+    );
+    check(
+        200,
+        &finished("STOP", &[picture(webp)]),
+        Seen::Picture(webp.to_vec()),
+    );
+}
+
+#[test]
+fn tokens_and_id_come_with_the_picture_and_thinking_counts_as_output() {
+    let mut body = finished("STOP", &[picture(PNG)]);
+    body["usageMetadata"]["thoughtsTokenCount"] = json!(210);
+
+    let CallResult::Picture(answer) = answered(200, body.to_string().as_bytes()) else {
+        panic!("no picture");
+    };
+
+    assert_eq!(answer.request_id.as_deref(), Some("abc123"));
+    assert_eq!(
+        answer.usage,
+        Usage {
+            input_tokens: Some(263),
+            output_tokens: Some(1_500),
+        }
+    );
+}
+
+#[test]
+fn usage_that_is_not_stated_is_unknown_and_not_zero() {
+    let body = json!({"candidates": [{"content": {"parts": [picture(PNG)]}}]});
+
+    let CallResult::Picture(answer) = answered(200, body.to_string().as_bytes()) else {
+        panic!("no picture");
+    };
+
+    assert_eq!(answer.usage, Usage::default());
+    assert_eq!(answer.request_id, None);
+}
+
+#[test]
+fn moderation_refuses_for_good() {
+    for reason in [
+        "SAFETY",
+        "PROHIBITED_CONTENT",
+        "BLOCKLIST",
+        "SPII",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "RECITATION",
+        "IMAGE_RECITATION",
+    ] {
+        let without_content = json!({"candidates": [{"finishReason": reason, "index": 0}]});
+        check(200, &without_content, Seen::Refused("moderation_output"));
+    }
+    for reason in [
+        "SAFETY",
+        "BLOCKLIST",
+        "PROHIBITED_CONTENT",
+        "IMAGE_SAFETY",
+        "MODEL_ARMOR",
+        "JAILBREAK",
+        "SOMETHING_NEW",
+    ] {
+        let body = json!({"promptFeedback": {"blockReason": reason}});
+        check(200, &body, Seen::Refused("moderation_input"));
+    }
+}
+
+#[test]
+fn no_picture_for_any_other_reason_is_tried_again() {
+    for reason in [
+        "STOP",
+        "NO_IMAGE",
+        "IMAGE_OTHER",
+        "OTHER",
+        "MAX_TOKENS",
+        "LANGUAGE",
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "SOMETHING_NEW",
+    ] {
+        check(200, &finished(reason, &[]), Seen::Empty("no_image"));
+    }
+    for body in [
+        json!({}),
+        json!({"candidates": []}),
+        json!({"candidates": null}),
+        json!({"candidates": [{}]}),
+        json!({"candidates": [{"content": {"role": "model"}, "finishReason": "STOP"}]}),
+        json!({"promptFeedback": {"blockReason": "OTHER"}}),
+    ] {
+        check(200, &body, Seen::Empty("no_image"));
+    }
+}
+
+#[test]
+fn a_success_that_cannot_be_read_is_ambiguous() {
+    let whole = finished("STOP", &[picture(PNG)]).to_string();
+    let cut = &whole.as_bytes()[..whole.len() - 1];
+
+    for body in [cut, b"", b"<html>ok</html>", b"\xFF\xFE", b"[]x"] {
+        assert_eq!(
+            Seen::of(answered(200, body)),
+            Seen::Ambiguous("unreadable_answer")
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! What the tables of both halves share, and the words that people read.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::failure::{BlockReason, Limit, Remedy};
+
+/// What a result is, in a form that a table can hold.
+#[derive(Debug, PartialEq)]
+pub(super) enum Seen {
+    Picture(Vec<u8>),
+    Refused(&'static str),
+    Empty(&'static str),
+    Short(Option<u64>),
+    Daily,
+    Blocked(BlockReason),
+    Retry(&'static str, Option<bool>),
+    Never(&'static str, Option<bool>),
+    Ambiguous(&'static str),
+}
+
+impl Seen {
+    pub(super) fn of(result: CallResult) -> Self {
+        match result {
+            CallResult::Picture(answer) => Self::Picture(answer.bytes),
+            CallResult::Refused(failure) => {
+                assert_eq!(failure.remedy, Remedy::Never);
+                Self::Refused(failure.code)
+            }
+            CallResult::Empty(failure) => {
+                assert_eq!(failure.remedy, Remedy::Retry);
+                Self::Empty(failure.code)
+            }
+            CallResult::Limited(Limit::Short { wait }) => {
+                Self::Short(wait.map(|wait| u64::try_from(wait.as_nanos()).unwrap()))
+            }
+            CallResult::Limited(Limit::Daily) => Self::Daily,
+            CallResult::Limited(Limit::Blocked { reason, .. }) => Self::Blocked(reason),
+            CallResult::Failed { failure, accepted } => match failure.remedy {
+                Remedy::Retry => Self::Retry(failure.code, accepted),
+                Remedy::Never => Self::Never(failure.code, accepted),
+            },
+            CallResult::Ambiguous(failure) => Self::Ambiguous(failure.code),
+        }
+    }
+}
+
+pub(super) fn answered(status: u16, body: &[u8]) -> CallResult {
+    classify(
+        StatusCode::from_u16(status).unwrap(),
+        &HeaderMap::new(),
+        body,
+    )
+}
+
+#[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the rows of a table read better without borrowing"
+)]
+pub(super) fn check(status: u16, body: &Value, expected: Seen) {
+    let result = answered(status, body.to_string().as_bytes());
+
+    assert_eq!(Seen::of(result), expected, "{status} {body}");
+}
+
+pub(super) fn thought(mut part: Value) -> Value {
+    part["thought"] = json!(true);
+    part
+}
+
+pub(super) fn finished(reason: &str, parts: &[Value]) -> Value {
+    json!({
+        "candidates": [{
+            "content": {"role": "model", "parts": parts},
+            "finishReason": reason,
+            "index": 0,
+        }],
+        "usageMetadata": {"promptTokenCount": 263, "candidatesTokenCount": 1290},
+        "modelVersion": "gemini-2.5-flash-image",
+        "responseId": "abc123",
+    })
+}
+
+fn message(result: CallResult) -> String {
+    match result {
+        CallResult::Refused(failure)
+        | CallResult::Empty(failure)
+        | CallResult::Ambiguous(failure)
+        | CallResult::Failed { failure, .. } => failure.message,
+        CallResult::Limited(Limit::Blocked { detail, .. }) => detail,
+        CallResult::Limited(Limit::Short { .. } | Limit::Daily) | CallResult::Picture(_) => {
+            panic!("no message")
+        }
+    }
+}
+
+#[track_caller]
+fn check_message(status: u16, body: &Value, expected: &str) {
+    let result = answered(status, body.to_string().as_bytes());
+
+    assert_eq!(message(result), expected);
+}
+
+#[test]
+fn messages_are_sentences_with_the_providers_words_but_no_links() {
+    check_message(
+        200,
+        &finished(
+            "STOP",
+            &[
+                thought(json!({"text": "The user wants a kite."})),
+                json!({"text": "I cannot draw\nthat,"}),
+                json!({"text": "see https://example.com/why instead."}),
+            ],
+        ),
+        "The provider answered without an image: I cannot draw that, see instead.",
+    );
+    check_message(
+        200,
+        &finished("BRAND_NEW", &[]),
+        "The provider answered without an image (BRAND_NEW).",
+    );
+    check_message(
+        200,
+        &json!({"candidates": [{"finishReason": "NO_IMAGE", "finishMessage": "Unable to show the image."}]}),
+        "The provider answered without an image (NO_IMAGE): Unable to show the image.",
+    );
+    check_message(
+        200,
+        &json!({"promptFeedback": {"blockReason": "BRAND_NEW"}}),
+        "The provider refused the prompt or an input image because of its rules (BRAND_NEW). Change them and try again.",
+    );
+    check_message(
+        400,
+        &json!({"error": {"message": "Image too small, see https://ai.google.dev/limits"}}),
+        "The provider rejected the request (HTTP 400): Image too small, see",
+    );
+    check_message(
+        503,
+        &json!({"error": {"message": ""}}),
+        "The provider had a problem of its own (HTTP 503).",
+    );
+    check_message(401, &json!({}), "HTTP 401");
+}
+
+#[test]
+fn a_chatty_model_is_cut_short() {
+    let said = "kite ".repeat(1_000);
+
+    let text = message(answered(
+        200,
+        finished("STOP", &[json!({"text": said})])
+            .to_string()
+            .as_bytes(),
+    ));
+
+    assert!(text.chars().count() < 400, "{}", text.len());
+}

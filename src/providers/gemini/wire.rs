@@ -1,0 +1,191 @@
+//! What goes over the wire to Gemini and back: the request as we send it, and as much of the
+//! answer to a successful call as we read. Errors are not here; their shape varies too much for
+//! types (see `classify::refusal`).
+//!
+//! Both borrow. Pictures are megabytes of base64, and each copy of one counts forty times in a
+//! busy worker.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::providers::{ImageRequest, PreparedPicture};
+
+/// Body of `generateContent`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Body<'a> {
+    contents: [Content<'a>; 1],
+    generation_config: GenerationConfig<'a>,
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    role: &'static str,
+    parts: Vec<Part<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Part<'a> {
+    Text(&'a str),
+    #[serde(rename_all = "camelCase")]
+    InlineData {
+        mime_type: &'static str,
+        data: &'a str,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GenerationConfig<'a> {
+    response_modalities: [&'static str; 2],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_config: Option<ImageConfig<'a>>,
+}
+
+/// Models refuse fields that they do not know, even empty ones.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageConfig<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aspect_ratio: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_size: Option<&'a str>,
+}
+
+impl<'a> Body<'a> {
+    /// The text first, then the pictures in their order.
+    pub(super) fn of(request: &'a ImageRequest) -> Self {
+        let text = std::iter::once(Part::Text(&request.prompt));
+        let parts = text.chain(request.pictures.iter().map(Part::of)).collect();
+        let aspect_ratio = request.aspect_ratio.map(crate::domain::AspectRatio::as_str);
+        let image_size = request.image_size;
+        let is_set = aspect_ratio.is_some() || image_size.is_some();
+        Self {
+            contents: [Content {
+                role: "user",
+                parts,
+            }],
+            generation_config: GenerationConfig {
+                response_modalities: ["TEXT", "IMAGE"],
+                image_config: is_set.then_some(ImageConfig {
+                    aspect_ratio,
+                    image_size,
+                }),
+            },
+        }
+    }
+}
+
+impl<'a> Part<'a> {
+    fn of(picture: &'a PreparedPicture) -> Self {
+        Self::InlineData {
+            mime_type: picture.mime,
+            data: &picture.base64,
+        }
+    }
+}
+
+/// Answer to a successful call. Everything may be missing: a blocked prompt has no candidates, a
+/// refused picture no content, an empty content no parts.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Answer<'a> {
+    #[serde(borrow)]
+    candidates: Option<Vec<Candidate<'a>>>,
+    prompt_feedback: Option<PromptFeedback>,
+    usage_metadata: Option<UsageMetadata>,
+    pub(super) response_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Candidate<'a> {
+    #[serde(borrow)]
+    content: Option<Parts<'a>>,
+    finish_reason: Option<String>,
+    finish_message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Parts<'a> {
+    #[serde(borrow)]
+    parts: Option<Vec<AnswerPart<'a>>>,
+}
+
+/// One part of the model's answer: words, or a picture, or neither that we know.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AnswerPart<'a> {
+    pub(super) text: Option<String>,
+    /// Thinking aloud, in words or in draft pictures.
+    thought: Option<bool>,
+    #[serde(borrow, alias = "inline_data")]
+    pub(super) inline_data: Option<Blob<'a>>,
+}
+
+/// The declared type is not read: Gemini declares PNG and sends JPEG.
+#[derive(Deserialize)]
+pub(super) struct Blob<'a> {
+    #[serde(borrow, default)]
+    pub(super) data: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PromptFeedback {
+    block_reason: Option<String>,
+}
+
+/// Tokens.
+#[derive(Clone, Copy, Default, Deserialize)]
+pub(super) struct UsageMetadata {
+    #[serde(rename = "promptTokenCount")]
+    pub(super) prompt: Option<i64>,
+    #[serde(rename = "candidatesTokenCount")]
+    pub(super) candidates: Option<i64>,
+    #[serde(rename = "thoughtsTokenCount")]
+    pub(super) thoughts: Option<i64>,
+}
+
+impl<'a> Answer<'a> {
+    /// The parts of all candidates; we ask for one and get one.
+    pub(super) fn parts(&self) -> impl DoubleEndedIterator<Item = &AnswerPart<'a>> {
+        let candidates = self.candidates.iter().flatten();
+        let contents = candidates.filter_map(|candidate| candidate.content.as_ref());
+        contents.flat_map(|content| content.parts.iter().flatten())
+    }
+
+    pub(super) fn finish_reason(&self) -> Option<&str> {
+        self.last_of(|candidate| candidate.finish_reason.as_deref())
+    }
+
+    pub(super) fn finish_message(&self) -> Option<&str> {
+        self.last_of(|candidate| candidate.finish_message.as_deref())
+    }
+
+    pub(super) fn block_reason(&self) -> Option<&str> {
+        self.prompt_feedback.as_ref()?.block_reason.as_deref()
+    }
+
+    pub(super) fn usage(&self) -> UsageMetadata {
+        self.usage_metadata.unwrap_or_default()
+    }
+
+    fn last_of<'s>(
+        &'s self,
+        get: impl Fn(&'s Candidate<'a>) -> Option<&'s str>,
+    ) -> Option<&'s str> {
+        self.candidates.iter().flatten().rev().find_map(get)
+    }
+}
+
+impl AnswerPart<'_> {
+    pub(super) fn is_thought(&self) -> bool {
+        self.thought == Some(true)
+    }
+}
+
+#[cfg(test)]
+mod tests;

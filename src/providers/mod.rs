@@ -1,0 +1,97 @@
+//! The services that make pictures, behind one call: a request goes in, a [`CallResult`] comes out.
+//!
+//! One call here is at most one request on the wire: nothing is ever sent twice, because each
+//! request is paid for. Whether to try again, and who may call when, is decided elsewhere; this
+//! folder knows no job, no database and no quota. Each provider's wire format stays private to
+//! its module, and its errors turn into [`CallResult`] in one place there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::{AspectRatio, CallResult, Model, Provider};
+
+pub mod gemini;
+mod keys;
+
+pub use gemini::Gemini;
+pub use keys::{Account, KeysError, parse_keys};
+
+/// A provider that has not taken our connection by then is down; waiting on would only hold a
+/// grant that another image could use.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Well below the minutes for which large services keep a quiet connection, so that it is we who
+/// close it: a request written to one that the other side just closed is an ambiguous call.
+const POOL_IDLE: Duration = Duration::from_secs(90);
+/// A picture takes up to minutes without a byte on the wire; probes keep NATs from forgetting us
+/// and find a dead peer before the call's deadline does.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// One picture to be made.
+#[derive(Clone, Debug)]
+pub struct ImageRequest {
+    pub model: Model,
+    /// The whole text, the aspect ratio in words included.
+    pub prompt: Arc<str>,
+    /// Input pictures in the order of the call; shared by all calls of a job.
+    pub pictures: Arc<[PreparedPicture]>,
+    pub aspect_ratio: Option<AspectRatio>,
+    /// One of [`Model::image_sizes`].
+    pub image_size: Option<&'static str>,
+}
+
+/// An input picture, ready to be sent: decoded, turned, scaled and encoded again by us.
+#[derive(Clone, Debug)]
+pub struct PreparedPicture {
+    /// `image/jpeg` and its like; what the bytes are, not what somebody declared.
+    pub mime: &'static str,
+    pub base64: Arc<str>,
+}
+
+/// The configured providers; hands each call to the one that serves its model.
+#[derive(Debug)]
+pub struct Providers {
+    gemini: Gemini,
+}
+
+impl Providers {
+    pub fn new(gemini: Gemini) -> Self {
+        Self { gemini }
+    }
+
+    /// The accounts that we have keys for, each once: one budget, one `limits` row per model.
+    pub fn accounts(&self, provider: Provider) -> impl Iterator<Item = &str> {
+        match provider {
+            Provider::Gemini => self.gemini.accounts(),
+        }
+    }
+
+    /// Makes one paid call. Dropping the future aborts it; what the provider did is then unknown.
+    pub async fn generate(
+        &self,
+        account: &str,
+        request: &ImageRequest,
+        deadline: Duration,
+    ) -> CallResult {
+        match request.model.provider() {
+            Provider::Gemini => self.gemini.generate(account, request, deadline).await,
+        }
+    }
+}
+
+/// The client for calls to providers. The process must have installed a rustls crypto provider.
+///
+/// No redirects: a key goes to the configured address only. No retries, not even those that
+/// reqwest holds to be safe: a request leaves once or the ledger lies. What hyper still does is
+/// to take another connection when the one it picked closed before the first byte was written.
+pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .user_agent(concat!("safelight/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE)
+        .tcp_keepalive(TCP_KEEPALIVE)
+        .tcp_nodelay(true)
+        .build()
+}
