@@ -23,6 +23,11 @@ impl Tenant {
         )
     }
 
+    /// A tenant as it was once written to a table.
+    pub fn from_stored(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,0 +1,260 @@
+//! One attempt at one job, from the claim to the statement that ends it.
+//!
+//! Reads as a list of steps. Every write carries the lease; when one says that the lease is lost,
+//! the attempt stops where it is and writes nothing more, in any table. A panic ends this attempt
+//! and no other.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::image::{self, Patience};
+use super::liveness::Hold;
+use super::{Context, settle};
+use crate::db::lease::{self, Counted, GiveBack};
+use crate::db::{DbError, Lease, ledger, persist};
+use crate::domain::backoff::{self, Jitter};
+use crate::domain::failure::Remedy;
+use crate::domain::outcome::{ImageOutcome, Outcome, Resume, of_images};
+use crate::domain::{ClaimedJob, Failure, ImageState, Request};
+use crate::providers::ImageRequest;
+
+/// Images of one job that are worked at once; what the provider takes is decided elsewhere.
+const IMAGES_AT_ONCE: usize = 8;
+
+/// Works a claimed job and ends the attempt.
+pub(super) async fn run(context: Arc<Context>, lease: Lease, job: ClaimedJob, hold: Hold) {
+    let span = tracing::info_span!(
+        "job",
+        job = job.id, id = %job.job_id, lease = lease.token(), attempt = job.attempts + 1,
+        model = %job.model, request = %job.request_id, tenant = %job.tenant
+    );
+    async {
+        tracing::info!(images = job.images, "claimed");
+        let attempt = Attempt {
+            context: &context,
+            lease: &lease,
+            job: &job,
+            lost: &hold.lost,
+        };
+        let outcome = AssertUnwindSafe(attempt.work())
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Ok(panicked(&job)));
+        attempt.conclude(outcome).await;
+    }
+    .instrument(span)
+    .await;
+    drop(hold);
+}
+
+/// What the steps of one attempt share.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    pub(super) context: &'a Arc<Context>,
+    pub(super) lease: &'a Lease,
+    pub(super) job: &'a ClaimedJob,
+    /// Rings when the job is no longer ours.
+    pub(super) lost: &'a CancellationToken,
+}
+
+impl Attempt<'_> {
+    async fn work(self) -> Result<Outcome, DbError> {
+        let request = match Request::parse(self.job) {
+            Ok(request) => request,
+            Err(error) => return Ok(Outcome::Rejected(error.into())),
+        };
+        let planned = self.plan(request.images).await?;
+        if let Some(failure) = self.is_over() {
+            return Ok(Outcome::Rejected(failure));
+        }
+        if planned.is_empty() {
+            return Ok(Outcome::Finished);
+        }
+        let prepared = tokio::select! {
+            prepared = self.context.tools.inputs.prepare(&self.job.tenant, &request.pictures) => prepared,
+            () = self.lost.cancelled() => return Ok(Outcome::Lost),
+            () = self.context.shutdown.stop.cancelled() => {
+                return Ok(Outcome::Released { resume: Resume::Now });
+            }
+        };
+        let pictures = match prepared {
+            Ok(pictures) => pictures,
+            Err(failure) => return Ok(self.without_inputs(failure)),
+        };
+        let request = ImageRequest {
+            model: request.model,
+            prompt: request.prompt.into(),
+            pictures,
+            aspect_ratio: request.aspect_ratio,
+            image_size: request.image_size,
+        };
+        let images = self.generate(&request, planned).await?;
+        Ok(of_images(images, self.wait_after_error()))
+    }
+
+    /// The images to be called, after the calls of dead leases are settled.
+    async fn plan(self, images: i32) -> Result<Vec<i32>, DbError> {
+        let db = self.context.db();
+        let rows = persist(async || ledger::plan(db, self.lease, images).await).await?;
+        let mut planned = Vec::new();
+        for row in rows {
+            let state = match (row.state, row.call) {
+                (ImageState::Calling, Some(call)) => {
+                    settle::call_of_dead_lease(self, row.index, call).await?
+                }
+                (state, _) => state,
+            };
+            if state == ImageState::Planned {
+                planned.push(row.index);
+            }
+        }
+        Ok(planned)
+    }
+
+    /// Why nothing may be called for this job any more, whatever the row asks for.
+    fn is_over(self) -> Option<Failure> {
+        if self.job.expired {
+            return Some(Failure::never("expired", "The job expired before it could be done."));
+        }
+        (self.job.attempts >= self.job.max_attempts).then(|| {
+            Failure::never(
+                "attempts_exhausted",
+                format!("Given up after {} attempts.", self.job.attempts),
+            )
+        })
+    }
+
+    fn without_inputs(self, failure: Failure) -> Outcome {
+        match failure.remedy {
+            Remedy::Never => Outcome::Rejected(failure),
+            Remedy::Retry => Outcome::Retry {
+                failure,
+                wait: self.wait_after_error(),
+            },
+        }
+    }
+
+    /// Works all planned images, some at once. When images had to wait while others went through
+    /// (the probe of a blocked account succeeded), those get another turn.
+    async fn generate(
+        self,
+        request: &ImageRequest,
+        planned: Vec<i32>,
+    ) -> Result<Vec<ImageOutcome>, DbError> {
+        let patience = Patience::new(self.context.settings.job_timeout);
+        let mut settled = Vec::new();
+        let mut turn = planned;
+        loop {
+            let outcomes: Vec<(i32, Result<ImageOutcome, DbError>)> = stream::iter(&turn)
+                .map(|&index| {
+                    let patience = &patience;
+                    async move { (index, image::work(self, request, index, patience).await) }
+                })
+                .buffer_unordered(IMAGES_AT_ONCE)
+                .collect()
+                .await;
+            let (mut waiting, mut waits, mut went_through) = (Vec::new(), Vec::new(), false);
+            for (index, outcome) in outcomes {
+                match outcome? {
+                    outcome @ ImageOutcome::Waiting { .. } => {
+                        waiting.push(index);
+                        waits.push(outcome);
+                    }
+                    outcome => {
+                        went_through |= matches!(outcome, ImageOutcome::Settled);
+                        settled.push(outcome);
+                    }
+                }
+            }
+            let another_turn = went_through
+                && !waiting.is_empty()
+                && settled.iter().all(|outcome| matches!(outcome, ImageOutcome::Settled))
+                && !self.context.shutdown.stop.is_cancelled();
+            if !another_turn {
+                settled.append(&mut waits);
+                return Ok(settled);
+            }
+            turn = waiting;
+        }
+    }
+
+    fn wait_after_error(self) -> Duration {
+        backoff::after_error(self.job.attempts, jitter())
+    }
+
+    /// Ends the attempt with the one statement that its outcome asks for.
+    async fn conclude(self, outcome: Result<Outcome, DbError>) {
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(DbError::LeaseLost) => Outcome::Lost,
+            Err(error) => {
+                tracing::error!(%error, "the database refused a step of this job");
+                Outcome::Retry {
+                    failure: Failure::retry("internal_error", "Something went wrong on our side."),
+                    wait: self.wait_after_error(),
+                }
+            }
+        };
+        match self.write(&outcome).await {
+            Ok(()) => log(&outcome),
+            Err(DbError::LeaseLost) => log(&Outcome::Lost),
+            Err(error) => tracing::error!(%error, "could not end the attempt; the sweep will"),
+        }
+    }
+
+    async fn write(self, outcome: &Outcome) -> Result<(), DbError> {
+        let (db, lease) = (self.context.db(), self.lease);
+        let last = self.job.attempts + 1 >= self.job.max_attempts;
+        persist(async || match outcome {
+            Outcome::Finished => lease::finish(db, lease, Counted::No, None).await,
+            Outcome::Rejected(failure) => {
+                lease::finish(db, lease, Counted::No, Some(failure)).await
+            }
+            Outcome::Retry { failure, .. } if last => {
+                lease::finish(db, lease, Counted::Yes, Some(failure)).await
+            }
+            Outcome::Retry { failure, wait } => {
+                lease::give_back(db, lease, GiveBack::Retry(failure, *wait)).await
+            }
+            Outcome::RateLimited { until, failure } => {
+                lease::give_back(db, lease, GiveBack::RateLimited(failure, *until)).await
+            }
+            Outcome::Released { resume } => {
+                lease::give_back(db, lease, GiveBack::Released(*resume)).await
+            }
+            Outcome::Lost => Ok(()),
+        })
+        .await
+    }
+}
+
+/// A draw for the backoff formulas.
+pub(super) fn jitter() -> Jitter {
+    Jitter(fastrand::f64())
+}
+
+fn panicked(job: &ClaimedJob) -> Outcome {
+    Outcome::Retry {
+        failure: Failure::retry("internal_error", "Something went wrong on our side."),
+        wait: backoff::after_error(job.attempts, jitter()),
+    }
+}
+
+/// The one line per end of an attempt.
+fn log(outcome: &Outcome) {
+    match outcome {
+        Outcome::Finished => tracing::info!("finished"),
+        Outcome::Rejected(failure) => tracing::info!(code = failure.code, %failure, "ended"),
+        Outcome::Retry { failure, wait } => {
+            tracing::warn!(code = failure.code, %failure, ?wait, "will be tried again");
+        }
+        Outcome::RateLimited { until, .. } => tracing::info!(?until, "rate limited"),
+        Outcome::Released { resume } => tracing::info!(?resume, "given back"),
+        Outcome::Lost => tracing::info!("no longer ours: canceled, deleted or taken over"),
+    }
+}

@@ -1,0 +1,250 @@
+//! When to look at the queue, and how much to take.
+//!
+//! One task owns the slots: it looks on a wake-up, when a slot becomes free, at the nearest moment
+//! a job becomes due, and at the poll interval in any case. A claim is committed before its job is
+//! spawned.
+//!
+//! Going idle without missing a row: the flag that inserts read is committed first; then the
+//! transactions that were already writing are noted, as their inserts may have read the flag
+//! before; then the queue is looked at, again and again until those transactions have ended.
+//! (Flag, then one look, loses a wake-up.)
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::{Context, Until, attempt, liveness};
+use crate::db::workers::{self, Idle};
+use crate::db::{self, DbError, lease};
+
+/// Due jobs that others hold locked are looked at again this soon, doubling to the poll interval.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The last wait between two looks while older writers are open.
+const LOOK_AGAIN_LONGEST: Duration = Duration::from_secs(1);
+/// Writers that stay open longer are left to the slow poll.
+const WRITERS_PATIENCE: Duration = Duration::from_secs(10);
+/// The poll interval is spread by this share, so that a fleet does not poll as one.
+const POLL_SPREAD: f64 = 0.2;
+/// After a failed look.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// Claims and spawns until told to stop or drained, then waits for what runs.
+pub(super) async fn work(context: &Arc<Context>) {
+    let wakeup = Arc::new(Notify::new());
+    let listener = tokio::spawn({
+        let (context, wakeup) = (context.clone(), wakeup.clone());
+        async move { db::listener::listen(context.db(), &wakeup).await }
+    });
+    let mut desk = Desk {
+        context,
+        jobs: JoinSet::new(),
+        idle: IdleState::Busy,
+        doubling: LOOK_AGAIN,
+    };
+    let mut look = Look::Claim;
+    while !context.shutdown.stop.is_cancelled() {
+        let pause = match desk.look(look).await {
+            Ok(Next::Drained) => break,
+            Ok(Next::Look) => Duration::ZERO,
+            Ok(Next::Wait(pause)) => pause,
+            Err(error) => {
+                tracing::warn!(%error, "could not look at the queue, trying again");
+                AFTER_ERROR
+            }
+        };
+        look = tokio::select! {
+            () = context.shutdown.stop.cancelled() => break,
+            () = wakeup.notified() => Look::Claim,
+            Some(ended) = desk.jobs.join_next() => { report(ended); Look::Claim }
+            () = context.liveness.strangers_found.notified() => Look::Strangers,
+            () = tokio::time::sleep(pause) => Look::Peek,
+        };
+    }
+    listener.abort();
+    desk.wait_for_jobs().await;
+}
+
+/// What made us look.
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    /// There may be something: claim at once.
+    Claim,
+    /// The timer: a look that costs no lock comes first.
+    Peek,
+    /// Jobs are ours that nobody here works on.
+    Strangers,
+}
+
+enum Next {
+    Look,
+    Wait(Duration),
+    Drained,
+}
+
+/// What inserts believe about us.
+enum IdleState {
+    /// They do not notify.
+    Busy,
+    /// They notify, but for those of these transactions.
+    Settling {
+        writers: Vec<String>,
+        since: Instant,
+        pause: Duration,
+    },
+    /// They notify.
+    Settled,
+}
+
+struct Desk<'a> {
+    context: &'a Arc<Context>,
+    jobs: JoinSet<()>,
+    idle: IdleState,
+    doubling: Duration,
+}
+
+impl Desk<'_> {
+    async fn look(&mut self, look: Look) -> Result<Next, DbError> {
+        let context = self.context;
+        for stranger in context.liveness.take_strangers() {
+            tracing::warn!(job = stranger.job, "gave back a job that nobody here works on");
+            lease::give_back_unknown(context.db().pool(), stranger.job, stranger.token).await?;
+        }
+        while let Some(ended) = self.jobs.try_join_next() {
+            report(ended);
+        }
+        let free = context.settings.concurrency.saturating_sub(self.jobs.len());
+        if free == 0 {
+            if !matches!(self.idle, IdleState::Busy) {
+                self.idle = IdleState::Busy;
+                self.flag(Idle::No).await?;
+            }
+            return Ok(Next::Wait(context.settings.poll_every));
+        }
+        if let Look::Peek | Look::Strangers = look {
+            let due = self.next_due().await?;
+            if due.is_none_or(|wait| !wait.is_zero()) {
+                return self.nothing_due(due).await;
+            }
+        }
+        let claimed = lease::claim(context.db(), &context.claimer, free).await?;
+        if !claimed.is_empty() {
+            self.doubling = LOOK_AGAIN;
+        }
+        let full = claimed.len() == free;
+        for (lease, job) in claimed {
+            let hold = liveness::hold(context, &lease);
+            self.jobs.spawn(attempt::run(context.clone(), lease, job, hold));
+        }
+        if full {
+            return Ok(Next::Look);
+        }
+        let due = self.next_due().await?;
+        self.nothing_due(due).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Duration>, DbError> {
+        lease::next_due(self.context.db(), &self.context.claimer).await
+    }
+
+    /// Fewer jobs than slots: become idle, or wait for what comes next.
+    async fn nothing_due(&mut self, due: Option<Duration>) -> Result<Next, DbError> {
+        if self.context.db().can_listen() && matches!(self.idle, IdleState::Busy) {
+            self.flag(Idle::Yes).await?;
+            let writers = workers::writers(self.context.db()).await?;
+            self.idle = IdleState::Settling {
+                writers,
+                since: Instant::now(),
+                pause: LOOK_AGAIN,
+            };
+            return Ok(Next::Look);
+        }
+        let settling = self.settle().await?;
+        if self.is_drained(due).await? {
+            return Ok(Next::Drained);
+        }
+        let mut pause = self.poll_pause();
+        if let Some(due) = due {
+            // Due and yet not claimed: others hold it, or just took it.
+            let again = if due.is_zero() { self.double() } else { due };
+            pause = pause.min(again);
+        }
+        Ok(Next::Wait(settling.map_or(pause, |settling| pause.min(settling))))
+    }
+
+    /// How soon to look again because of writers that may have missed our flag.
+    async fn settle(&mut self) -> Result<Option<Duration>, DbError> {
+        let IdleState::Settling { writers, since, pause } = &mut self.idle else {
+            return Ok(None);
+        };
+        // The look that came before this question saw everything of writers that had ended by then
+        // only if they are asked first; so the last look is made after they are gone.
+        let left = !writers.is_empty()
+            && since.elapsed() < WRITERS_PATIENCE
+            && workers::writers_left(self.context.db(), writers).await? > 0;
+        if !left {
+            self.idle = IdleState::Settled;
+            return Ok(Some(Duration::ZERO));
+        }
+        let wait = *pause;
+        *pause = (*pause * 2).min(LOOK_AGAIN_LONGEST);
+        Ok(Some(wait))
+    }
+
+    async fn is_drained(&self, due: Option<Duration>) -> Result<bool, DbError> {
+        if self.context.settings.until != Until::Drained
+            || !self.jobs.is_empty()
+            || due.is_some_and(|wait| wait.is_zero())
+        {
+            return Ok(false);
+        }
+        let litter =
+            workers::litter(self.context.db(), self.context.settings.rhythm.stale_after).await?;
+        Ok(!litter.lost_jobs)
+    }
+
+    async fn flag(&self, idle: Idle) -> Result<(), DbError> {
+        self.context.liveness.set_idle(idle);
+        workers::set_idle(self.context.db(), self.context.run(), idle).await
+    }
+
+    fn poll_pause(&self) -> Duration {
+        let spread = 1.0 + POLL_SPREAD * (fastrand::f64() - 0.5);
+        self.context.settings.poll_every.mul_f64(spread)
+    }
+
+    fn double(&mut self) -> Duration {
+        let pause = self.doubling.mul_f64(0.75 + fastrand::f64() * 0.5);
+        self.doubling = (self.doubling * 2).min(self.context.settings.poll_every);
+        pause
+    }
+
+    /// Calls in flight may finish within the grace time; then everything is given back.
+    async fn wait_for_jobs(&mut self) {
+        let grace = self.context.settings.shutdown_grace;
+        if !self.jobs.is_empty() {
+            tracing::info!(jobs = self.jobs.len(), ?grace, "stopping: calls in flight may finish");
+        }
+        let drain = async {
+            while let Some(ended) = self.jobs.join_next().await {
+                report(ended);
+            }
+        };
+        if tokio::time::timeout(grace, drain).await.is_err() {
+            tracing::warn!(jobs = self.jobs.len(), "grace time is over, giving jobs back");
+            self.context.shutdown.abort.cancel();
+            while let Some(ended) = self.jobs.join_next().await {
+                report(ended);
+            }
+        }
+    }
+}
+
+/// An attempt contains its panics; one that comes this far was in our own bookkeeping.
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a job's task died; its job is given back at the next renewal");
+    }
+}

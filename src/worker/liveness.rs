@@ -1,0 +1,232 @@
+//! Saying that we live, and noticing what is no longer ours.
+//!
+//! A task of its own on a connection of its own, so that neither slow jobs nor an exhausted pool
+//! can make a living worker look dead. Every beat learns which jobs the database says are ours:
+//! one that we hold and it does not was canceled, deleted or taken over, and is aborted; one that
+//! it holds and we do not know (the claim's answer was lost, a task died) is given back.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, Rhythm};
+use crate::db::workers::{self, Idle, Owned};
+use crate::db::{DbError, Lease};
+use crate::domain::JobId;
+
+/// A statement that has no answer by then is on a dead connection.
+const BEAT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the beats know, read by everyone else.
+#[derive(Debug)]
+pub(super) struct Liveness {
+    rhythm: Rhythm,
+    state: Mutex<State>,
+    idle: AtomicBool,
+    /// Rings when jobs were found that the database says are ours and we do not know.
+    pub(super) strangers_found: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: HashMap<JobId, Held>,
+    strangers: Vec<Owned>,
+    renewed_at: Option<Instant>,
+    /// Since when renewals have come without a gap.
+    steady_since: Option<Instant>,
+    touched_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Held {
+    token: i64,
+    lost: CancellationToken,
+}
+
+/// A job is held from here until this is dropped.
+#[derive(Debug)]
+pub(super) struct Hold {
+    context: Arc<Context>,
+    job: JobId,
+    /// Rings when the job is no longer ours.
+    pub(super) lost: CancellationToken,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.context.liveness.state().held.remove(&self.job);
+    }
+}
+
+impl Liveness {
+    pub(super) fn new(rhythm: Rhythm) -> Self {
+        Self {
+            rhythm,
+            state: Mutex::default(),
+            idle: AtomicBool::new(false),
+            strangers_found: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        // A panic while the lock is held leaves a map that is still true.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// No new paid call once renewals have failed for half the time after which we count as dead.
+    pub(super) fn may_call(&self) -> bool {
+        self.state()
+            .renewed_at
+            .is_some_and(|at| at.elapsed() < self.rhythm.stale_after / 2)
+    }
+
+    /// Whether we may judge others: our own renewals have come for a whole interval. Else the first
+    /// worker back after an outage would take everybody's live paid calls.
+    pub(super) fn may_judge(&self) -> bool {
+        self.state()
+            .steady_since
+            .is_some_and(|since| since.elapsed() >= self.rhythm.stale_after)
+    }
+
+    pub(super) fn set_idle(&self, idle: Idle) {
+        self.idle.store(idle == Idle::Yes, Ordering::Relaxed);
+    }
+
+    /// Jobs the database says are ours and nobody here works on.
+    pub(super) fn take_strangers(&self) -> Vec<Owned> {
+        let mut state = self.state();
+        let strangers = std::mem::take(&mut state.strangers);
+        strangers
+            .into_iter()
+            .filter(|owned| state.held.get(&owned.job).is_none_or(|held| held.token != owned.token))
+            .collect()
+    }
+
+    fn held(&self) -> Vec<Owned> {
+        self.state()
+            .held
+            .iter()
+            .map(|(&job, held)| Owned {
+                job,
+                token: held.token,
+            })
+            .collect()
+    }
+
+    fn renewed(&self, sent_at: Instant) {
+        let mut state = self.state();
+        let gap = state.renewed_at.map(|at| sent_at.saturating_duration_since(at));
+        if gap.is_none_or(|gap| gap > self.rhythm.stale_after / 2) {
+            state.steady_since = Some(sent_at);
+        }
+        state.renewed_at = Some(sent_at);
+    }
+
+    fn failed(&self) {
+        self.state().steady_since = None;
+    }
+
+    /// Compares what we held before asking with what the database answered.
+    fn compare(&self, held_before: &[Owned], owned: &[Owned]) {
+        let mut state = self.state();
+        for held in held_before.iter().filter(|held| !owned.contains(held)) {
+            if let Some(entry) = state.held.get(&held.job)
+                && entry.token == held.token
+            {
+                entry.lost.cancel();
+            }
+        }
+        let strangers: Vec<Owned> = owned
+            .iter()
+            .filter(|owned| state.held.get(&owned.job).is_none_or(|held| held.token != owned.token))
+            .copied()
+            .collect();
+        if !strangers.is_empty() {
+            state.strangers = strangers;
+            self.strangers_found.notify_one();
+        }
+    }
+}
+
+/// Begins to hold a claimed job.
+pub(super) fn hold(context: &Arc<Context>, lease: &Lease) -> Hold {
+    let lost = CancellationToken::new();
+    context.liveness.state().held.insert(
+        lease.job(),
+        Held {
+            token: lease.token(),
+            lost: lost.clone(),
+        },
+    );
+    Hold {
+        context: context.clone(),
+        job: lease.job(),
+        lost,
+    }
+}
+
+/// One renewal.
+pub(super) async fn renew(context: &Context) -> Result<(), DbError> {
+    let liveness = &context.liveness;
+    let held = liveness.held();
+    let sent_at = Instant::now();
+    let idle = if liveness.idle.load(Ordering::Relaxed) { Idle::Yes } else { Idle::No };
+    let owned = workers::renew(context.db(), &context.registration, idle).await?;
+    liveness.renewed(sent_at);
+    liveness.compare(&held, &owned);
+    let touch_due = liveness
+        .state()
+        .touched_at
+        .is_none_or(|at| at.elapsed() >= liveness.rhythm.touch_every);
+    if touch_due && !owned.is_empty() {
+        workers::touch(context.db(), context.run()).await?;
+        liveness.state().touched_at = Some(Instant::now());
+    }
+    Ok(())
+}
+
+/// Beats until it is aborted.
+pub(super) async fn beat(context: Arc<Context>) {
+    let rhythm = context.settings.rhythm;
+    let mut renew_at = Instant::now() + rhythm.renew_every;
+    loop {
+        let watch_at = Instant::now() + rhythm.watch_every;
+        tokio::time::sleep_until(renew_at.min(watch_at)).await;
+        let renewing = Instant::now() >= renew_at;
+        let beat = async {
+            if renewing { renew(&context).await } else { watch(&context).await }
+        };
+        let failed = match tokio::time::timeout(BEAT_TIMEOUT, beat).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("no answer".to_owned()),
+        };
+        match failed {
+            // Sooner than usual: others judge us by this.
+            Some(error) if renewing => {
+                tracing::warn!(%error, "could not renew, trying again");
+                context.liveness.failed();
+                renew_at = Instant::now() + rhythm.watch_every;
+            }
+            None if renewing => renew_at = Instant::now() + rhythm.renew_every,
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// Between renewals: are our jobs still ours? Nothing is asked while there are none.
+async fn watch(context: &Context) -> Result<(), DbError> {
+    let held = context.liveness.held();
+    if held.is_empty() {
+        return Ok(());
+    }
+    let owned = workers::owned(context.db(), context.run()).await?;
+    context.liveness.compare(&held, &owned);
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! Many attempts: claim what can be served, work it, say that we live, take back from the dead.
+//!
+//! Reading order: [`claimer`] decides when to look and how much to take; [`attempt`] works one job;
+//! [`image`] buys one picture; [`liveness`] renews and notices what is lost; [`sweep`] cleans up
+//! after the dead. They share a [`Context`] and nothing else; what they tell each other about jobs
+//! goes through Postgres.
+
+mod attempt;
+mod claimer;
+mod image;
+mod liveness;
+mod settle;
+mod sweep;
+mod throttle;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::db::lease::Claimer;
+use crate::db::workers::Registration;
+use crate::db::{self, Db, DbError};
+use crate::domain::Provider;
+use crate::images::decode::Decoder;
+use crate::pipeline::inputs::Inputs;
+use crate::providers::Providers;
+use crate::storage::Storage;
+use liveness::Liveness;
+use throttle::Throttle;
+
+/// What one worker process works with.
+#[derive(Debug)]
+pub struct Tools {
+    pub db: Db,
+    pub providers: Providers,
+    pub inputs: Inputs,
+    pub decoder: Decoder,
+    pub storage: Storage,
+}
+
+/// How one worker process works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// A label for people; need not be unique.
+    pub label: String,
+    /// Jobs at a time.
+    pub concurrency: usize,
+    /// Job types to take; `None` takes all.
+    pub types: Option<Vec<String>>,
+    /// Look at the queue at least this often, wake-ups or not.
+    pub poll_every: Duration,
+    /// Longest wait for one answer of a provider.
+    pub call_timeout: Duration,
+    /// Longest time without a finished image; waiting for quota is not counted.
+    pub job_timeout: Duration,
+    /// How long paid calls in flight may go on after the first signal.
+    pub shutdown_grace: Duration,
+    pub until: Until,
+    pub rhythm: Rhythm,
+}
+
+/// When a worker ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Never; a signal ends it.
+    Stopped,
+    /// When nothing is due and nothing is left by the dead (`--drain`).
+    Drained,
+}
+
+/// How fast the fleet's heart beats. One for all workers of a database: they judge each other by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rhythm {
+    /// Say that we live.
+    pub renew_every: Duration,
+    /// Who has not renewed for this long is dead. Six renewals: a slow disk is not a death.
+    pub stale_after: Duration,
+    /// Look which of our jobs are still ours, while there are any: cancel arrives within two beats.
+    pub watch_every: Duration,
+    /// Renew `"lockedAt"`, which programs of the old kind judge by.
+    pub touch_every: Duration,
+    /// Clean up after the dead.
+    pub sweep_every: Duration,
+}
+
+impl Default for Rhythm {
+    fn default() -> Self {
+        Self {
+            renew_every: Duration::from_secs(5),
+            stale_after: Duration::from_secs(30),
+            watch_every: Duration::from_secs(1),
+            touch_every: Duration::from_secs(30),
+            sweep_every: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How a worker is asked to end.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    /// First signal: claim nothing, call nothing; calls in flight may finish.
+    pub stop: CancellationToken,
+    /// Second signal, or the end of the grace time: give everything back at once.
+    pub abort: CancellationToken,
+}
+
+/// What all parts of one worker share.
+#[derive(Debug)]
+struct Context {
+    tools: Tools,
+    settings: Settings,
+    shutdown: Shutdown,
+    claimer: Claimer,
+    registration: Registration,
+    liveness: Liveness,
+    throttle: Throttle,
+}
+
+impl Context {
+    fn db(&self) -> &Db {
+        &self.tools.db
+    }
+
+    fn run(&self) -> Uuid {
+        self.claimer.run
+    }
+
+    /// The accounts that can serve a model of this provider.
+    fn accounts(&self, provider: Provider) -> Vec<String> {
+        self.tools
+            .providers
+            .accounts(provider)
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// Works until it is told to stop, or until the queue is drained.
+///
+/// # Errors
+/// Only when it cannot even begin: afterwards an outage of the database is waited out.
+pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result<(), DbError> {
+    let run = Uuid::new_v4();
+    let claimer = Claimer {
+        run,
+        label: settings.label.clone(),
+        accounts: tools
+            .providers
+            .accounts(Provider::Gemini)
+            .map(|account| format!("{}:{account}", Provider::Gemini))
+            .collect(),
+        types: settings.types.clone(),
+    };
+    let context = Arc::new(Context {
+        registration: Registration {
+            run,
+            label: settings.label.clone(),
+            host: hostname(),
+        },
+        liveness: Liveness::new(settings.rhythm),
+        throttle: Throttle::default(),
+        claimer,
+        tools,
+        settings,
+        shutdown,
+    });
+    liveness::renew(&context).await?;
+    tracing::info!(worker = %context.settings.label, %run, "worker started");
+
+    let end = context.shutdown.clone();
+    let heart = tokio::spawn(liveness::beat(context.clone()));
+    let broom = tokio::spawn(sweep::sweep(context.clone()));
+    claimer::work(&context).await;
+    end.stop.cancel();
+    broom.abort();
+    // The heart goes on until the last job is written.
+    heart.abort();
+    if let Err(error) = db::workers::deregister(context.db(), run).await {
+        tracing::debug!(%error, "left this worker's row to the sweep");
+    }
+    tracing::info!(worker = %context.settings.label, "worker stopped");
+    Ok(())
+}
+
+fn hostname() -> Option<String> {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .map(|name| name.trim().to_owned())
+}
