@@ -1,3 +1,4 @@
 //! safelight
 pub mod domain;
 pub mod images;
+pub mod storage;
