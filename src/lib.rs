@@ -1,4 +1,5 @@
 //! safelight
 pub mod domain;
 pub mod images;
+pub mod pipeline;
 pub mod storage;
