@@ -1,4 +1,8 @@
 //! safelight
 pub mod db;
 pub mod domain;
+pub mod images;
+pub mod pipeline;
 pub mod providers;
+pub mod storage;
+pub mod worker;

@@ -1,0 +1,139 @@
+//! From the bytes that a provider sent to a whole object in storage.
+//!
+//! A picture is decoded before it counts: truncated ones exist, and declared types lie. The name of
+//! the object is known before the call but for its extension, so that [`find`] can tell later
+//! whether a call that nobody saw the end of was stored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::domain::{Failure, Tenant};
+use crate::images::{DecodeError, Decoder, PictureFormat};
+use crate::storage::{ObjectKey, Storage, StorageError};
+
+/// Waits between tries to store a picture that is paid for. Longer outages end the attempt.
+const STORE_AGAIN: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
+
+/// Which call's picture it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    pub tenant: &'a Tenant,
+    pub job_id: Uuid,
+    pub index: i32,
+    pub call: Uuid,
+}
+
+/// A picture as it lies in storage, measured from its bytes.
+#[derive(Clone, Debug)]
+pub struct Published {
+    pub key: ObjectKey,
+    pub format: PictureFormat,
+    pub bytes: usize,
+    pub width: u32,
+    pub height: u32,
+    /// Lower-case hex.
+    pub sha256: String,
+}
+
+/// Why an answer did not become an object. Either way it was paid for.
+#[derive(Debug)]
+pub enum PublishError {
+    /// The bytes are no picture.
+    Unreadable(Failure),
+    /// The storage did not take it.
+    NotStored(Failure),
+}
+
+/// Checks, names and stores a picture.
+pub async fn publish(
+    decoder: &Decoder,
+    storage: &Storage,
+    place: Place<'_>,
+    bytes: Vec<u8>,
+) -> Result<Published, PublishError> {
+    let bytes: Arc<[u8]> = bytes.into();
+    let published = measure(decoder, place, bytes.clone())
+        .await
+        .map_err(|_| PublishError::Unreadable(unreadable()))?;
+    let mut waits = STORE_AGAIN.into_iter();
+    loop {
+        match storage.put(&published.key, bytes.clone()).await {
+            Ok(()) => return Ok(published),
+            Err(error) => {
+                tracing::warn!(%error, key = %published.key, "could not store a picture");
+                match waits.next() {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => return Err(PublishError::NotStored(error.into())),
+                }
+            }
+        }
+    }
+}
+
+/// The picture of a call whose worker died, if it was stored. An object that does not decode is
+/// none.
+pub async fn find(
+    decoder: &Decoder,
+    storage: &Storage,
+    place: Place<'_>,
+) -> Result<Option<Published>, Failure> {
+    let prefix = ObjectKey::generated_prefix(place.tenant, place.job_id, place.index, place.call);
+    let Some(key) = storage.find(&prefix).await? else {
+        return Ok(None);
+    };
+    let bytes: Arc<[u8]> = match storage.get(&key).await {
+        Ok(bytes) => bytes.into(),
+        Err(StorageError::NotFound) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(measure(decoder, place, bytes).await.ok())
+}
+
+async fn measure(
+    decoder: &Decoder,
+    place: Place<'_>,
+    bytes: Arc<[u8]>,
+) -> Result<Published, DecodeError> {
+    let picture = decoder.inspect(bytes.clone()).await?;
+    let key = ObjectKey::generated(
+        place.tenant,
+        place.job_id,
+        place.index,
+        place.call,
+        picture.format,
+    );
+    Ok(Published {
+        key,
+        format: picture.format,
+        bytes: bytes.len(),
+        width: picture.width,
+        height: picture.height,
+        sha256: hex(&Sha256::digest(&bytes)),
+    })
+}
+
+fn unreadable() -> Failure {
+    Failure::retry(
+        "unreadable_picture",
+        "The provider's answer held a picture that cannot be read.",
+    )
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,146 @@
+//! Names of objects. An [`ObjectKey`] is the only way to name one, and whatever it was made from,
+//! it stays below the storage's root and works in every storage: no `..`, no hidden files, no
+//! byte that Supabase refuses.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::domain::Tenant;
+use crate::images::PictureFormat;
+
+/// Longest part between two slashes; file systems end at 255 bytes.
+const MAX_PART: usize = 200;
+/// Longest key that S3 and Supabase take.
+const MAX_KEY: usize = 1024;
+/// The folder of what tenants uploaded. No tenant's own folder is called so: those hold a `=3A`,
+/// or are `none`.
+const UPLOADS: &str = "uploads";
+
+/// The name of one object, for instance `team=3A7/{jobId}/1-{callId}.png`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey(String);
+
+/// The name of a generated object but for its extension, which is known only after the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectPrefix(String);
+
+/// A text that names no object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not the name of a stored object")]
+pub struct InvalidKey;
+
+impl ObjectPrefix {
+    /// The whole name, once the format is known.
+    pub fn with(&self, format: PictureFormat) -> ObjectKey {
+        ObjectKey(format!("{}.{}", self.0, format.extension()))
+    }
+}
+
+impl ObjectKey {
+    /// Where the picture of one paid call is stored.
+    pub fn generated(
+        tenant: &Tenant,
+        job_id: Uuid,
+        index: i32,
+        call_id: Uuid,
+        format: PictureFormat,
+    ) -> Self {
+        Self::generated_prefix(tenant, job_id, index, call_id).with(format)
+    }
+
+    /// The same before the call, for whoever must find out later whether it was stored.
+    pub fn generated_prefix(
+        tenant: &Tenant,
+        job_id: Uuid,
+        index: i32,
+        call_id: Uuid,
+    ) -> ObjectPrefix {
+        ObjectPrefix(format!("{}/{job_id}/{index}-{call_id}", folder_of(tenant)))
+    }
+
+    /// Where a tenant's upload is stored, by the hash of its content in 64 small hex digits.
+    pub fn upload(
+        tenant: &Tenant,
+        sha256_hex: &str,
+        format: PictureFormat,
+    ) -> Result<Self, InvalidKey> {
+        Self::upload_named(tenant, &format!("{sha256_hex}.{}", format.extension()))
+    }
+
+    /// The same by the name that a job gives: `{sha256}.{ext}`.
+    pub fn upload_named(tenant: &Tenant, name: &str) -> Result<Self, InvalidKey> {
+        let (hash, extension) = name.split_once('.').ok_or(InvalidKey)?;
+        let is_hash = hash.len() == 64
+            && hash
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let is_ours = PictureFormat::ALL
+            .iter()
+            .any(|format| format.extension() == extension);
+        if is_hash && is_ours {
+            Ok(Self(format!("{UPLOADS}/{}/{name}", folder_of(tenant))))
+        } else {
+            Err(InvalidKey)
+        }
+    }
+
+    /// A name that was read from a table. Anybody may have written there.
+    pub fn parse(text: &str) -> Result<Self, InvalidKey> {
+        if text.len() <= MAX_KEY && text.split('/').all(is_part) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidKey)
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A leading dot would be `.`, `..` or one of our own unfinished files.
+fn is_part(part: &str) -> bool {
+    !part.is_empty()
+        && part.len() <= MAX_PART
+        && !part.starts_with('.')
+        && part
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'=' | b'.'))
+}
+
+/// A tenant's folder. Apps choose ids of any length: one that would be too long for a file system
+/// is cut and told apart by its hash. `==` occurs in no uncut name.
+fn folder_of(tenant: &Tenant) -> String {
+    const KEPT: usize = 100;
+    let mut segment = tenant.as_key_segment();
+    if segment.len() > MAX_PART {
+        segment.truncate(KEPT);
+        segment.push_str("==");
+        segment.extend(
+            Sha256::digest(tenant.as_str())
+                .iter()
+                .map(|byte| format!("{byte:02x}")),
+        );
+    }
+    segment
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for ObjectKey {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! A directory of this machine as storage.
+//!
+//! A file is written under a hidden temporary name beside its place, flushed to the disk, renamed
+//! over, and the folder flushed too: after a crash it is there whole or not at all. A temporary
+//! file that a crash leaves behind can never be taken for an object, because no key has a part
+//! that begins with a dot.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{ObjectKey, StorageError};
+
+/// Objects below one directory. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Local {
+    root: Arc<Path>,
+}
+
+impl Local {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into().into(),
+        }
+    }
+
+    pub(super) async fn probe(&self) -> Result<(), StorageError> {
+        let root = Arc::clone(&self.root);
+        blocking(move || {
+            create_folder(&root)?;
+            let probe = temporary_in(&root);
+            write_whole(&probe, b"safelight")?;
+            fs::remove_file(&probe)
+        })
+        .await
+        .map_err(|source| StorageError::Unusable {
+            directory: self.root.to_path_buf(),
+            source,
+        })
+    }
+
+    pub(super) async fn put(
+        &self,
+        key: &ObjectKey,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+    ) -> Result<(), StorageError> {
+        let path = self.path(key);
+        blocking(move || put(&path, bytes.as_ref()))
+            .await
+            .map_err(|source| StorageError::Unavailable { source })
+    }
+
+    pub(super) async fn get(&self, key: &ObjectKey) -> Result<Vec<u8>, StorageError> {
+        tokio::fs::read(self.path(key)).await.map_err(unreadable)
+    }
+
+    pub(super) async fn len(&self, key: &ObjectKey) -> Result<u64, StorageError> {
+        let metadata = tokio::fs::metadata(self.path(key))
+            .await
+            .map_err(unreadable)?;
+        if metadata.is_file() {
+            Ok(metadata.len())
+        } else {
+            Err(StorageError::NotFound)
+        }
+    }
+
+    fn path(&self, key: &ObjectKey) -> PathBuf {
+        self.root.join(key.as_str())
+    }
+}
+
+/// What an error of reading means.
+fn unreadable(source: io::Error) -> StorageError {
+    match source.kind() {
+        // The second: a file stands where the key has a folder.
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => StorageError::NotFound,
+        _ => StorageError::Unavailable { source },
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    create_folder(folder)?;
+    let temporary = temporary_in(folder);
+    let written = write_whole(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = written {
+        // On a full disk what is half-written should not stay; if it must, it is hidden.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    flush_folder(folder)
+}
+
+fn temporary_in(folder: &Path) -> PathBuf {
+    folder.join(format!(".{}.tmp", Uuid::new_v4()))
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Creates what is missing of a path, each part flushed into the folder that holds it: a file is
+/// no safer than the way to it.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_folder(parent)?;
+    match fs::create_dir(folder) {
+        // Another job of the same tenant was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+        other => other?,
+    }
+    flush_folder(parent)
+}
+
+fn flush_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests;
