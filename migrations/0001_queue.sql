@@ -13,12 +13,10 @@ CREATE TABLE public.photo_generation_settings (
     "updatedAt" timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE public.photo_generation_settings IS
-    'Fleet-wide settings: one truth for all workers. version and oldestWorker are the schema''s own.';
+    'Fleet-wide settings: one truth for all workers. version and oldestWorker are the schema''s own; defaultProvider and defaultModel.PROVIDER are written by the first worker, or by migrate.';
 
 INSERT INTO public.photo_generation_settings (key, value) VALUES
     ('oldestWorker', '1'),               -- the oldest schema version whose workers may still run
-    ('defaultProvider', 'gemini'),
-    ('defaultModel.gemini', 'gemini-2.5-flash-image'),
     ('notifications', 'on');             -- off: workers only poll (an app that uses PREPARE TRANSACTION)
 
 -- ----------------------------------------------------------------------------------- batches

@@ -1,8 +1,11 @@
 //! safelight
+pub mod app;
+pub mod config;
 pub mod db;
 pub mod domain;
 pub mod images;
 pub mod pipeline;
 pub mod providers;
 pub mod storage;
+pub mod telemetry;
 pub mod worker;

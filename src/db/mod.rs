@@ -75,7 +75,10 @@ const PERSIST_LONGEST_WAIT: Duration = Duration::from_secs(2);
 const PERSIST_GIVE_UP: Duration = Duration::from_mins(10);
 
 /// Sends a statement again until Postgres has answered. The statement must bear being sent twice.
-pub async fn persist<T>(statement: impl AsyncFn() -> Result<T, DbError>) -> Result<T, DbError> {
+pub async fn persist<T, Statement>(statement: impl Fn() -> Statement) -> Result<T, DbError>
+where
+    Statement: Future<Output = Result<T, DbError>>,
+{
     let started = tokio::time::Instant::now();
     let mut wait = PERSIST_FIRST_WAIT;
     loop {

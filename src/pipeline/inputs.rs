@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{Failure, Picture, Tenant};
 use crate::images::{Cache, Decoder, Fetcher, INVALID_INPUT, PictureFormat};
+use crate::providers::PreparedPicture;
 use crate::storage::{ObjectKey, Storage, StorageError};
 
 /// Pictures of one job that are fetched at the same time; each may hold 10 MB in memory.
@@ -19,13 +20,6 @@ const AT_ONCE: usize = 4;
 /// Most base64 text of one job. Gemini takes 20 MB a request; the rest is for the prompt and for
 /// what the request itself needs.
 const MAX_TOTAL_BYTES: usize = 18 * 1024 * 1024;
-
-/// An input as it stands in a request. Encoded once, however many calls it goes into.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PreparedPicture {
-    pub mime: &'static str,
-    pub base64: Arc<str>,
-}
 
 /// Where inputs come from, and what was prepared before.
 #[derive(Debug)]
@@ -53,15 +47,16 @@ impl Inputs {
         tenant: &Tenant,
         pictures: &[Picture],
     ) -> Result<Arc<[PreparedPicture]>, Failure> {
-        let prepared: Vec<_> = stream::iter(pictures.iter().enumerate())
-            .map(async |(index, picture)| {
-                self.prepare_one(tenant, picture)
-                    .await
-                    .map_err(|failure| about(index, failure))
+        // Collected first: a stream that maps references to futures is not Send for all lifetimes.
+        let each: Vec<_> = pictures
+            .iter()
+            .enumerate()
+            .map(|(index, picture)| async move {
+                let prepared = self.prepare_one(tenant, picture).await;
+                prepared.map_err(|failure| about(index, failure))
             })
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
+            .collect();
+        let prepared: Vec<_> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;
         check_total(&prepared)?;
         Ok(prepared.into())
     }

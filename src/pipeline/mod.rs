@@ -5,4 +5,4 @@
 pub mod inputs;
 pub mod publish;
 
-pub use inputs::{Inputs, PreparedPicture};
+pub use inputs::Inputs;

@@ -40,7 +40,7 @@ pub struct ImageRequest {
 }
 
 /// An input picture, ready to be sent: decoded, turned, scaled and encoded again by us.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreparedPicture {
     /// `image/jpeg` and its like; what the bytes are, not what somebody declared.
     pub mime: &'static str,

@@ -12,9 +12,10 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::Context;
 use super::image::{self, Patience};
 use super::liveness::Hold;
-use super::{Context, settle};
+use super::settle::{self, SettleError};
 use crate::db::lease::{self, Counted, GiveBack};
 use crate::db::{DbError, Lease, ledger, persist};
 use crate::domain::backoff::{self, Jitter};
@@ -63,7 +64,7 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    async fn work(self) -> Result<Outcome, DbError> {
+    async fn work(self) -> Result<Outcome, SettleError> {
         let request = match Request::parse(self.job) {
             Ok(request) => request,
             Err(error) => return Ok(Outcome::Rejected(error.into())),
@@ -98,9 +99,9 @@ impl Attempt<'_> {
     }
 
     /// The images to be called, after the calls of dead leases are settled.
-    async fn plan(self, images: i32) -> Result<Vec<i32>, DbError> {
+    async fn plan(self, images: i32) -> Result<Vec<i32>, SettleError> {
         let db = self.context.db();
-        let rows = persist(async || ledger::plan(db, self.lease, images).await).await?;
+        let rows = persist(|| ledger::plan(db, self.lease, images)).await?;
         let mut planned = Vec::new();
         for row in rows {
             let state = match (row.state, row.call) {
@@ -119,7 +120,10 @@ impl Attempt<'_> {
     /// Why nothing may be called for this job any more, whatever the row asks for.
     fn is_over(self) -> Option<Failure> {
         if self.job.expired {
-            return Some(Failure::never("expired", "The job expired before it could be done."));
+            return Some(Failure::never(
+                "expired",
+                "The job expired before it could be done.",
+            ));
         }
         (self.job.attempts >= self.job.max_attempts).then(|| {
             Failure::never(
@@ -150,8 +154,8 @@ impl Attempt<'_> {
         let mut settled = Vec::new();
         let mut turn = planned;
         loop {
-            let outcomes: Vec<(i32, Result<ImageOutcome, DbError>)> = stream::iter(&turn)
-                .map(|&index| {
+            let outcomes: Vec<(i32, Result<ImageOutcome, DbError>)> = stream::iter(turn)
+                .map(|index| {
                     let patience = &patience;
                     async move { (index, image::work(self, request, index, patience).await) }
                 })
@@ -173,7 +177,9 @@ impl Attempt<'_> {
             }
             let another_turn = went_through
                 && !waiting.is_empty()
-                && settled.iter().all(|outcome| matches!(outcome, ImageOutcome::Settled))
+                && settled
+                    .iter()
+                    .all(|outcome| matches!(outcome, ImageOutcome::Settled))
                 && !self.context.shutdown.stop.is_cancelled();
             if !another_turn {
                 settled.append(&mut waits);
@@ -188,11 +194,15 @@ impl Attempt<'_> {
     }
 
     /// Ends the attempt with the one statement that its outcome asks for.
-    async fn conclude(self, outcome: Result<Outcome, DbError>) {
+    async fn conclude(self, outcome: Result<Outcome, SettleError>) {
         let outcome = match outcome {
             Ok(outcome) => outcome,
-            Err(DbError::LeaseLost) => Outcome::Lost,
-            Err(error) => {
+            Err(SettleError::Database(DbError::LeaseLost)) => Outcome::Lost,
+            Err(SettleError::Storage(failure)) => Outcome::Retry {
+                failure,
+                wait: self.wait_after_error(),
+            },
+            Err(SettleError::Database(error)) => {
                 tracing::error!(%error, "the database refused a step of this job");
                 Outcome::Retry {
                     failure: Failure::retry("internal_error", "Something went wrong on our side."),
@@ -210,24 +220,26 @@ impl Attempt<'_> {
     async fn write(self, outcome: &Outcome) -> Result<(), DbError> {
         let (db, lease) = (self.context.db(), self.lease);
         let last = self.job.attempts + 1 >= self.job.max_attempts;
-        persist(async || match outcome {
-            Outcome::Finished => lease::finish(db, lease, Counted::No, None).await,
-            Outcome::Rejected(failure) => {
-                lease::finish(db, lease, Counted::No, Some(failure)).await
+        persist(|| async move {
+            match outcome {
+                Outcome::Finished => lease::finish(db, lease, Counted::No, None).await,
+                Outcome::Rejected(failure) => {
+                    lease::finish(db, lease, Counted::No, Some(failure)).await
+                }
+                Outcome::Retry { failure, .. } if last => {
+                    lease::finish(db, lease, Counted::Yes, Some(failure)).await
+                }
+                Outcome::Retry { failure, wait } => {
+                    lease::give_back(db, lease, GiveBack::Retry(failure, *wait)).await
+                }
+                Outcome::RateLimited { until, failure } => {
+                    lease::give_back(db, lease, GiveBack::RateLimited(failure, *until)).await
+                }
+                Outcome::Released { resume } => {
+                    lease::give_back(db, lease, GiveBack::Released(*resume)).await
+                }
+                Outcome::Lost => Ok(()),
             }
-            Outcome::Retry { failure, .. } if last => {
-                lease::finish(db, lease, Counted::Yes, Some(failure)).await
-            }
-            Outcome::Retry { failure, wait } => {
-                lease::give_back(db, lease, GiveBack::Retry(failure, *wait)).await
-            }
-            Outcome::RateLimited { until, failure } => {
-                lease::give_back(db, lease, GiveBack::RateLimited(failure, *until)).await
-            }
-            Outcome::Released { resume } => {
-                lease::give_back(db, lease, GiveBack::Released(*resume)).await
-            }
-            Outcome::Lost => Ok(()),
         })
         .await
     }

@@ -109,7 +109,10 @@ impl Desk<'_> {
     async fn look(&mut self, look: Look) -> Result<Next, DbError> {
         let context = self.context;
         for stranger in context.liveness.take_strangers() {
-            tracing::warn!(job = stranger.job, "gave back a job that nobody here works on");
+            tracing::warn!(
+                job = stranger.job,
+                "gave back a job that nobody here works on"
+            );
             lease::give_back_unknown(context.db().pool(), stranger.job, stranger.token).await?;
         }
         while let Some(ended) = self.jobs.try_join_next() {
@@ -136,7 +139,8 @@ impl Desk<'_> {
         let full = claimed.len() == free;
         for (lease, job) in claimed {
             let hold = liveness::hold(context, &lease);
-            self.jobs.spawn(attempt::run(context.clone(), lease, job, hold));
+            self.jobs
+                .spawn(attempt::run(context.clone(), lease, job, hold));
         }
         if full {
             return Ok(Next::Look);
@@ -171,12 +175,19 @@ impl Desk<'_> {
             let again = if due.is_zero() { self.double() } else { due };
             pause = pause.min(again);
         }
-        Ok(Next::Wait(settling.map_or(pause, |settling| pause.min(settling))))
+        Ok(Next::Wait(
+            settling.map_or(pause, |settling| pause.min(settling)),
+        ))
     }
 
     /// How soon to look again because of writers that may have missed our flag.
     async fn settle(&mut self) -> Result<Option<Duration>, DbError> {
-        let IdleState::Settling { writers, since, pause } = &mut self.idle else {
+        let IdleState::Settling {
+            writers,
+            since,
+            pause,
+        } = &mut self.idle
+        else {
             return Ok(None);
         };
         // The look that came before this question saw everything of writers that had ended by then
@@ -225,7 +236,11 @@ impl Desk<'_> {
     async fn wait_for_jobs(&mut self) {
         let grace = self.context.settings.shutdown_grace;
         if !self.jobs.is_empty() {
-            tracing::info!(jobs = self.jobs.len(), ?grace, "stopping: calls in flight may finish");
+            tracing::info!(
+                jobs = self.jobs.len(),
+                ?grace,
+                "stopping: calls in flight may finish"
+            );
         }
         let drain = async {
             while let Some(ended) = self.jobs.join_next().await {
@@ -233,7 +248,10 @@ impl Desk<'_> {
             }
         };
         if tokio::time::timeout(grace, drain).await.is_err() {
-            tracing::warn!(jobs = self.jobs.len(), "grace time is over, giving jobs back");
+            tracing::warn!(
+                jobs = self.jobs.len(),
+                "grace time is over, giving jobs back"
+            );
             self.context.shutdown.abort.cancel();
             while let Some(ended) = self.jobs.join_next().await {
                 report(ended);

@@ -14,10 +14,10 @@ use super::attempt::{Attempt, jitter};
 use crate::db::ledger::{self, CallState, EndedCall, NewCall};
 use crate::db::limits::{self, Grant, Granted, Refusal};
 use crate::db::{DbError, persist};
+use crate::domain::ImageState;
 use crate::domain::backoff;
 use crate::domain::failure::{Answer, CallResult, Failure, Limit, Remedy};
 use crate::domain::outcome::{ImageOutcome, Resume};
-use crate::domain::ImageState;
 use crate::pipeline::publish;
 use crate::providers::ImageRequest;
 
@@ -80,7 +80,9 @@ pub(super) async fn work(
             return Ok(ImageOutcome::Lost);
         }
         if context.shutdown.stop.is_cancelled() {
-            return Ok(ImageOutcome::Waiting { resume: Resume::Now });
+            return Ok(ImageOutcome::Waiting {
+                resume: Resume::Now,
+            });
         }
         let slot = tokio::select! {
             slot = context.throttle.acquire(&request.model) => slot,
@@ -88,11 +90,12 @@ pub(super) async fn work(
             () = context.shutdown.stop.cancelled() => continue,
         };
         if !context.liveness.may_call() {
-            return Ok(ImageOutcome::Waiting { resume: Resume::Now });
+            return Ok(ImageOutcome::Waiting {
+                resume: Resume::Now,
+            });
         }
         let accounts = context.accounts(request.model.provider());
-        let grant =
-            persist(async || limits::grant(context.db(), &accounts, &request.model).await).await?;
+        let grant = persist(|| limits::grant(context.db(), &accounts, &request.model)).await?;
         let pause = match grant {
             Grant::Granted(granted) => {
                 patience.renew();
@@ -113,7 +116,11 @@ pub(super) async fn work(
                 return Ok(ImageOutcome::Waiting { resume });
             }
             // Paused by an operator: the claim looks at that itself.
-            Grant::Wait(None) => return Ok(ImageOutcome::Waiting { resume: Resume::Now }),
+            Grant::Wait(None) => {
+                return Ok(ImageOutcome::Waiting {
+                    resume: Resume::Now,
+                });
+            }
         };
         drop(slot);
         tokio::select! {
@@ -144,7 +151,7 @@ async fn call(
         model: request.model.name(),
         deadline: context.settings.call_timeout,
     };
-    persist(async || ledger::calling(context.db(), attempt.lease, &new).await).await?;
+    persist(|| ledger::calling(context.db(), attempt.lease, &new)).await?;
     let started = Instant::now();
     let deadline = context.settings.call_timeout;
     let result = tokio::select! {
@@ -156,17 +163,34 @@ async fn call(
         () = patience.exhausted() => CallResult::Ambiguous(Failure::retry(
             "job_timeout", "No image was finished for too long.")),
     };
-    let ended = Ended { attempt, request, granted, call: new.id, index };
+    let ended = Ended {
+        attempt,
+        request,
+        granted,
+        call: new.id,
+        index,
+    };
     tracing::info!(image = index, call = %new.id, account = %granted.account,
         elapsed_ms = started.elapsed().as_millis(), result = name(&result), "called");
     match result {
         CallResult::Picture(answer) => ended.with_picture(answer).await,
         CallResult::Refused(failure) => {
-            ended.write(CallState::Refused, Some(true), Some(ImageState::Refused), &failure).await?;
+            ended
+                .write(
+                    CallState::Refused,
+                    Some(true),
+                    Some(ImageState::Refused),
+                    &failure,
+                )
+                .await?;
             ended.recovered().await?;
             Ok(Step::Done(ImageOutcome::Settled))
         }
-        CallResult::Empty(failure) => ended.with_error(CallState::Empty, Some(true), failure).await,
+        CallResult::Empty(failure) => {
+            ended
+                .with_error(CallState::Empty, Some(true), failure)
+                .await
+        }
         CallResult::Failed { failure, accepted } => {
             ended.with_error(CallState::Error, accepted, failure).await
         }
@@ -210,9 +234,15 @@ impl Ended<'_> {
         match publish::publish(&tools.decoder, &tools.storage, place, answer.bytes).await {
             Ok(published) => {
                 let picture = published.into();
-                persist(async || {
-                    ledger::stored(&tools.db, self.attempt.lease, self.call, &picture, answer.usage,
-                        answer.request_id.as_deref()).await
+                persist(|| {
+                    ledger::stored(
+                        &tools.db,
+                        self.attempt.lease,
+                        self.call,
+                        &picture,
+                        answer.usage,
+                        answer.request_id.as_deref(),
+                    )
                 })
                 .await?;
                 tracing::info!(image = self.index, key = %picture.key, "stored");
@@ -236,18 +266,25 @@ impl Ended<'_> {
     ) -> Result<Step, DbError> {
         let (image, outcome) = match failure.remedy {
             Remedy::Never => (ImageState::Failed, ImageOutcome::Settled),
-            Remedy::Retry => (ImageState::Planned, ImageOutcome::Retryable(failure.clone())),
+            Remedy::Retry => (
+                ImageState::Planned,
+                ImageOutcome::Retryable(failure.clone()),
+            ),
         };
         self.write(state, accepted, Some(image), &failure).await?;
         Ok(Step::Done(outcome))
     }
 
     async fn without_knowing(self, failure: Failure) -> Result<Step, DbError> {
-        let image = self.write(CallState::Ambiguous, None, None, &failure).await?;
+        let image = self
+            .write(CallState::Ambiguous, None, None, &failure)
+            .await?;
         Ok(Step::Done(if image == ImageState::Ambiguous {
             ImageOutcome::Settled
         } else if self.attempt.context.shutdown.abort.is_cancelled() {
-            ImageOutcome::Waiting { resume: Resume::Now }
+            ImageOutcome::Waiting {
+                resume: Resume::Now,
+            }
         } else {
             ImageOutcome::Retryable(failure)
         }))
@@ -261,25 +298,42 @@ impl Ended<'_> {
                 let wait = backoff::after_limited(in_a_row, wait);
                 let pause = jitter().added_to(wait);
                 self.write_limited(&failure).await?;
-                self.refuse(Refusal::Cooldown { wait: pause, in_a_row: in_a_row + 1 }).await?;
+                self.refuse(Refusal::Cooldown {
+                    wait: pause,
+                    in_a_row: in_a_row + 1,
+                })
+                .await?;
                 if wait <= LIMITED_IN_PLACE && limited < LIMITED_TRIES {
                     return Ok(Step::CallAgain(pause));
                 }
-                ImageOutcome::RateLimited { until: Resume::After(pause), failure }
+                ImageOutcome::RateLimited {
+                    until: Resume::After(pause),
+                    failure,
+                }
             }
             Limit::Daily => {
-                let failure = Failure::retry("daily_quota", "The provider's daily quota is used up.");
+                let failure =
+                    Failure::retry("daily_quota", "The provider's daily quota is used up.");
                 self.write_limited(&failure).await?;
                 self.refuse(Refusal::QuotaDay).await?;
-                ImageOutcome::RateLimited { until: Resume::NextQuotaDay, failure }
+                ImageOutcome::RateLimited {
+                    until: Resume::NextQuotaDay,
+                    failure,
+                }
             }
             Limit::Blocked { reason, detail } => {
                 tracing::error!(account = %self.granted.account, model = %self.request.model,
                     reason = reason.as_str(), %detail, "{}", reason.advice());
                 let failure = Failure::retry(reason.as_str(), "The provider's account is blocked.");
                 self.write_limited(&failure).await?;
-                self.refuse(Refusal::Blocked { reason, detail: &detail }).await?;
-                ImageOutcome::Waiting { resume: Resume::Now }
+                self.refuse(Refusal::Blocked {
+                    reason,
+                    detail: &detail,
+                })
+                .await?;
+                ImageOutcome::Waiting {
+                    resume: Resume::Now,
+                }
             }
         };
         Ok(Step::Done(outcome))
@@ -288,14 +342,17 @@ impl Ended<'_> {
     /// Tells the fleet. After the ledger: a worker that lost its lease writes nothing, not here.
     async fn refuse(self, refusal: Refusal<'_>) -> Result<(), DbError> {
         let db = self.attempt.context.db();
-        persist(async || {
-            limits::refused(db, &self.granted.account, &self.request.model, refusal).await
-        })
-        .await
+        persist(|| limits::refused(db, &self.granted.account, &self.request.model, refusal)).await
     }
 
     async fn write_limited(self, failure: &Failure) -> Result<(), DbError> {
-        self.write(CallState::Limited, Some(false), Some(ImageState::Planned), failure).await?;
+        self.write(
+            CallState::Limited,
+            Some(false),
+            Some(ImageState::Planned),
+            failure,
+        )
+        .await?;
         Ok(())
     }
 
@@ -304,8 +361,7 @@ impl Ended<'_> {
             return Ok(());
         }
         let db = self.attempt.context.db();
-        persist(async || limits::recovered(db, &self.granted.account, &self.request.model).await)
-            .await
+        persist(|| limits::recovered(db, &self.granted.account, &self.request.model)).await
     }
 
     async fn write(
@@ -315,8 +371,14 @@ impl Ended<'_> {
         image: Option<ImageState>,
         failure: &Failure,
     ) -> Result<ImageState, DbError> {
-        let end = EndedCall { state, accepted, image, failure, provider_request_id: None };
+        let end = EndedCall {
+            state,
+            accepted,
+            image,
+            failure,
+            provider_request_id: None,
+        };
         let db = self.attempt.context.db();
-        persist(async || ledger::ended(db, self.attempt.lease, self.call, &end).await).await
+        persist(|| ledger::ended(db, self.attempt.lease, self.call, &end)).await
     }
 }

@@ -76,7 +76,9 @@ impl Liveness {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         // A panic while the lock is held leaves a map that is still true.
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// No new paid call once renewals have failed for half the time after which we count as dead.
@@ -104,7 +106,12 @@ impl Liveness {
         let strangers = std::mem::take(&mut state.strangers);
         strangers
             .into_iter()
-            .filter(|owned| state.held.get(&owned.job).is_none_or(|held| held.token != owned.token))
+            .filter(|owned| {
+                state
+                    .held
+                    .get(&owned.job)
+                    .is_none_or(|held| held.token != owned.token)
+            })
             .collect()
     }
 
@@ -121,7 +128,9 @@ impl Liveness {
 
     fn renewed(&self, sent_at: Instant) {
         let mut state = self.state();
-        let gap = state.renewed_at.map(|at| sent_at.saturating_duration_since(at));
+        let gap = state
+            .renewed_at
+            .map(|at| sent_at.saturating_duration_since(at));
         if gap.is_none_or(|gap| gap > self.rhythm.stale_after / 2) {
             state.steady_since = Some(sent_at);
         }
@@ -144,7 +153,12 @@ impl Liveness {
         }
         let strangers: Vec<Owned> = owned
             .iter()
-            .filter(|owned| state.held.get(&owned.job).is_none_or(|held| held.token != owned.token))
+            .filter(|owned| {
+                state
+                    .held
+                    .get(&owned.job)
+                    .is_none_or(|held| held.token != owned.token)
+            })
             .copied()
             .collect();
         if !strangers.is_empty() {
@@ -176,7 +190,11 @@ pub(super) async fn renew(context: &Context) -> Result<(), DbError> {
     let liveness = &context.liveness;
     let held = liveness.held();
     let sent_at = Instant::now();
-    let idle = if liveness.idle.load(Ordering::Relaxed) { Idle::Yes } else { Idle::No };
+    let idle = if liveness.idle.load(Ordering::Relaxed) {
+        Idle::Yes
+    } else {
+        Idle::No
+    };
     let owned = workers::renew(context.db(), &context.registration, idle).await?;
     liveness.renewed(sent_at);
     liveness.compare(&held, &owned);
@@ -200,7 +218,11 @@ pub(super) async fn beat(context: Arc<Context>) {
         tokio::time::sleep_until(renew_at.min(watch_at)).await;
         let renewing = Instant::now() >= renew_at;
         let beat = async {
-            if renewing { renew(&context).await } else { watch(&context).await }
+            if renewing {
+                renew(&context).await
+            } else {
+                watch(&context).await
+            }
         };
         let failed = match tokio::time::timeout(BEAT_TIMEOUT, beat).await {
             Ok(Ok(())) => None,

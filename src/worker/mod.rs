@@ -20,11 +20,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::db::lease::Claimer;
+use crate::db::ledger::StoredPicture;
 use crate::db::workers::Registration;
 use crate::db::{self, Db, DbError};
 use crate::domain::Provider;
 use crate::images::decode::Decoder;
 use crate::pipeline::inputs::Inputs;
+use crate::pipeline::publish;
 use crate::providers::Providers;
 use crate::storage::Storage;
 use liveness::Liveness;
@@ -188,4 +190,18 @@ fn hostname() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .ok()
         .map(|name| name.trim().to_owned())
+}
+
+impl From<publish::Published> for StoredPicture {
+    fn from(published: publish::Published) -> Self {
+        Self {
+            key: published.key.to_string(),
+            mime: published.format.mime(),
+            // A picture's measures are far below these bounds.
+            bytes: i64::try_from(published.bytes).unwrap_or(i64::MAX),
+            width: i32::try_from(published.width).unwrap_or(i32::MAX),
+            height: i32::try_from(published.height).unwrap_or(i32::MAX),
+            sha256: published.sha256,
+        }
+    }
 }

@@ -14,12 +14,22 @@ use crate::domain::failure::{Failure, Usage};
 use crate::domain::{ImageState, Tenant};
 use crate::pipeline::publish::{self, Place};
 
+/// Why a call could not be settled now. Without storage nobody can say what happened: better later
+/// than wrong.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SettleError {
+    #[error(transparent)]
+    Database(#[from] DbError),
+    #[error("{0}")]
+    Storage(Failure),
+}
+
 /// Settles the call that a dead lease of this job left behind, under the new lease.
 pub(super) async fn call_of_dead_lease(
     attempt: Attempt<'_>,
     index: i32,
     call: Uuid,
-) -> Result<ImageState, DbError> {
+) -> Result<ImageState, SettleError> {
     let tools = &attempt.context.tools;
     let place = Place {
         tenant: &attempt.job.tenant,
@@ -29,11 +39,18 @@ pub(super) async fn call_of_dead_lease(
     };
     let found = publish::find(&tools.decoder, &tools.storage, place)
         .await
-        .map_err(storage_away)?;
+        .map_err(SettleError::Storage)?;
     if let Some(found) = found {
         let picture = found.into();
-        persist(async || {
-            ledger::stored(&tools.db, attempt.lease, call, &picture, Usage::default(), None).await
+        persist(|| {
+            ledger::stored(
+                &tools.db,
+                attempt.lease,
+                call,
+                &picture,
+                Usage::default(),
+                None,
+            )
         })
         .await?;
         tracing::info!(image = index, %call, "found the picture of a call whose worker died");
@@ -51,11 +68,11 @@ pub(super) async fn call_of_dead_lease(
         provider_request_id: None,
     };
     tracing::warn!(image = index, %call, "a call whose worker died is ambiguous");
-    persist(async || ledger::ended(&tools.db, attempt.lease, call, &end).await).await
+    Ok(persist(|| ledger::ended(&tools.db, attempt.lease, call, &end)).await?)
 }
 
 /// Settles a call that no attempt will: its job has ended or is gone, or only waits.
-pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(), DbError> {
+pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(), SettleError> {
     let tools = &context.tools;
     let tenant = Tenant::from_stored(&call.tenant);
     let place = Place {
@@ -66,16 +83,15 @@ pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(),
     };
     let found = publish::find(&tools.decoder, &tools.storage, place)
         .await
-        .map_err(storage_away)?
+        .map_err(SettleError::Storage)?
         .map(Into::into);
     if ledger::settle_orphan(&tools.db, call, found.as_ref()).await? {
-        let state = if found.is_some() { "stored" } else { "ambiguous" };
+        let state = if found.is_some() {
+            "stored"
+        } else {
+            "ambiguous"
+        };
         tracing::warn!(job = call.job, image = call.index, call = %call.id, state, "settled a call of a dead lease");
     }
     Ok(())
-}
-
-/// Without storage nobody can say what happened: better later than wrong. The caller tries again.
-fn storage_away(failure: Failure) -> DbError {
-    DbError::Unavailable(sqlx::Error::Io(std::io::Error::other(failure.message)))
 }

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Context, settle};
-use crate::db::{DbError, ledger, workers};
+use super::Context;
+use super::settle::{self, SettleError};
+use crate::db::{ledger, workers};
 
 /// Intervals are spread by this share, so that a fleet does not sweep as one.
 const SPREAD: f64 = 0.2;
@@ -26,7 +27,7 @@ fn pause(every: Duration) -> Duration {
     every.mul_f64(1.0 + SPREAD * (fastrand::f64() - 0.5))
 }
 
-async fn once(context: &Context) -> Result<(), DbError> {
+async fn once(context: &Context) -> Result<(), SettleError> {
     let db = context.db();
     let stale = context.settings.rhythm.stale_after;
     let litter = workers::litter(db, stale).await?;

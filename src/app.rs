@@ -1,0 +1,182 @@
+//! The composition root: from settings to things that run.
+//!
+//! The only file that knows all parts. Nothing here decides anything about jobs.
+
+use std::num::NonZero;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{ConfigError, DatabaseArgs, ProviderArgs, StorageArgs, WorkerArgs};
+use crate::db::pool::AddressError;
+use crate::db::schema::{self, SchemaError};
+use crate::db::{Db, DbError, limits};
+use crate::domain::Provider;
+use crate::domain::model::{DEFAULT_MODEL, KNOWN_MODELS};
+use crate::images::{Decoder, FetchError, Fetcher};
+use crate::pipeline::Inputs;
+use crate::providers::{self, Gemini, Providers};
+use crate::storage::{Storage, StorageError};
+use crate::worker::{self, Rhythm, Settings, Shutdown, Tools, Until};
+
+/// Why something could not be started, as one line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error(transparent)]
+    Database(#[from] DbError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("the client for input images could not be built: {0}")]
+    Fetcher(#[from] FetchError),
+    #[error("the client for providers could not be built: {0}")]
+    HttpClient(#[from] reqwest::Error),
+    #[error("signals cannot be received: {0}")]
+    Signals(#[from] std::io::Error),
+}
+
+/// Connections of a command that does one thing at a time.
+const FEW_CONNECTIONS: u32 = 2;
+
+/// Chooses the TLS implementation of this process; once, before any client is built.
+pub fn install_tls() {
+    // A second call finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A database for a command of one statement at a time.
+pub async fn connect(args: &DatabaseArgs) -> Result<Db, StartError> {
+    Ok(Db::connect(args.url()?, args.listen_url(), FEW_CONNECTIONS).await?)
+}
+
+/// The same, with a schema that we understand.
+pub async fn connect_checked(args: &DatabaseArgs) -> Result<Db, StartError> {
+    let db = connect(args).await?;
+    schema::check(&db).await?;
+    Ok(db)
+}
+
+/// The storage for photos and uploads, tried out.
+pub async fn open_storage(args: &StorageArgs) -> Result<Storage, StartError> {
+    let storage = args.target()?.open();
+    storage.probe().await?;
+    Ok(storage)
+}
+
+/// Everything a worker is made of.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    pub provider: ProviderArgs,
+    pub storage: StorageArgs,
+    pub worker: WorkerArgs,
+}
+
+impl WorkerConfig {
+    /// Builds the tools of a worker, and records what a first worker records.
+    pub async fn tools(&self, db: Db) -> Result<Tools, StartError> {
+        install_tls();
+        let accounts = self.provider.accounts()?;
+        let gemini = Gemini::new(
+            providers::http_client()?,
+            self.provider.base_url()?,
+            accounts,
+        );
+        let providers = Providers::new(gemini);
+        let storage = open_storage(&self.storage).await?;
+        let decoder = Decoder::new(std::thread::available_parallelism().map_or(1, NonZero::get));
+        let fetcher = Fetcher::new(self.storage.fetch_policy()?)?;
+        self.record(&db, &providers).await?;
+        Ok(Tools {
+            inputs: Inputs::new(fetcher, decoder.clone(), storage.clone()),
+            db,
+            providers,
+            decoder,
+            storage,
+        })
+    }
+
+    /// Fleet-wide settings that are still absent, and limit rows for this worker's accounts.
+    async fn record(&self, db: &Db, providers: &Providers) -> Result<(), StartError> {
+        let wished = self.provider.model()?;
+        let provider = Provider::Gemini;
+        schema::record_setting(db, "defaultProvider", provider.as_str()).await?;
+        let key = default_model_key(provider);
+        let recorded = schema::record_setting(db, &key, wished.unwrap_or(DEFAULT_MODEL)).await?;
+        if let Some(wished) = wished.filter(|wished| *wished != recorded) {
+            tracing::warn!(
+                "GEMINI_MODEL_NAME is {wished}, but the database says {recorded} for the whole fleet; \
+                 change it there with: GEMINI_MODEL_NAME={wished} safelight migrate"
+            );
+        }
+        let accounts: Vec<String> = providers.accounts(provider).map(str::to_owned).collect();
+        let mut models = KNOWN_MODELS.to_vec();
+        models.push(&recorded);
+        models.sort_unstable();
+        models.dedup();
+        limits::register(db, provider, &accounts, &models).await?;
+        Ok(())
+    }
+
+    pub fn settings(&self, until: Until) -> Settings {
+        let seconds = std::time::Duration::from_secs;
+        Settings {
+            label: self.worker.label(),
+            concurrency: usize::from(self.worker.worker_concurrency),
+            types: self.worker.types(),
+            poll_every: self.worker.poll_every(),
+            call_timeout: seconds(self.worker.call_timeout_seconds),
+            job_timeout: seconds(self.worker.job_timeout_seconds),
+            shutdown_grace: seconds(self.worker.shutdown_grace_seconds),
+            until,
+            rhythm: Rhythm::default(),
+        }
+    }
+}
+
+/// The setting that holds a provider's default model.
+pub fn default_model_key(provider: Provider) -> String {
+    format!("defaultModel.{provider}")
+}
+
+/// Runs a worker until a signal ends it, or until the queue is drained.
+pub async fn run_worker(
+    database: &DatabaseArgs,
+    config: &WorkerConfig,
+    until: Until,
+) -> Result<(), StartError> {
+    let connections = config.worker.connections();
+    let db = Db::connect(database.url()?, database.listen_url(), connections).await?;
+    schema::check(&db).await?;
+    if !db.can_listen() {
+        tracing::warn!(
+            "DATABASE_URL is a transaction-mode pooler, so new rows are found by polling; \
+             set DATABASE_LISTEN_URL to a direct or session-mode address for wake-ups"
+        );
+    }
+    let tools = config.tools(db.clone()).await?;
+    let shutdown = Shutdown::default();
+    obey_signals(shutdown.clone())?;
+    worker::run(tools, config.settings(until), shutdown).await?;
+    db.close().await;
+    Ok(())
+}
+
+/// First SIGTERM or SIGINT: stop. Second: give everything back at once.
+fn obey_signals(shutdown: Shutdown) -> Result<(), std::io::Error> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for token in [shutdown.stop, shutdown.abort] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            token.cancel();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,330 @@
+//! Every setting: its flag, its environment variable, its default, its meaning.
+//!
+//! The environment is read here and nowhere else. Each variable may also be written with the prefix
+//! `SAFELIGHT_`, which wins; a file `.env` in the working directory is read first. What is missing
+//! says in one line where to find it.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use url::Url;
+
+use crate::domain::model::{DEFAULT_MODEL, Model};
+use crate::images::{FetchPolicy, HostPort, ServiceKey, SupabaseAccess};
+use crate::providers::{Account, KeysError, gemini, parse_keys};
+use crate::storage::StorageTarget;
+
+/// The prefix under which every variable is read, too.
+const PREFIX: &str = "SAFELIGHT_";
+
+/// A setting that stops the start, as one line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error(
+        "DATABASE_URL is not set: the address of your Postgres, postgres://user:password@host:5432/database. On Supabase: Dashboard, Connect, Session pooler"
+    )]
+    NoDatabase,
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    #[error("GEMINI_BASE_URL is not a URL: {0}")]
+    BaseUrl(url::ParseError),
+    #[error(
+        "SUPABASE_URL is not a URL (https://PROJECT.supabase.co; Dashboard, Project Settings, API): {0}"
+    )]
+    SupabaseUrl(url::ParseError),
+    #[error(
+        "SUPABASE_URL is set but no key for its storage: put the service_role or secret key (Dashboard, Project Settings, API keys) into SUPABASE_SERVICE_ROLE_KEY"
+    )]
+    NoServiceKey,
+    #[error("GEMINI_MODEL_NAME=\"{0}\" is not a Gemini image model; for instance {DEFAULT_MODEL}")]
+    UnknownModel(String),
+    #[error(transparent)]
+    Storage(#[from] crate::storage::InvalidTarget),
+    #[error("IMAGE_FETCH_ALLOW: {0}")]
+    FetchAllow(crate::images::fetch::InvalidHostPort),
+}
+
+/// Reads `.env`, if there is one. Before any thread exists, as it changes the environment.
+pub fn load_dotenv() {
+    // No file is the usual case; a broken one is reported by what is missing because of it.
+    let _ = dotenvy::dotenv();
+}
+
+/// Lets every variable also be read under `SAFELIGHT_`.
+#[must_use]
+pub fn with_prefixed_variables(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(prefixed)
+        .mut_subcommands(with_prefixed_variables)
+}
+
+fn prefixed(argument: clap::Arg) -> clap::Arg {
+    let Some(name) = argument.get_env().and_then(|name| name.to_str()) else {
+        return argument;
+    };
+    let name = format!("{PREFIX}{name}");
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the environment"
+    )]
+    match std::env::var_os(&name) {
+        Some(_) => argument.env(name),
+        None => argument,
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Database")]
+pub struct DatabaseArgs {
+    /// Address of your Postgres, postgres://user:password@host:5432/database
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Direct or session-mode address for wake-ups, when DATABASE_URL is a transaction pooler
+    #[arg(
+        long,
+        env = "DATABASE_LISTEN_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub database_listen_url: Option<String>,
+}
+
+impl DatabaseArgs {
+    pub fn url(&self) -> Result<&str, ConfigError> {
+        set(self.database_url.as_ref()).ok_or(ConfigError::NoDatabase)
+    }
+
+    pub fn listen_url(&self) -> Option<&str> {
+        set(self.database_listen_url.as_ref())
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Provider")]
+pub struct ProviderArgs {
+    /// Key of <https://aistudio.google.com/apikey>
+    #[arg(
+        long,
+        env = "GEMINI_API_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    pub gemini_api_key: Option<String>,
+    /// Several keys, account:key,account:key; keys of one account share one limit
+    #[arg(
+        long,
+        env = "GEMINI_API_KEYS",
+        hide_env_values = true,
+        value_name = "KEYS"
+    )]
+    pub gemini_api_keys: Option<String>,
+    /// Another name for GEMINI_API_KEY
+    #[arg(
+        long,
+        env = "GOOGLE_AI_STUDIO_API_KEY",
+        hide = true,
+        hide_env_values = true
+    )]
+    pub google_ai_studio_api_key: Option<String>,
+    /// Default model; recorded in the database by migrate, or by the first worker
+    #[arg(long, env = "GEMINI_MODEL_NAME", value_name = "MODEL")]
+    pub gemini_model_name: Option<String>,
+    /// Where the Gemini API answers
+    #[arg(long, env = "GEMINI_BASE_URL", value_name = "URL", default_value = gemini::DEFAULT_BASE_URL)]
+    pub gemini_base_url: String,
+}
+
+impl ProviderArgs {
+    /// Whether any key is set.
+    pub fn has_key(&self) -> bool {
+        self.key_text().is_some()
+    }
+
+    fn key_text(&self) -> Option<&str> {
+        set(self.gemini_api_keys.as_ref())
+            .or_else(|| set(self.gemini_api_key.as_ref()))
+            .or_else(|| set(self.google_ai_studio_api_key.as_ref()))
+    }
+
+    pub fn accounts(&self) -> Result<Vec<Account>, ConfigError> {
+        Ok(parse_keys(self.key_text().unwrap_or_default())?)
+    }
+
+    pub fn base_url(&self) -> Result<Url, ConfigError> {
+        Url::parse(&self.gemini_base_url).map_err(ConfigError::BaseUrl)
+    }
+
+    /// The model wished for as the default, if one is.
+    pub fn model(&self) -> Result<Option<&str>, ConfigError> {
+        match set(self.gemini_model_name.as_ref()) {
+            Some(name) if Model::from_name(name).is_none() => {
+                Err(ConfigError::UnknownModel(name.to_owned()))
+            }
+            name => Ok(name),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Storage and input images")]
+pub struct StorageArgs {
+    /// Where photos go: local:DIR [default: local:./photos]
+    #[arg(long, env = "STORAGE", value_name = "STORAGE")]
+    pub storage: Option<String>,
+    /// Your Supabase project, <https://PROJECT.supabase.co>; its storage is read with its key
+    #[arg(long, env = "SUPABASE_URL", value_name = "URL")]
+    pub supabase_url: Option<String>,
+    /// `service_role` key of the project
+    #[arg(
+        long,
+        env = "SUPABASE_SERVICE_ROLE_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    pub supabase_service_role_key: Option<String>,
+    /// Secret key of the project, the newer kind
+    #[arg(
+        long,
+        env = "SUPABASE_SECRET_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    pub supabase_secret_key: Option<String>,
+    /// Hosts, as exact host:port, from which input images are fetched unchecked
+    #[arg(
+        long,
+        env = "IMAGE_FETCH_ALLOW",
+        value_name = "HOST:PORT,...",
+        value_delimiter = ','
+    )]
+    pub image_fetch_allow: Vec<String>,
+}
+
+impl StorageArgs {
+    pub fn target(&self) -> Result<StorageTarget, ConfigError> {
+        let fallback = match set(self.supabase_url.as_ref()) {
+            Some(_) => "supabase:images",
+            None => "local:./photos",
+        };
+        Ok(StorageTarget::from_str(
+            set(self.storage.as_ref()).unwrap_or(fallback),
+        )?)
+    }
+
+    pub fn fetch_policy(&self) -> Result<FetchPolicy, ConfigError> {
+        let allow = self
+            .image_fetch_allow
+            .iter()
+            .filter(|entry| !entry.trim().is_empty())
+            .map(|entry| HostPort::from_str(entry.trim()).map_err(ConfigError::FetchAllow))
+            .collect::<Result<_, _>>()?;
+        Ok(FetchPolicy {
+            allow,
+            supabase: self.supabase()?,
+        })
+    }
+
+    fn supabase(&self) -> Result<Option<SupabaseAccess>, ConfigError> {
+        let Some(url) = set(self.supabase_url.as_ref()) else {
+            return Ok(None);
+        };
+        let url = Url::parse(url).map_err(ConfigError::SupabaseUrl)?;
+        let key = set(self.supabase_service_role_key.as_ref())
+            .or_else(|| set(self.supabase_secret_key.as_ref()))
+            .ok_or(ConfigError::NoServiceKey)?;
+        Ok(Some(SupabaseAccess {
+            url,
+            service_key: ServiceKey::new(key),
+        }))
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Worker")]
+pub struct WorkerArgs {
+    /// A label for this worker, shown in "lockedBy"; need not be unique [default: host and process]
+    #[arg(long, env = "WORKER_ID", value_name = "LABEL")]
+    pub worker_id: Option<String>,
+    /// Jobs at a time; up to 8 images of a job at once
+    #[arg(long, env = "WORKER_CONCURRENCY", value_name = "JOBS", default_value_t = 5,
+          value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub worker_concurrency: u16,
+    /// Job types to take [default: all]
+    #[arg(
+        long,
+        env = "WORKER_TYPES",
+        value_name = "TYPE,...",
+        value_delimiter = ','
+    )]
+    pub worker_types: Vec<String>,
+    /// Look at the queue at least this often, in milliseconds, wake-ups or not
+    #[arg(long, env = "POLL_INTERVAL_MS", value_name = "MS", default_value_t = 5000,
+          value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    pub poll_interval_ms: u64,
+    /// Longest wait for one answer of a provider
+    #[arg(long, env = "CALL_TIMEOUT_SECONDS", value_name = "S", default_value_t = 180,
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub call_timeout_seconds: u64,
+    /// Longest time of a job without a finished image; waiting for quota is not counted
+    #[arg(long, env = "JOB_TIMEOUT_SECONDS", value_name = "S", default_value_t = 300,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub job_timeout_seconds: u64,
+    /// How long calls in flight may go on after SIGTERM
+    #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", value_name = "S", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub shutdown_grace_seconds: u64,
+}
+
+impl WorkerArgs {
+    pub fn poll_every(&self) -> Duration {
+        Duration::from_millis(self.poll_interval_ms)
+    }
+
+    pub fn types(&self) -> Option<Vec<String>> {
+        (!self.worker_types.is_empty()).then(|| self.worker_types.clone())
+    }
+
+    /// Connections of the work pool: a job needs one for a moment at a time.
+    pub fn connections(&self) -> u32 {
+        u32::from(self.worker_concurrency).clamp(4, 20)
+    }
+
+    pub fn label(&self) -> String {
+        set(self.worker_id.as_ref()).map_or_else(
+            || format!("safelight-{}", std::process::id()),
+            str::to_owned,
+        )
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Logs")]
+pub struct LogArgs {
+    /// text or json [default: text on a terminal, json otherwise]
+    #[arg(long, env = "LOG_FORMAT", global = true, hide = true)]
+    pub log_format: Option<LogFormat>,
+    /// What to log, for instance info or safelight=debug
+    #[arg(
+        long,
+        env = "RUST_LOG",
+        global = true,
+        hide = true,
+        value_name = "FILTER"
+    )]
+    pub log: Option<String>,
+}
+
+/// A variable that is set to nothing is not set.
+fn set(value: Option<&String>) -> Option<&str> {
+    value
+        .map(|value| value.trim())
+        .filter(|value| !value.is_empty())
+}

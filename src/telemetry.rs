@@ -1,0 +1,51 @@
+//! Logs: human on a terminal, JSON otherwise, always to stderr. Results belong to stdout.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogArgs, LogFormat};
+
+/// Our own lines, and what goes wrong in libraries.
+const DEFAULT_FILTER: &str = "safelight=info,warn";
+
+/// Begins to log. `quiet` is for commands whose output people read: only what goes wrong.
+pub fn init(args: &LogArgs, loudness: Loudness) {
+    let fallback = match loudness {
+        Loudness::Worker => DEFAULT_FILTER,
+        Loudness::Quiet => "error",
+    };
+    let filter = EnvFilter::try_new(args.log.as_deref().unwrap_or(fallback))
+        .unwrap_or_else(|_| EnvFilter::new(fallback));
+    let format = args
+        .log_format
+        .unwrap_or(if std::io::stderr().is_terminal() {
+            LogFormat::Text
+        } else {
+            LogFormat::Json
+        });
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A second call (tests) changes nothing.
+    let _ = match format {
+        LogFormat::Text => builder
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+            .try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_target(false)
+            .try_init(),
+    };
+}
+
+/// How much a command says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loudness {
+    /// One line per change of a job.
+    Worker,
+    /// Only what goes wrong.
+    Quiet,
+}
