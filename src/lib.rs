@@ -1,5 +1,6 @@
 //! safelight
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod db;
 pub mod domain;
