@@ -1,2 +1,3 @@
 //! safelight
+pub mod cli;
 pub mod domain;

@@ -1,0 +1,3 @@
+//! The commands: what a person types, and what they read.
+
+pub mod demo;
