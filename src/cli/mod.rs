@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage. Each command lives in its own file and does what
 //! the same action does over SQL or HTTP, on the database directly.
 
+mod demo;
 mod migrate;
 mod worker;
 
