@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use crate::domain::{Failure, Picture, Tenant};
@@ -53,15 +53,16 @@ impl Inputs {
         tenant: &Tenant,
         pictures: &[Picture],
     ) -> Result<Arc<[PreparedPicture]>, Failure> {
-        let prepared: Vec<_> = stream::iter(pictures.iter().enumerate())
-            .map(async |(index, picture)| {
+        // Collected first: a stream that borrows in its closure cannot be sent to another thread.
+        let each: Vec<_> = pictures
+            .iter()
+            .enumerate()
+            .map(|(index, picture)| {
                 self.prepare_one(tenant, picture)
-                    .await
-                    .map_err(|failure| about(index, failure))
+                    .map_err(move |failure| about(index, failure))
             })
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
+            .collect();
+        let prepared: Vec<_> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;
         check_total(&prepared)?;
         Ok(prepared.into())
     }
