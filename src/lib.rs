@@ -1,2 +1,3 @@
 //! safelight
 pub mod domain;
+pub mod providers;
