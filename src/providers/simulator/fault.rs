@@ -24,7 +24,7 @@ const OPENING: &str = "[sim:";
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
-    /// 429 that states a delay (`wait=`, else [`STATED_DELAY`]).
+    /// 429 that states a delay (`wait=`, else 3.299376739 s).
     Limited,
     /// 429 without details, as when the provider's shared capacity is short.
     LimitedBare,
@@ -52,7 +52,7 @@ pub enum FaultKind {
     Overloaded,
     /// 504.
     Deadline,
-    /// Accepted, then no answer until the client leaves, for `wait=` or [`HANG`] at most.
+    /// Accepted, then no answer until the client leaves, for `wait=` or ten minutes at most.
     Hang,
     /// Accepted, then the connection ends without a byte.
     Reset,

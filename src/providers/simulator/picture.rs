@@ -26,7 +26,7 @@ mod scenes;
 mod terrain;
 
 /// Longest side that is drawn; larger pictures are enlarged from it.
-const LARGEST_DRAWN: u32 = 2048;
+const LARGEST_DRAWN: u32 = 1536;
 /// Side of the huge picture, and how many bytes of it are drawn before they repeat.
 const HUGE_SIDE: usize = 4096;
 const HUGE_TILE: usize = 1 << 20;

@@ -64,8 +64,14 @@ impl Scene {
     }
 
     /// Sky, stars, northern lights, and the sun or moon, `low` above the horizon and up to
-    /// `more` higher.
-    fn sky(&self, canvas: &mut Canvas, rng: &mut Rng, horizon: f32, (low, more): (f32, f32)) {
+    /// `more` higher. Returns how far down it stands.
+    fn sky(
+        &self,
+        canvas: &mut Canvas,
+        rng: &mut Rng,
+        horizon: f32,
+        (low, more): (f32, f32),
+    ) -> f32 {
         let height = low + more * rng.f32();
         let Light { sky, disc, .. } = self.light;
         let unit = canvas.unit();
@@ -117,6 +123,7 @@ impl Scene {
         } else {
             air::clouds(canvas, rng, horizon, mix(sky[2], disc, 0.5));
         }
+        y
     }
 
     /// The colour of land at a distance: 0 far, 1 near.

@@ -10,7 +10,7 @@ use super::{SNOW, Scene};
 impl Scene {
     pub(super) fn forest(&self, canvas: &mut Canvas, rng: &mut Rng) {
         let (width, unit, tall) = (canvas.width, canvas.unit(), length(canvas.height));
-        self.sky(canvas, rng, tall * 0.8, (0.30, 0.3));
+        let sun = self.sky(canvas, rng, tall * 0.8, (0.42, 0.22));
         let mist = mix(self.light.sky[2], self.light.far, 0.35);
         for layer in 0_u8..3 {
             let depth = f32::from(layer) / 2.0;
@@ -31,7 +31,9 @@ impl Scene {
                 )
             });
         }
-        self.shafts(canvas, rng);
+        if self.light.hour != Hour::Night {
+            self.shafts(canvas, rng, sun);
+        }
         let birch = matches!(self.light.hour, Hour::Dawn | Hour::Day) || self.snow;
         for layer in 0_u8..3 {
             let depth = 0.35 + f32::from(layer) * 0.3;
@@ -61,12 +63,12 @@ impl Scene {
     }
 
     /// Light falling between the trees, from the sun down to the ground.
-    fn shafts(&self, canvas: &mut Canvas, rng: &mut Rng) {
+    fn shafts(&self, canvas: &mut Canvas, rng: &mut Rng, sun: f32) {
         let (unit, tall) = (canvas.unit(), length(canvas.height));
         let x = self.sun * length(canvas.width);
         for _ in 0..5 {
             let foot = x + (rng.f32() - 0.5) * unit * 1.6;
-            let (top, bottom) = (tall * 0.18, tall * 0.92);
+            let (top, bottom) = (sun, tall * 0.92);
             let from = Limb {
                 x: x + (foot - x) * 0.1,
                 y: top,
