@@ -4,4 +4,6 @@
     reason = "here an unwrap that panics is a test that fails, as it should"
 )]
 
+mod harness;
+mod job;
 mod tidy;

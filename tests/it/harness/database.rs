@@ -25,7 +25,11 @@ pub(crate) async fn create_database() -> String {
     let mut connection = connect(&server).await;
     let template = template(&mut connection, &server).await;
     let name = format!("t_{}", uuid::Uuid::new_v4().simple());
-    run(&mut connection, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+    run(
+        &mut connection,
+        format!("CREATE DATABASE {name} TEMPLATE {template}"),
+    )
+    .await;
     connection.close().await.unwrap();
     with_database(&server, &name)
 }
@@ -34,8 +38,15 @@ pub(crate) async fn create_database() -> String {
 async fn template(connection: &mut PgConnection, server: &str) -> String {
     let schema = include_str!("../../../migrations/0001_queue.sql");
     let hash = Sha256::digest(schema);
-    let name = format!("template_{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3]);
-    run(connection, format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})")).await;
+    let name = format!(
+        "template_{:02x}{:02x}{:02x}{:02x}",
+        hash[0], hash[1], hash[2], hash[3]
+    );
+    run(
+        connection,
+        format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})"),
+    )
+    .await;
     let exists: bool =
         sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
             .bind(&name)
@@ -46,21 +57,38 @@ async fn template(connection: &mut PgConnection, server: &str) -> String {
         let draft = format!("{name}_draft");
         run(connection, format!("DROP DATABASE IF EXISTS {draft}")).await;
         run(connection, format!("CREATE DATABASE {draft}")).await;
-        let db = Db::connect(&with_database(server, &draft), None, 1).await.unwrap();
+        let db = Db::connect(&with_database(server, &draft), None, 1)
+            .await
+            .unwrap();
         schema::migrate(&db).await.unwrap();
         db.close().await;
-        run(connection, format!("ALTER DATABASE {draft} RENAME TO {name}")).await;
+        run(
+            connection,
+            format!("ALTER DATABASE {draft} RENAME TO {name}"),
+        )
+        .await;
     }
-    run(connection, format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})")).await;
+    run(
+        connection,
+        format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})"),
+    )
+    .await;
     name
 }
 
 async fn connect(url: &str) -> PgConnection {
-    PgConnectOptions::from_str(url).unwrap().connect().await.unwrap()
+    PgConnectOptions::from_str(url)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap()
 }
 
 async fn run(connection: &mut PgConnection, sql: String) {
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(connection)
+        .await
+        .unwrap();
 }
 
 fn with_database(server: &str, name: &str) -> String {

@@ -69,11 +69,13 @@ impl Stage {
 
     /// One text; null is empty.
     pub(crate) async fn text(&self, sql: &str) -> String {
-        sqlx::query_scalar::<_, Option<String>>(sqlx::AssertSqlSafe(format!("SELECT ({sql})::text")))
-            .fetch_one(&self.pool)
-            .await
-            .unwrap_or_else(|error| panic!("{error}\n{sql}"))
-            .unwrap_or_default()
+        sqlx::query_scalar::<_, Option<String>>(sqlx::AssertSqlSafe(format!(
+            "SELECT ({sql})::text"
+        )))
+        .fetch_one(&self.pool)
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{sql}"))
+        .unwrap_or_default()
     }
 
     /// Inserts one job; returns its id.
@@ -90,7 +92,10 @@ impl Stage {
     }
 
     pub(crate) async fn status(&self, job: i64) -> String {
-        self.text(&format!("SELECT status FROM photo_generation_queue WHERE id = {job}")).await
+        self.text(&format!(
+            "SELECT status FROM photo_generation_queue WHERE id = {job}"
+        ))
+        .await
     }
 
     /// Waits until a condition in SQL holds.
@@ -111,15 +116,20 @@ impl Stage {
             }
         };
         if tokio::time::timeout(patience, holds).await.is_err() {
-            panic!("after {patience:?} this does not hold: {condition}\n{}", self.dump().await);
+            panic!(
+                "after {patience:?} this does not hold: {condition}\n{}",
+                self.dump().await
+            );
         }
     }
 
     /// Waits until all jobs are in a final state.
     pub(crate) async fn until_all_ended(&self) {
-        self.until("SELECT NOT EXISTS (SELECT FROM photo_generation_queue
-                    WHERE status IN ('pending', 'processing', 'rate_limited'))")
-            .await;
+        self.until(
+            "SELECT NOT EXISTS (SELECT FROM photo_generation_queue
+                    WHERE status IN ('pending', 'processing', 'rate_limited'))",
+        )
+        .await;
     }
 
     /// Waits until the provider's log is as wanted.
@@ -132,7 +142,9 @@ impl Stage {
     pub(crate) async fn assert_equation(&self) {
         let log = self.simulator.log();
         let accepted = count(&log, |call| call.accepted);
-        let erred = count(&log, |call| call.accepted && call.outcome == CallOutcome::Error);
+        let erred = count(&log, |call| {
+            call.accepted && call.outcome == CallOutcome::Error
+        });
         let known = self
             .number("SELECT count(*) FROM photo_generation_calls WHERE state IN ('stored', 'refused', 'empty')")
             .await;
@@ -160,8 +172,10 @@ impl Stage {
             assert_eq!(file.len(), u64::try_from(*bytes).unwrap(), "{key}");
         }
         let twice = self
-            .number(r#"SELECT count(*) FROM (SELECT "jobId", index FROM photo_generation_calls
-                       WHERE state = 'stored' GROUP BY 1, 2 HAVING count(*) > 1) AS twice"#)
+            .number(
+                r#"SELECT count(*) FROM (SELECT "jobId", index FROM photo_generation_calls
+                       WHERE state = 'stored' GROUP BY 1, 2 HAVING count(*) > 1) AS twice"#,
+            )
             .await;
         assert_eq!(twice, 0, "an image was bought twice\n{}", self.dump().await);
     }
@@ -175,7 +189,9 @@ impl Stage {
             r#"SELECT string_agg(concat_ws(' ', 'image', "jobId", index, state, "errorCode", ambiguous), E'\n' ORDER BY "jobId", index) FROM (SELECT * FROM photo_generation_images ORDER BY 1, 2 LIMIT 60) AS i"#,
             r#"SELECT string_agg(concat_ws(' ', 'limit', account, model, "cooldownUntil" - now(), "blockedUntil" - now(), reason), E'\n') FROM photo_generation_limits WHERE reason IS NOT NULL"#,
         ] {
-            let part = sqlx::query_scalar::<_, Option<String>>(sql).fetch_one(&self.pool).await;
+            let part = sqlx::query_scalar::<_, Option<String>>(sql)
+                .fetch_one(&self.pool)
+                .await;
             text.push_str(&part.map_or_else(|error| error.to_string(), Option::unwrap_or_default));
             text.push('\n');
         }

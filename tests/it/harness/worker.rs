@@ -108,7 +108,10 @@ impl Stage {
 
     /// Works in this process until nothing is due.
     pub(crate) async fn drain(&self) {
-        self.worker_with(|settings| settings.until = Until::Drained).await.ended().await;
+        self.worker_with(|settings| settings.until = Until::Drained)
+            .await
+            .ended()
+            .await;
     }
 
     pub(crate) fn config(&self) -> WorkerConfig {
@@ -137,7 +140,8 @@ impl Stage {
     }
 
     fn arguments(&self, first: &[&str]) -> Vec<String> {
-        let mut arguments: Vec<String> = first.iter().map(|&argument| argument.to_owned()).collect();
+        let mut arguments: Vec<String> =
+            first.iter().map(|&argument| argument.to_owned()).collect();
         arguments.extend([
             format!("--gemini-api-key={DEFAULT_KEY}"),
             format!("--gemini-base-url={}", self.simulator.base_url()),
