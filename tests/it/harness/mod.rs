@@ -4,6 +4,7 @@
 //! something that happens, with a deadline that only a broken program meets.
 
 mod database;
+mod server;
 mod worker;
 
 use std::path::Path;
@@ -14,7 +15,8 @@ use safelight::providers::simulator::{CallOutcome, CallRecord, Simulator, Simula
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-pub(crate) use database::{create_database, server_url};
+pub(crate) use database::{create_database, create_database_on, server_url};
+pub(crate) use server::Server;
 pub(crate) use worker::{InProcess, Process};
 
 /// Longer than anything that works takes, reclaiming the jobs of the dead included.
@@ -37,7 +39,15 @@ impl Stage {
     }
 
     pub(crate) async fn with(simulator: SimulatorConfig) -> Self {
-        let url = create_database().await;
+        Self::at(create_database().await, simulator).await
+    }
+
+    /// On a server that the test may stop.
+    pub(crate) async fn on(server: &Server, simulator: SimulatorConfig) -> Self {
+        Self::at(create_database_on(&server.url).await, simulator).await
+    }
+
+    async fn at(url: String, simulator: SimulatorConfig) -> Self {
         let pool = PgPool::connect(&url).await.unwrap();
         Self {
             url,
