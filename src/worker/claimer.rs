@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Context, Until, attempt, liveness};
 use crate::db::workers::{self, Idle};
@@ -34,10 +35,10 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// Claims and spawns until told to stop or drained, then waits for what runs.
 pub(super) async fn work(context: &Arc<Context>) {
     let wakeup = Arc::new(Notify::new());
-    let listener = tokio::spawn({
+    let listener = AbortOnDropHandle::new(tokio::spawn({
         let (context, wakeup) = (context.clone(), wakeup.clone());
         async move { db::listener::listen(context.db(), &wakeup).await }
-    });
+    }));
     let mut desk = Desk {
         context,
         jobs: JoinSet::new(),
@@ -63,7 +64,7 @@ pub(super) async fn work(context: &Arc<Context>) {
             () = tokio::time::sleep(pause) => Look::Peek,
         };
     }
-    listener.abort();
+    drop(listener);
     desk.wait_for_jobs().await;
 }
 
