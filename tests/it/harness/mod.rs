@@ -15,9 +15,9 @@ use safelight::providers::simulator::{CallOutcome, CallRecord, Simulator, Simula
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-pub(crate) use database::{create_database, create_database_on, server_url};
+pub(crate) use database::{create_database, create_database_on};
 pub(crate) use server::Server;
-pub(crate) use worker::{InProcess, Process};
+pub(crate) use worker::{Process, QUICK};
 
 /// Longer than anything that works takes, reclaiming the jobs of the dead included.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
