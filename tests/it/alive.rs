@@ -51,7 +51,9 @@ async fn a_worker_that_failed_to_renew_once_still_takes_over_from_the_dead() {
     stage.until_called(|log| log.len() == 1).await;
     let heir = stage.worker().await;
     stage
-        .until("SELECT count(*) = 2 FROM photo_generation_workers WHERE \"renewedAt\" > \"startedAt\"")
+        .until(
+            "SELECT count(*) = 2 FROM photo_generation_workers WHERE \"renewedAt\" > \"startedAt\"",
+        )
         .await;
 
     stage

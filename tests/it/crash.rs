@@ -7,13 +7,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use safelight::providers::simulator::{CallOutcome, CallRecord};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use safelight::providers::simulator::CallRecord;
 use tokio::time::Instant;
 
-use crate::harness::{PATIENCE, Process, Stage, count};
+use crate::harness::{PATIENCE, PictureHost, Process, Stage, hangs};
 
 /// The contract: a dead worker's jobs run again this soon, also when the next worker starts late.
 const BACK_WITHIN: Duration = Duration::from_mins(1);
@@ -41,9 +38,9 @@ async fn killed_before_the_first_call_a_job_runs_again() {
     victim.kill_9().await;
     stage.until_all_ended().await;
 
-    assert_eq!(end_of(&stage, job).await, "completed 2/2 attempts 1 lease 4");
-    assert_eq!(calls_of(&stage, job).await, "stored 2");
-    assert_sound(&stage, 2).await;
+    assert_eq!(stage.end_of(job).await, "completed 2/2 attempts 1 lease 4");
+    assert_eq!(stage.calls_of(job).await, "stored 2");
+    stage.assert_sound(2).await;
     drop(heir);
 }
 
@@ -54,14 +51,14 @@ async fn killed_during_a_call_only_that_image_is_called_again() {
     let job = stage.job("three red bicycles [sim:hang@2]", 3).await;
 
     stage.until_called(hangs).await;
-    until_stored(&stage, job, 2).await;
+    stage.until_stored(job, 2).await;
     let heir = heir(&stage, &[]).await;
     victim.kill_9().await;
     stage.until_all_ended().await;
 
-    assert_eq!(end_of(&stage, job).await, "completed 3/3 attempts 1 lease 4");
-    assert_eq!(calls_of(&stage, job).await, "ambiguous 1, stored 3");
-    assert_sound(&stage, 4).await;
+    assert_eq!(stage.end_of(job).await, "completed 3/3 attempts 1 lease 4");
+    assert_eq!(stage.calls_of(job).await, "ambiguous 1, stored 3");
+    stage.assert_sound(4).await;
     drop(heir);
 }
 
@@ -72,8 +69,11 @@ async fn killed_between_the_answer_and_the_object_the_call_is_ambiguous() {
     let job = loop {
         kills += 1;
         let victim = stage.process(&["--worker-id=victim"]);
-        let job = stage.job(&format!("noise, number {kills} [sim:huge@1]"), 1).await;
-        let call_of_this_job = |call: &CallRecord| call.prompt.contains(&format!("number {kills} "));
+        let job = stage
+            .job(&format!("noise, number {kills} [sim:huge@1]"), 1)
+            .await;
+        let call_of_this_job =
+            |call: &CallRecord| call.prompt.contains(&format!("number {kills} "));
         stage
             .until_called(|log| {
                 log.iter()
@@ -95,10 +95,10 @@ async fn killed_between_the_answer_and_the_object_the_call_is_ambiguous() {
     let heir = heir(&stage, &[]).await;
     stage.until_all_ended().await;
 
-    assert_eq!(end_of(&stage, job).await, "completed 1/1 attempts 1 lease 4");
-    assert_eq!(calls_of(&stage, job).await, "ambiguous 1, stored 1");
+    assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 1 lease 4");
+    assert_eq!(stage.calls_of(job).await, "ambiguous 1, stored 1");
     // The kills that came too late cost nothing: their objects are found.
-    assert_sound(&stage, kills + 1).await;
+    stage.assert_sound(kills + 1).await;
     drop(heir);
 }
 
@@ -128,13 +128,13 @@ async fn killed_between_the_object_and_the_row_the_object_is_found_and_not_bough
     // Postgres itself does not notice that nobody waits for the answer any more.
     end_waiting_statements(&stage).await;
     lock.rollback().await.unwrap();
-    assert_eq!(calls_of(&stage, job).await, "calling 2");
+    assert_eq!(stage.calls_of(job).await, "calling 2");
     stage.until_all_ended().await;
 
-    assert_eq!(end_of(&stage, job).await, "completed 2/2 attempts 1 lease 4");
-    assert_eq!(calls_of(&stage, job).await, "stored 2");
+    assert_eq!(stage.end_of(job).await, "completed 2/2 attempts 1 lease 4");
+    assert_eq!(stage.calls_of(job).await, "stored 2");
     assert_eq!(objects(&photos), bought);
-    assert_sound(&stage, 2).await;
+    stage.assert_sound(2).await;
     drop(heir);
 }
 
@@ -155,7 +155,7 @@ async fn killed_before_the_finish_a_job_ends_without_a_call() {
         .unwrap();
     let victim = stage.process(&["--worker-id=victim"]);
 
-    until_stored(&stage, job, 2).await;
+    stage.until_stored(job, 2).await;
     stage.until(WAITS_FOR_A_LOCK).await;
     let heir = heir(&stage, &[]).await;
     victim.kill_9().await;
@@ -164,12 +164,14 @@ async fn killed_before_the_finish_a_job_ends_without_a_call() {
     assert_eq!(stage.status(job).await, "processing");
     stage.until_all_ended().await;
 
-    assert_eq!(end_of(&stage, job).await, "completed 2/2 attempts 1 lease 4");
+    assert_eq!(stage.end_of(job).await, "completed 2/2 attempts 1 lease 4");
     assert_eq!(
-        stage.text("SELECT status FROM photo_generation_batches").await,
+        stage
+            .text("SELECT status FROM photo_generation_batches")
+            .await,
         "completed"
     );
-    assert_sound(&stage, 2).await;
+    stage.assert_sound(2).await;
     drop(heir);
 }
 
@@ -179,7 +181,7 @@ async fn a_new_worker_of_the_same_name_takes_over_within_a_minute() {
     let dead = stage.process(&["--worker-id=only"]);
     let job = stage.job("two red bicycles [sim:hang@2]", 2).await;
     stage.until_called(hangs).await;
-    until_stored(&stage, job, 1).await;
+    stage.until_stored(job, 1).await;
     dead.kill_9().await;
 
     let started = Instant::now();
@@ -187,9 +189,9 @@ async fn a_new_worker_of_the_same_name_takes_over_within_a_minute() {
     stage.until_all_ended().await;
 
     assert!(started.elapsed() < BACK_WITHIN, "{:?}", started.elapsed());
-    assert_eq!(end_of(&stage, job).await, "completed 2/2 attempts 1 lease 4");
-    assert_eq!(calls_of(&stage, job).await, "ambiguous 1, stored 2");
-    assert_sound(&stage, 3).await;
+    assert_eq!(stage.end_of(job).await, "completed 2/2 attempts 1 lease 4");
+    assert_eq!(stage.calls_of(job).await, "ambiguous 1, stored 2");
+    stage.assert_sound(3).await;
     drop(reborn);
 }
 
@@ -210,15 +212,15 @@ async fn a_worker_that_wakes_after_its_job_was_taken_over_writes_nothing() {
     zombie.said("no longer ours").await;
 
     assert_eq!(every_row(&stage).await, before);
-    assert_eq!(end_of(&stage, job).await, "completed 1/1 attempts 1 lease 4");
-    assert_eq!(calls_of(&stage, job).await, "ambiguous 1, stored 1");
-    assert_sound(&stage, 2).await;
+    assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 1 lease 4");
+    assert_eq!(stage.calls_of(job).await, "ambiguous 1, stored 1");
+    stage.assert_sound(2).await;
 
     // It is a good worker again.
     heir.kill_9().await;
     let next = stage.job("a new day", 1).await;
     stage.until_all_ended().await;
-    assert_eq!(end_of(&stage, next).await, "completed 1/1 attempts 0 lease 2");
+    assert_eq!(stage.end_of(next).await, "completed 1/1 attempts 0 lease 2");
     assert_eq!(zombie.exit_code_after("TERM").await, Some(0));
 }
 
@@ -248,49 +250,18 @@ async fn heir(stage: &Stage, more: &[&str]) -> Process {
     heir
 }
 
-fn hangs(log: &[CallRecord]) -> bool {
-    log.iter().any(|call| call.outcome == CallOutcome::Hang)
-}
-
-async fn until_stored(stage: &Stage, job: i64, images: i64) {
-    stage
-        .until(&format!(
-            r#"SELECT "imagesCompleted" = {images} FROM photo_generation_queue WHERE id = {job}"#
-        ))
-        .await;
-}
-
-/// How a job stands: `lease` counts every claim and every end of one.
-async fn end_of(stage: &Stage, job: i64) -> String {
-    stage
-        .text(&format!(
-            r#"SELECT format('%s %s/%s attempts %s lease %s', status, "imagesCompleted", "imagesTotal", attempts, lease)
-               FROM photo_generation_queue WHERE id = {job}"#
-        ))
-        .await
-}
-
-/// What the ledger says of a job's calls.
-async fn calls_of(stage: &Stage, job: i64) -> String {
-    stage
-        .text(&format!(
-            r#"SELECT string_agg(format('%s %s', state, count), ', ' ORDER BY state)
-               FROM (SELECT state, count(*) FROM photo_generation_calls WHERE "jobId" = {job} GROUP BY 1) AS s"#
-        ))
-        .await
-}
-
-/// Nothing was bought twice, and every call the provider saw is accounted for.
-async fn assert_sound(stage: &Stage, calls: i64) {
-    assert_eq!(count(&stage.simulator.log(), |_| true), calls);
-    stage.assert_photos().await;
-    stage.assert_equation().await;
-}
-
 /// Every row of every table but the register of workers, with the transaction that wrote it.
 async fn every_row(stage: &Stage) -> String {
     let mut rows = String::new();
-    for table in ["queue", "images", "calls", "batches", "batch_checks", "limits", "settings"] {
+    for table in [
+        "queue",
+        "images",
+        "calls",
+        "batches",
+        "batch_checks",
+        "limits",
+        "settings",
+    ] {
         rows += &stage
             .text(&format!(
                 "SELECT string_agg(concat_ws(' ', t.xmin, t.ctid, t), E'\\n' ORDER BY t.ctid)
@@ -327,53 +298,7 @@ async fn until(holds: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("it never came to it");
-}
-
-/// A web server with one picture, whose first visitor never gets an answer.
-struct PictureHost {
-    address: String,
-    asked: watch::Receiver<usize>,
-}
-
-impl PictureHost {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let (count, asked) = watch::channel(0);
-        tokio::spawn(async move {
-            let mut held = Vec::new();
-            loop {
-                let (mut visitor, _) = listener.accept().await.unwrap();
-                visitor.read(&mut [0; 4096]).await.unwrap();
-                if held.is_empty() {
-                    held.push(visitor);
-                } else {
-                    answer(visitor).await;
-                }
-                count.send_modify(|count| *count += 1);
-            }
-        });
-        Self { address, asked }
-    }
-
-    async fn until_asked(&self) {
-        let mut asked = self.asked.clone();
-        let waiting = asked.wait_for(|&count| count > 0);
-        tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap();
-    }
-}
-
-async fn answer(mut visitor: TcpStream) {
-    let mut png = std::io::Cursor::new(Vec::new());
-    image::RgbImage::from_pixel(64, 64, image::Rgb([200, 120, 40]))
-        .write_to(&mut png, image::ImageFormat::Png)
-        .unwrap();
-    let png = png.into_inner();
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        png.len()
-    );
-    visitor.write_all(head.as_bytes()).await.unwrap();
-    visitor.write_all(&png).await.unwrap();
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .expect("it never came to it");
 }

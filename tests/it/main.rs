@@ -8,4 +8,5 @@ mod alive;
 mod crash;
 mod harness;
 mod job;
+mod shutdown;
 mod tidy;
