@@ -8,5 +8,6 @@ mod alive;
 mod crash;
 mod harness;
 mod job;
+mod outage;
 mod shutdown;
 mod tidy;
