@@ -6,6 +6,7 @@
 
 mod alive;
 mod crash;
+mod fleet;
 mod harness;
 mod job;
 mod outage;
