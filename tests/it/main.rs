@@ -8,6 +8,7 @@ mod alive;
 mod crash;
 mod fleet;
 mod harness;
+mod idle;
 mod job;
 mod outage;
 mod shutdown;

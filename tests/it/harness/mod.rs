@@ -16,7 +16,7 @@ use safelight::providers::simulator::{CallOutcome, CallRecord, Simulator, Simula
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-pub(crate) use database::{create_database, create_database_on};
+pub(crate) use database::{create_database, create_database_on, server_url};
 pub(crate) use host::PictureHost;
 pub(crate) use server::Server;
 pub(crate) use worker::{Process, QUICK};
