@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{Db, DbError, seconds};
@@ -146,7 +145,7 @@ pub async fn finish(
             "SELECT id::bigint FROM photo_generation_batches WHERE id = $1 FOR NO KEY UPDATE",
             batch
         )
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(&mut transaction)
         .await?;
     }
     let finished = sqlx::query_file!(
@@ -157,14 +156,14 @@ pub async fn finish(
         failure.map(|failure| failure.code),
         failure.map(|failure| failure.message.as_str()),
     )
-    .execute(&mut *transaction)
+    .execute(&mut transaction)
     .await?;
     if finished.rows_affected() != 1 {
         return Err(DbError::LeaseLost);
     }
     if let Some(batch) = lease.batch {
         sqlx::query_file!("sql/queue/finish_batch.sql", batch)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
     }
     transaction.commit().await?;
@@ -219,14 +218,14 @@ pub async fn give_back(db: &Db, lease: &Lease, why: GiveBack<'_>) -> Result<(), 
 
 /// Gives back, uncounted, a job that this run owns and does not know: the answer to its claim was
 /// lost, or its task died.
-pub async fn give_back_unknown(pool: &PgPool, job: JobId, token: i64) -> Result<(), DbError> {
+pub async fn give_back_unknown(db: &Db, job: JobId, token: i64) -> Result<(), DbError> {
     sqlx::query!(
         r#"UPDATE photo_generation_queue SET status = 'pending', "retryAt" = NULL
            WHERE id = $1 AND lease = $2 AND status = 'processing'"#,
         job,
         token
     )
-    .execute(pool)
+    .execute(&db.pool)
     .await?;
     Ok(())
 }

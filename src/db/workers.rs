@@ -155,7 +155,7 @@ pub async fn close_batches(db: &Db) -> Result<(), DbError> {
     let mut transaction = db.pool.begin().await?;
     let mut batches: Vec<i64> =
         sqlx::query_scalar!(r#"DELETE FROM photo_generation_batch_checks RETURNING "batchId""#)
-            .fetch_all(&mut *transaction)
+            .fetch_all(&mut transaction)
             .await?;
     batches.sort_unstable();
     batches.dedup();
@@ -164,10 +164,10 @@ pub async fn close_batches(db: &Db) -> Result<(), DbError> {
             "SELECT id::bigint FROM photo_generation_batches WHERE id = $1 FOR NO KEY UPDATE",
             batch
         )
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(&mut transaction)
         .await?;
         sqlx::query_file!("sql/queue/finish_batch.sql", batch)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
     }
     transaction.commit().await?;

@@ -117,7 +117,7 @@ impl Desk<'_> {
                 job = stranger.job,
                 "gave back a job that nobody here works on"
             );
-            lease::give_back_unknown(context.db().pool(), stranger.job, stranger.token).await?;
+            lease::give_back_unknown(context.db(), stranger.job, stranger.token).await?;
         }
         while let Some(ended) = self.jobs.try_join_next() {
             report(ended);
