@@ -11,5 +11,6 @@ mod harness;
 mod idle;
 mod job;
 mod outage;
+mod pooler;
 mod shutdown;
 mod tidy;

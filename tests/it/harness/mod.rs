@@ -5,6 +5,7 @@
 
 mod database;
 mod host;
+mod pooler;
 mod server;
 mod worker;
 
@@ -18,6 +19,7 @@ use tempfile::TempDir;
 
 pub(crate) use database::{create_database, create_database_on, server_url};
 pub(crate) use host::PictureHost;
+pub(crate) use pooler::Pooler;
 pub(crate) use server::Server;
 pub(crate) use worker::{Process, QUICK};
 
