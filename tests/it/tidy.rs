@@ -146,6 +146,11 @@ fn every_statement_of_the_queue_says_first_what_it_does() {
 }
 
 #[test]
+fn cargo_knows_of_every_statement_of_the_queue() {
+    check(&unwatched(&sources("sql/queue"), &sources("src/db")));
+}
+
+#[test]
 fn nothing_committed_names_a_folder_of_our_machines() {
     check(&foreign_paths(&committed()));
 }
@@ -405,6 +410,21 @@ fn without_head(sources: &[Source], head: &str) -> Vec<String> {
     let headless = sources.filter(|source| !source.text.starts_with(head));
     headless
         .map(|source| format!("{}:1: does not open with \"{head}\"", source.path))
+        .collect()
+}
+
+/// Statements that `src/db/mod.rs` does not include by name.
+fn unwatched(statements: &[Source], db: &[Source]) -> Vec<String> {
+    let list = db.iter().find(|source| source.path == "src/db/mod.rs");
+    let watched = |path: &str| {
+        list.is_some_and(|list| {
+            list.code
+                .contains(&format!("include_str!(\"../../{path}\")"))
+        })
+    };
+    let statements = statements.iter().filter(|source| !watched(&source.path));
+    statements
+        .map(|source| format!("{}:1: is not in the list of src/db/mod.rs", source.path))
         .collect()
 }
 
