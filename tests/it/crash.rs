@@ -199,8 +199,14 @@ async fn a_new_worker_of_the_same_name_takes_over_within_a_minute() {
 async fn a_worker_that_wakes_after_its_job_was_taken_over_writes_nothing() {
     let stage = Stage::new().await;
     let zombie = stage.process(&["--worker-id=zombie"]);
-    let job = stage.job("a long night [sim:slow=5s@1]", 1).await;
-    stage.until_called(|log| log.len() == 1).await;
+    // Of two images one is refused, so that no count stands in the way of a third.
+    let job = stage
+        .job("a long night [sim:slow=5s@1] [sim:safety@2]", 2)
+        .await;
+    stage
+        .until("SELECT count(*) = 1 FROM photo_generation_calls WHERE state = 'refused'")
+        .await;
+    assert_eq!(stage.calls_of(job).await, "calling 1, refused 1");
     zombie.signal("STOP");
     let stopped = Instant::now();
 
@@ -208,13 +214,25 @@ async fn a_worker_that_wakes_after_its_job_was_taken_over_writes_nothing() {
     stage.until_all_ended().await;
     tokio::time::sleep_until(stopped + AS_IF_DEAD).await;
     let before = every_row(&stage).await;
+    // It cannot renew, and so learns from nobody that the job is not its own any more: it takes the
+    // answer that lies there, stores the picture, and tries to say so.
+    let mut lock = stage.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM photo_generation_workers WHERE label = 'zombie' FOR UPDATE")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
     zombie.signal("CONT");
     zombie.said("no longer ours").await;
+    lock.rollback().await.unwrap();
 
+    assert_eq!(objects(stage.photos()).len(), 2);
     assert_eq!(every_row(&stage).await, before);
-    assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 1 lease 4");
-    assert_eq!(stage.calls_of(job).await, "ambiguous 1, stored 1");
-    stage.assert_sound(2).await;
+    assert_eq!(stage.end_of(job).await, "completed 1/2 attempts 1 lease 4");
+    assert_eq!(
+        stage.calls_of(job).await,
+        "ambiguous 1, refused 1, stored 1"
+    );
+    stage.assert_sound(3).await;
 
     // It is a good worker again.
     heir.kill_9().await;

@@ -84,6 +84,8 @@ async fn share_a_queue(workers: usize) {
         "some worker had nothing to do"
     );
     for worker in fleet {
+        // What one has claimed no other takes.
+        worker.said_nothing_of("no longer ours");
         assert_eq!(worker.exit_code_after("TERM").await, Some(0));
     }
 }
