@@ -34,6 +34,10 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, for as long as the program runs"
+)]
 enum Command {
     Worker(worker::WorkerCommand),
     Migrate(migrate::MigrateCommand),
