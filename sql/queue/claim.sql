@@ -38,6 +38,8 @@ WITH candidates AS MATERIALIZED (
       AND (job.rank = 1 OR NOT models.probing)   -- a blocked account is tried with one job
       AND EXISTS (SELECT FROM photo_generation_workers
                   WHERE run = $1 AND "renewedAt" > now() - interval '15 seconds')
+    ORDER BY job.place, job.id
+    LIMIT 100                                    -- also for the planner, which cannot know $3
 ),
 -- Conditions are repeated on the locked row: it may have changed since the candidates were read.
 -- A CTE, not IN (SELECT ... LIMIT): under a nested loop that form updated 20 rows for LIMIT 2.

@@ -2,7 +2,8 @@
 -- for a moment that we know. Called by db::lease::next_due, to set the timer.
 -- $1 accounts ('provider:account'), $2 types (NULL: all).
 -- Reads one row per waiting model from photo_generation_queue_fresh_idx and _retry_idx.
-SELECT CASE WHEN min(job.due) = 'infinity' THEN NULL
+SELECT CASE WHEN coalesce(min(job.due), 'infinity') = 'infinity' THEN NULL
+            -- greatest skips NULL, so no job at all must not come here.
             ELSE extract(epoch FROM greatest(min(job.due) - now(), interval '0'))::float8
        END AS seconds
 FROM photo_generation_waiting_models($1) AS models

@@ -5,6 +5,7 @@
 
 mod act;
 mod cancel;
+mod demo;
 mod enqueue;
 mod list;
 mod migrate;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgPool};
+use sqlx::{ConnectOptions, Executor as _, PgPool};
 
 use super::DbError;
 
@@ -61,13 +61,14 @@ impl Db {
             None if address.pooled => None,
             None => Some(address.options.clone()),
         };
-        let pool = pool_options(connections)
+        let pooled = address.pooled;
+        let pool = pool_options(connections, pooled)
             .connect_with(address.options.clone())
             .await
             .map_err(DbError::from)?;
         Ok(Self {
             pool,
-            renewals: pool_options(1).connect_lazy_with(address.options),
+            renewals: pool_options(1, pooled).connect_lazy_with(address.options),
             listen,
         })
     }
@@ -89,11 +90,18 @@ impl Db {
 }
 
 /// No ping before use: it doubles the round trips, and whoever must write retries anyway.
-fn pool_options(connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new()
+fn pool_options(connections: u32, pooled: bool) -> PgPoolOptions {
+    let options = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
+        .test_before_acquire(false);
+    if pooled {
+        return options;
+    }
+    // The planner cannot know how few rows our statements touch, and compiles them for seconds.
+    options.after_connect(|connection, _| {
+        Box::pin(async move { connection.execute("SET jit = off").await.map(drop) })
+    })
 }
 
 struct Address {

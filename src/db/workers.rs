@@ -124,6 +124,10 @@ pub async fn writers_left(db: &Db, writers: &[String]) -> Result<i64, DbError> {
 
 /// What there is to sweep.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "five questions, five answers"
+)]
 pub struct Litter {
     pub lost_jobs: bool,
     pub orphaned_calls: bool,

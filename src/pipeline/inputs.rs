@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use crate::domain::{Failure, Picture, Tenant};
@@ -47,13 +47,13 @@ impl Inputs {
         tenant: &Tenant,
         pictures: &[Picture],
     ) -> Result<Arc<[PreparedPicture]>, Failure> {
-        // Collected first: a stream that maps references to futures is not Send for all lifetimes.
+        // Collected first: a stream that borrows in its closure cannot be sent to another thread.
         let each: Vec<_> = pictures
             .iter()
             .enumerate()
-            .map(|(index, picture)| async move {
-                let prepared = self.prepare_one(tenant, picture).await;
-                prepared.map_err(|failure| about(index, failure))
+            .map(|(index, picture)| {
+                self.prepare_one(tenant, picture)
+                    .map_err(move |failure| about(index, failure))
             })
             .collect();
         let prepared: Vec<_> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;

@@ -12,6 +12,7 @@ use crate::domain::{AspectRatio, CallResult, Model, Provider};
 
 pub mod gemini;
 mod keys;
+pub mod simulator;
 
 pub use gemini::Gemini;
 pub use keys::{Account, KeysError, parse_keys};

@@ -126,6 +126,16 @@ async fn a_job_without_pictures_needs_none() {
 }
 
 #[tokio::test]
+async fn a_job_prepares_in_a_task_of_its_own() {
+    let bench = Bench::new().await;
+    let picture = bench.url("30");
+
+    let task = tokio::spawn(async move { bench.inputs.prepare(&team("7"), &[picture]).await });
+
+    assert_eq!(task.await.expect("ends").expect("is prepared").len(), 1);
+}
+
+#[tokio::test]
 async fn the_same_content_is_prepared_once_whatever_its_url() {
     let bench = Bench::new().await;
 

@@ -63,13 +63,18 @@ async fn putting_the_same_key_again_replaces_it_whole() {
 async fn many_at_once_share_a_new_folder() {
     let (directory, storage) = storage();
 
-    let puts = (0..16).map(async |call| {
-        let key = prefix(call).with(PictureFormat::Png);
-        storage.put(&key, b"picture").await
-    });
-    let results = futures_util::future::join_all(puts).await;
+    let mut puts = tokio::task::JoinSet::new();
+    for call in 0..16 {
+        let storage = storage.clone();
+        puts.spawn(async move {
+            let key = prefix(call).with(PictureFormat::Png);
+            storage.put(&key, b"picture").await?;
+            storage.find(&prefix(call)).await
+        });
+    }
+    let found = puts.join_all().await;
 
-    assert!(results.iter().all(Result::is_ok));
+    assert!(found.iter().all(|found| matches!(found, Ok(Some(_)))));
     assert_eq!(files(directory.path()).len(), 16);
 }
 

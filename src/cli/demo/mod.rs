@@ -1,0 +1,3 @@
+//! `safelight demo`: the main job with nothing configured.
+
+pub mod cluster;
