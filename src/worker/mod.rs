@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::db::lease::Claimer;
@@ -172,13 +173,13 @@ pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result
     tracing::info!(worker = %context.settings.label, %run, "worker started");
 
     let end = context.shutdown.clone();
-    let heart = tokio::spawn(liveness::beat(context.clone()));
-    let broom = tokio::spawn(sweep::sweep(context.clone()));
+    let heart = AbortOnDropHandle::new(tokio::spawn(liveness::beat(context.clone())));
+    let broom = AbortOnDropHandle::new(tokio::spawn(sweep::sweep(context.clone())));
     claimer::work(&context).await;
     end.stop.cancel();
-    broom.abort();
+    drop(broom);
     // The heart goes on until the last job is written.
-    heart.abort();
+    drop(heart);
     if let Err(error) = db::workers::deregister(context.db(), run).await {
         tracing::debug!(%error, "left this worker's row to the sweep");
     }

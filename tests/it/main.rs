@@ -4,6 +4,9 @@
     reason = "here an unwrap that panics is a test that fails, as it should"
 )]
 
+mod alive;
+mod crash;
 mod harness;
 mod job;
+mod shutdown;
 mod tidy;
