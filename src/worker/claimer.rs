@@ -34,7 +34,8 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// Claims and spawns until told to stop or drained, then waits for what runs.
 pub(super) async fn work(context: &Arc<Context>) {
     let wakeup = Arc::new(Notify::new());
-    let listener = tokio::spawn({
+    let mut listener = JoinSet::new();
+    listener.spawn({
         let (context, wakeup) = (context.clone(), wakeup.clone());
         async move { db::listener::listen(context.db(), &wakeup).await }
     });
@@ -63,7 +64,7 @@ pub(super) async fn work(context: &Arc<Context>) {
             () = tokio::time::sleep(pause) => Look::Peek,
         };
     }
-    listener.abort();
+    drop(listener);
     desk.wait_for_jobs().await;
 }
 
