@@ -3,6 +3,7 @@
 //! The database server comes from `scripts/test` (`SAFELIGHT_TEST_DATABASE_URL`). Waiting is for
 //! something that happens, with a deadline that only a broken program meets.
 
+mod barrier;
 mod database;
 mod worker;
 
@@ -14,7 +15,8 @@ use safelight::providers::simulator::{CallOutcome, CallRecord, Simulator, Simula
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-pub(crate) use database::{create_database, server_url};
+pub(crate) use barrier::{Holder, MODEL, photograph};
+pub(crate) use database::{create_database, empty_database, server_url};
 pub(crate) use worker::{InProcess, Process};
 
 /// Longer than anything that works takes, reclaiming the jobs of the dead included.
