@@ -7,4 +7,5 @@
 mod fence;
 mod harness;
 mod job;
+mod money;
 mod tidy;
