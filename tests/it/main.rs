@@ -7,5 +7,6 @@
 mod fence;
 mod harness;
 mod job;
+mod limits;
 mod money;
 mod tidy;
