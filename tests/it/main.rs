@@ -6,7 +6,10 @@
 
 mod alive;
 mod crash;
+mod fence;
 mod harness;
 mod job;
+mod limits;
+mod money;
 mod shutdown;
 mod tidy;

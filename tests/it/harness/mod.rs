@@ -3,6 +3,7 @@
 //! The database server comes from `scripts/test` (`SAFELIGHT_TEST_DATABASE_URL`). Waiting is for
 //! something that happens, with a deadline that only a broken program meets.
 
+mod barrier;
 mod database;
 mod host;
 mod server;
@@ -16,10 +17,11 @@ use safelight::providers::simulator::{CallOutcome, CallRecord, Simulator, Simula
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-pub(crate) use database::{create_database, create_database_on};
+pub(crate) use barrier::{Holder, MODEL, photograph};
+pub(crate) use database::{create_database, create_database_on, empty_database, server_url};
 pub(crate) use host::PictureHost;
 pub(crate) use server::Server;
-pub(crate) use worker::{Process, QUICK};
+pub(crate) use worker::{InProcess, Process, QUICK};
 
 /// Longer than anything that works takes, reclaiming the jobs of the dead included.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
