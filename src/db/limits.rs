@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::{Db, DbError, seconds};
 use crate::domain::failure::BlockReason;
 use crate::domain::{Model, Provider};
@@ -26,6 +28,8 @@ pub struct Granted {
     pub limited_in_a_row: u32,
     /// The row holds a refusal that a success would clear.
     pub troubled: bool,
+    /// On the database's clock.
+    pub granted_at: DateTime<Utc>,
 }
 
 /// Asks for one call to `model` on one of `accounts`.
@@ -42,6 +46,7 @@ pub async fn grant(db: &Db, accounts: &[String], model: &Model) -> Result<Grant,
         return Ok(Grant::Granted(Granted {
             account: row.account,
             limited_in_a_row: u32::try_from(row.limited_in_a_row).unwrap_or(0),
+            granted_at: row.granted_at,
             troubled: row.blocked || row.limited_in_a_row > 0 || row.reason.is_some(),
         }));
     }
@@ -103,12 +108,13 @@ pub async fn refused(
 }
 
 /// A call on a troubled account went through.
-pub async fn recovered(db: &Db, account: &str, model: &Model) -> Result<(), DbError> {
+pub async fn recovered(db: &Db, granted: &Granted, model: &Model) -> Result<(), DbError> {
     sqlx::query_file!(
         "sql/queue/recovered.sql",
         model.provider().as_str(),
-        account,
+        granted.account,
         model.name(),
+        granted.granted_at,
     )
     .execute(&db.pool)
     .await?;

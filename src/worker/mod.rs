@@ -33,6 +33,9 @@ use crate::storage::Storage;
 use liveness::Liveness;
 use throttle::Throttle;
 
+/// The last statements of a worker take no longer than this while Postgres answers.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What one worker process works with.
 #[derive(Debug)]
 pub struct Tools {
@@ -180,8 +183,13 @@ pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result
     drop(broom);
     // The heart goes on until the last job is written.
     drop(heart);
-    if let Err(error) = db::workers::deregister(context.db(), run).await {
-        tracing::debug!(%error, "left this worker's row to the sweep");
+    let goodbye = async {
+        liveness::give_back_rest(&context).await?;
+        db::workers::deregister(context.db(), run).await
+    };
+    match tokio::time::timeout(GOODBYE_PATIENCE, goodbye).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) | Err(_) => tracing::warn!("left this worker's row to the others' sweep"),
     }
     tracing::info!(worker = %context.settings.label, "worker stopped");
     Ok(())
