@@ -10,3 +10,4 @@ mod job;
 mod limits;
 mod money;
 mod tidy;
+mod wakeup;
