@@ -4,10 +4,12 @@
     reason = "here an unwrap that panics is a test that fails, as it should"
 )]
 
+mod batches;
 mod fence;
 mod harness;
 mod job;
 mod limits;
 mod money;
+mod schema;
 mod tidy;
 mod wakeup;
