@@ -240,6 +240,7 @@ CREATE FUNCTION public.photo_generation_call_hook(image public.photo_generation_
     RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM public.photo_generation_on_image(image);
+    SET CONSTRAINTS ALL IMMEDIATE;       -- else a deferred foreign key would fail our commit
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
     RETURN SQLERRM;
@@ -524,6 +525,7 @@ DECLARE
         public.photo_generation_settings, public.photo_generation_workers';
     role_name text;
     table_name text;
+    function_name text;
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated')) THEN
         FOREACH table_name IN ARRAY string_to_array(tables, ',') LOOP
@@ -534,10 +536,11 @@ BEGIN
             EXECUTE format('REVOKE ALL ON %s FROM %I', tables, role_name);
             EXECUTE format('REVOKE ALL ON SEQUENCE public.photo_generation_queue_id_seq,
                             public.photo_generation_batches_id_seq FROM %I', role_name);
-            EXECUTE format('REVOKE ALL ON FUNCTION
-                            public.photo_generation_on_image(public.photo_generation_images),
-                            public.photo_generation_call_hook(public.photo_generation_images)
-                            FROM %I', role_name);
+            FOR function_name IN SELECT oid::pg_catalog.regprocedure FROM pg_catalog.pg_proc
+                                 WHERE proname LIKE 'photo\_generation\_%'
+                                   AND pronamespace = 'public'::pg_catalog.regnamespace LOOP
+                EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', function_name, role_name);
+            END LOOP;
         END LOOP;
     END IF;
 END $$;

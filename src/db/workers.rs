@@ -29,7 +29,7 @@ pub struct Owned {
     pub token: i64,
 }
 
-/// Says that this run lives; returns the jobs it owns.
+/// Says that this run lives; returns the jobs it owns. `idle` is for a row that has to be made.
 pub async fn renew(db: &Db, worker: &Registration, idle: Idle) -> Result<Vec<Owned>, DbError> {
     let rows = sqlx::query_file!(
         "sql/queue/renew.sql",

@@ -153,8 +153,8 @@ impl Desk<'_> {
         let free = context.settings.concurrency.saturating_sub(self.jobs.len());
         if free == 0 {
             if !matches!(self.idle, IdleState::Busy) {
-                self.idle = IdleState::Busy;
                 self.flag(Idle::No).await?;
+                self.idle = IdleState::Busy;
             }
             return Ok(Next::Wait(context.settings.poll_every));
         }

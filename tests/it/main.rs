@@ -5,11 +5,14 @@
 )]
 
 mod alive;
+mod batches;
 mod crash;
 mod fence;
 mod harness;
 mod job;
 mod limits;
 mod money;
+mod schema;
 mod shutdown;
 mod tidy;
+mod wakeup;
