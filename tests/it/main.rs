@@ -6,4 +6,5 @@
 
 mod harness;
 mod job;
+mod ops;
 mod tidy;
