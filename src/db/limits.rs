@@ -78,7 +78,7 @@ pub async fn refused(
             false,
             in_a_row,
             false,
-            "rate_limited".to_owned(),
+            "cooldown".to_owned(),
         ),
         Refusal::QuotaDay => (None, true, 0, false, "daily_quota".to_owned()),
         Refusal::Blocked { reason, detail } => {

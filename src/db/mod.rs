@@ -14,6 +14,7 @@ pub mod limits;
 pub mod listener;
 pub mod pool;
 pub mod schema;
+mod words;
 pub mod workers;
 
 use std::time::Duration;
@@ -36,6 +37,16 @@ pub enum DbError {
     /// A row holds what it never should.
     #[error("a row of the database makes no sense: {0}")]
     Corrupt(String),
+}
+
+impl DbError {
+    /// A statement named a row of another table that is not there.
+    pub fn is_missing_reference(&self) -> bool {
+        match self {
+            Self::Refused(sqlx::Error::Database(error)) => error.is_foreign_key_violation(),
+            Self::LeaseLost | Self::Unavailable(_) | Self::Refused(_) | Self::Corrupt(_) => false,
+        }
+    }
 }
 
 impl From<sqlx::Error> for DbError {

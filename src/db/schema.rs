@@ -178,3 +178,14 @@ pub async fn set_setting(db: &Db, key: &str, value: &str) -> Result<(), DbError>
     .await?;
     Ok(())
 }
+
+/// A fleet-wide setting, if it is recorded.
+pub async fn setting(db: &Db, key: &str) -> Result<Option<String>, DbError> {
+    let value = sqlx::query_scalar!(
+        "SELECT value FROM photo_generation_settings WHERE key = $1",
+        key
+    )
+    .fetch_optional(&db.pool)
+    .await?;
+    Ok(value)
+}

@@ -124,6 +124,10 @@ pub async fn writers_left(db: &Db, writers: &[String]) -> Result<i64, DbError> {
 
 /// What there is to sweep.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "five questions, five answers"
+)]
 pub struct Litter {
     pub lost_jobs: bool,
     pub orphaned_calls: bool,
@@ -203,4 +207,19 @@ pub async fn forget_dead(db: &Db, stale: Duration) -> Result<(), DbError> {
     .execute(&db.pool)
     .await?;
     Ok(())
+}
+
+/// A worker that has not renewed for this long may be gone. It is what the wake-up trigger uses too.
+const SILENT: Duration = Duration::from_secs(30);
+
+/// Whether any worker lives, for people who wonder why nothing happens.
+pub async fn any_alive(db: &Db) -> Result<bool, DbError> {
+    let alive = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM photo_generation_workers
+                          WHERE "renewedAt" > now() - make_interval(secs => $1)) AS "alive!""#,
+        seconds(SILENT)
+    )
+    .fetch_one(&db.pool)
+    .await?;
+    Ok(alive)
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::Tenant;
@@ -78,6 +79,12 @@ impl ImageState {
             Self::Failed => "failed",
             Self::Ambiguous => "ambiguous",
         }
+    }
+}
+
+impl Serialize for ImageState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -110,7 +110,8 @@ impl Attempt<'_> {
                 }
                 (state, _) => state,
             };
-            if state == ImageState::Planned {
+            // Fewer may be asked for than once were, when an operator changed the row.
+            if state == ImageState::Planned && row.index <= images {
                 planned.push(row.index);
             }
         }

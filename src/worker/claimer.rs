@@ -28,13 +28,16 @@ const LOOK_AGAIN_LONGEST: Duration = Duration::from_secs(1);
 const WRITERS_PATIENCE: Duration = Duration::from_secs(10);
 /// The poll interval is spread by this share, so that a fleet does not poll as one.
 const POLL_SPREAD: f64 = 0.2;
+/// After the grace time, giving everything back takes no longer than this while Postgres answers.
+const GIVE_BACK_PATIENCE: Duration = Duration::from_secs(10);
 /// After a failed look.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Claims and spawns until told to stop or drained, then waits for what runs.
 pub(super) async fn work(context: &Arc<Context>) {
     let wakeup = Arc::new(Notify::new());
-    let listener = tokio::spawn({
+    let mut listener = JoinSet::new();
+    listener.spawn({
         let (context, wakeup) = (context.clone(), wakeup.clone());
         async move { db::listener::listen(context.db(), &wakeup).await }
     });
@@ -63,7 +66,7 @@ pub(super) async fn work(context: &Arc<Context>) {
             () = tokio::time::sleep(pause) => Look::Peek,
         };
     }
-    listener.abort();
+    drop(listener);
     desk.wait_for_jobs().await;
 }
 
@@ -232,7 +235,8 @@ impl Desk<'_> {
         pause
     }
 
-    /// Calls in flight may finish within the grace time; then everything is given back.
+    /// Calls in flight may finish within the grace time; then everything is given back; what cannot
+    /// be given back, since the database is away, is left to the others' reclaim.
     async fn wait_for_jobs(&mut self) {
         let grace = self.context.settings.shutdown_grace;
         if !self.jobs.is_empty() {
@@ -242,20 +246,28 @@ impl Desk<'_> {
                 "stopping: calls in flight may finish"
             );
         }
-        let drain = async {
-            while let Some(ended) = self.jobs.join_next().await {
-                report(ended);
-            }
-        };
-        if tokio::time::timeout(grace, drain).await.is_err() {
+        let abort = self.context.shutdown.abort.clone();
+        tokio::select! {
+            () = self.all_ended() => return,
+            () = tokio::time::sleep(grace) => abort.cancel(),
+            () = abort.cancelled() => {}
+        }
+        tracing::warn!(jobs = self.jobs.len(), "giving jobs back");
+        if tokio::time::timeout(GIVE_BACK_PATIENCE, self.all_ended())
+            .await
+            .is_err()
+        {
             tracing::warn!(
                 jobs = self.jobs.len(),
-                "grace time is over, giving jobs back"
+                "left jobs to be taken back by other workers"
             );
-            self.context.shutdown.abort.cancel();
-            while let Some(ended) = self.jobs.join_next().await {
-                report(ended);
-            }
+            self.jobs.shutdown().await;
+        }
+    }
+
+    async fn all_ended(&mut self) {
+        while let Some(ended) = self.jobs.join_next().await {
+            report(ended);
         }
     }
 }

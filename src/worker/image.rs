@@ -14,10 +14,10 @@ use super::attempt::{Attempt, jitter};
 use crate::db::ledger::{self, CallState, EndedCall, NewCall};
 use crate::db::limits::{self, Grant, Granted, Refusal};
 use crate::db::{DbError, persist};
-use crate::domain::ImageState;
 use crate::domain::backoff;
 use crate::domain::failure::{Answer, CallResult, Failure, Limit, Remedy};
 use crate::domain::outcome::{ImageOutcome, Resume};
+use crate::domain::{ImageState, Status};
 use crate::pipeline::publish;
 use crate::providers::ImageRequest;
 
@@ -291,7 +291,10 @@ impl Ended<'_> {
     }
 
     async fn at_a_limit(self, limit: Limit, limited: u32) -> Result<Step, DbError> {
-        let failure = Failure::retry("rate_limited", "The provider asks us to wait.");
+        let failure = Failure::retry(
+            Status::RateLimited.as_str(),
+            "The provider asks us to wait.",
+        );
         let outcome = match limit {
             Limit::Short { wait } => {
                 let in_a_row = self.granted.limited_in_a_row;

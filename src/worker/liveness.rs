@@ -6,6 +6,7 @@
 //! it holds and we do not know (the claim's answer was lost, a task died) is given back.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -54,13 +55,20 @@ struct Held {
 pub(super) struct Hold {
     context: Arc<Context>,
     job: JobId,
+    token: i64,
     /// Rings when the job is no longer ours.
     pub(super) lost: CancellationToken,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.context.liveness.state().held.remove(&self.job);
+        let mut state = self.context.liveness.state();
+        // Not under a later lease of ours: then the entry is that one's.
+        if let Entry::Occupied(entry) = state.held.entry(self.job)
+            && entry.get().token == self.token
+        {
+            entry.remove();
+        }
     }
 }
 
@@ -171,16 +179,19 @@ impl Liveness {
 /// Begins to hold a claimed job.
 pub(super) fn hold(context: &Arc<Context>, lease: &Lease) -> Hold {
     let lost = CancellationToken::new();
-    context.liveness.state().held.insert(
-        lease.job(),
-        Held {
-            token: lease.token(),
-            lost: lost.clone(),
-        },
-    );
+    let held = Held {
+        token: lease.token(),
+        lost: lost.clone(),
+    };
+    let before = context.liveness.state().held.insert(lease.job(), held);
+    if let Some(before) = before {
+        // Taken from us and claimed by us again before any beat noticed.
+        before.lost.cancel();
+    }
     Hold {
         context: context.clone(),
         job: lease.job(),
+        token: lease.token(),
         lost,
     }
 }

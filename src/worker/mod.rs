@@ -16,6 +16,7 @@ mod throttle;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -172,13 +173,14 @@ pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result
     tracing::info!(worker = %context.settings.label, %run, "worker started");
 
     let end = context.shutdown.clone();
-    let heart = tokio::spawn(liveness::beat(context.clone()));
-    let broom = tokio::spawn(sweep::sweep(context.clone()));
+    // In a set, so that they end with us however we end: nobody renews the jobs of the dead.
+    let mut background = JoinSet::new();
+    background.spawn(liveness::beat(context.clone()));
+    background.spawn(sweep::sweep(context.clone()));
     claimer::work(&context).await;
     end.stop.cancel();
-    broom.abort();
     // The heart goes on until the last job is written.
-    heart.abort();
+    drop(background);
     if let Err(error) = db::workers::deregister(context.db(), run).await {
         tracing::debug!(%error, "left this worker's row to the sweep");
     }
