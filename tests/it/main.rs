@@ -7,4 +7,5 @@
 mod harness;
 mod job;
 mod ops;
+mod readme;
 mod tidy;

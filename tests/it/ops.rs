@@ -16,7 +16,7 @@ type Expectation = (&'static str, &'static [&'static str], fn(&Table));
 
 const READS: [Expectation; 21] = [
     ("pending.sql", &[], |t| {
-        assert_eq!(t.column("pending"), ["4"])
+        assert_eq!(t.column("pending"), ["4"]);
     }),
     ("rate_limited.sql", &[], |t| {
         assert_eq!(t.column("rate_limited"), ["1"]);
@@ -49,7 +49,7 @@ const READS: [Expectation; 21] = [
         assert_eq!(t.column("model")[0], "gemini-2.5-flash-image");
     }),
     ("waiting.sql", &["rows=1"], |t| {
-        assert_eq!(t.column("id"), ["102"])
+        assert_eq!(t.column("id"), ["102"]);
     }),
     ("oldest_waiting.sql", &[], |t| {
         assert_eq!(t.column("job"), ["103", "102"]);
@@ -77,7 +77,7 @@ const READS: [Expectation; 21] = [
         );
     }),
     ("stale_locks.sql", &[], |t| {
-        assert_eq!(t.column("id"), ["107"])
+        assert_eq!(t.column("id"), ["107"]);
     }),
     ("failures.sql", &[], |t| {
         assert_eq!(t.column("code"), ["moderation_output"]);
@@ -163,7 +163,7 @@ const READS: [Expectation; 21] = [
         );
     }),
     ("job.sql", &["job=999"], |t| {
-        assert_eq!(t.column("event").len(), 0)
+        assert_eq!(t.column("event").len(), 0);
     }),
     ("batches.sql", &[], |t| {
         assert_eq!(t.column("id"), ["1"]);
