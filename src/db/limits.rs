@@ -14,7 +14,7 @@ use crate::domain::{Model, Provider};
 pub enum Grant {
     /// Call now, on this account.
     Granted(Granted),
-    /// Not before this long has passed; `None`: not before somebody acts.
+    /// Not before this long has passed; `None`: not before somebody acts, or a probe goes through.
     Wait(Option<Duration>),
 }
 

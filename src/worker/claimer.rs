@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Context, Until, attempt, liveness};
 use crate::db::workers::{self, Idle};
@@ -36,16 +37,16 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// Claims and spawns until told to stop or drained, then waits for what runs.
 pub(super) async fn work(context: &Arc<Context>) {
     let wakeup = Arc::new(Notify::new());
-    let mut listener = JoinSet::new();
-    listener.spawn({
+    let listener = AbortOnDropHandle::new(tokio::spawn({
         let (context, wakeup) = (context.clone(), wakeup.clone());
         async move { db::listener::listen(context.db(), &wakeup).await }
-    });
+    }));
     let mut desk = Desk {
         context,
         jobs: JoinSet::new(),
         idle: IdleState::Busy,
         doubling: LOOK_AGAIN,
+        nothing_left_since: None,
     };
     let mut look = Look::Claim;
     while !context.shutdown.stop.is_cancelled() {
@@ -106,6 +107,8 @@ struct Desk<'a> {
     jobs: JoinSet<()>,
     idle: IdleState,
     doubling: Duration,
+    /// For a drain: since when nothing is due and nothing runs here.
+    nothing_left_since: Option<Instant>,
 }
 
 impl Desk<'_> {
@@ -173,6 +176,10 @@ impl Desk<'_> {
             return Ok(Next::Drained);
         }
         let mut pause = self.poll_pause();
+        if self.context.settings.until == Until::Drained {
+            // What it waits for are renewals of others, and they wake nobody.
+            pause = pause.min(self.context.settings.rhythm.renew_every);
+        }
         if let Some(due) = due {
             // Due and yet not claimed: others hold it, or just took it.
             let again = if due.is_zero() { self.double() } else { due };
@@ -207,15 +214,24 @@ impl Desk<'_> {
         Ok(Some(wait))
     }
 
-    async fn is_drained(&self, due: Option<Duration>) -> Result<bool, DbError> {
+    /// Nothing is due, nothing runs here, and whoever else holds a job has said since then that it
+    /// lives: a worker that died a second ago looks alive until it fails to.
+    async fn is_drained(&mut self, due: Option<Duration>) -> Result<bool, DbError> {
         if self.context.settings.until != Until::Drained
             || !self.jobs.is_empty()
             || due.is_some_and(|wait| wait.is_zero())
         {
+            self.nothing_left_since = None;
             return Ok(false);
         }
-        let litter =
-            workers::litter(self.context.db(), self.context.settings.rhythm.stale_after).await?;
+        let since = *self.nothing_left_since.get_or_insert_with(Instant::now);
+        let stale = self
+            .context
+            .settings
+            .rhythm
+            .stale_after
+            .min(since.elapsed());
+        let litter = workers::litter(self.context.db(), stale).await?;
         Ok(!litter.lost_jobs)
     }
 

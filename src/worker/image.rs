@@ -115,7 +115,7 @@ pub(super) async fn work(
                 let resume = Resume::After(jitter().added_to(wait));
                 return Ok(ImageOutcome::Waiting { resume });
             }
-            // Paused by an operator: the claim looks at that itself.
+            // Paused by an operator, or blocked: the claim looks at that itself.
             Grant::Wait(None) => {
                 return Ok(ImageOutcome::Waiting {
                     resume: Resume::Now,

@@ -139,7 +139,8 @@ impl Liveness {
         let gap = state
             .renewed_at
             .map(|at| sent_at.saturating_duration_since(at));
-        if gap.is_none_or(|gap| gap > self.rhythm.stale_after / 2) {
+        let gap_is_long = gap.is_none_or(|gap| gap > self.rhythm.stale_after / 2);
+        if gap_is_long || state.steady_since.is_none() {
             state.steady_since = Some(sent_at);
         }
         state.renewed_at = Some(sent_at);

@@ -16,8 +16,8 @@ mod throttle;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::db::lease::Claimer;
@@ -173,14 +173,13 @@ pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result
     tracing::info!(worker = %context.settings.label, %run, "worker started");
 
     let end = context.shutdown.clone();
-    // In a set, so that they end with us however we end: nobody renews the jobs of the dead.
-    let mut background = JoinSet::new();
-    background.spawn(liveness::beat(context.clone()));
-    background.spawn(sweep::sweep(context.clone()));
+    let heart = AbortOnDropHandle::new(tokio::spawn(liveness::beat(context.clone())));
+    let broom = AbortOnDropHandle::new(tokio::spawn(sweep::sweep(context.clone())));
     claimer::work(&context).await;
     end.stop.cancel();
+    drop(broom);
     // The heart goes on until the last job is written.
-    drop(background);
+    drop(heart);
     if let Err(error) = db::workers::deregister(context.db(), run).await {
         tracing::debug!(%error, "left this worker's row to the sweep");
     }

@@ -4,8 +4,14 @@
     reason = "here an unwrap that panics is a test that fails, as it should"
 )]
 
+mod alive;
+mod crash;
+mod fence;
 mod harness;
 mod job;
+mod limits;
+mod money;
 mod ops;
 mod readme;
+mod shutdown;
 mod tidy;
