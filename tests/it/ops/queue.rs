@@ -11,6 +11,11 @@ pub(super) const FINGERPRINT: &str = r#"SELECT concat_ws('|',
 
 /// Jobs of another type than the worker takes, so that they stay as they are.
 const JOBS: &str = r#"
+-- Yesterday, so that what happened around it happened on one day, whenever this runs.
+CREATE FUNCTION noon() RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT (date_trunc('day', now() AT TIME ZONE 'UTC') - interval '12 hours') AT TIME ZONE 'UTC'
+$$;
+
 INSERT INTO photo_generation_batches (id, status, "createdAt")
 VALUES (1, 'generating', now() - interval '1 hour'), (2, 'completed', now() - interval '1 day');
 
@@ -38,7 +43,7 @@ INSERT INTO photo_generation_queue
     (id, type, status, "batchId", "userId", "numImagesPerExample", "imagesTotal", "imagesCompleted",
      "createdAt", "startedAt", "completedAt", "errorCode", "errorMessage")
 VALUES
-    (108, 'tryon', 'completed', 1, '7', 3, 3, 2, now() - interval '1 hour', now() - interval '59 minutes', now() - interval '30 minutes', NULL, NULL),
+    (108, 'tryon', 'completed', 1, '7', 3, 3, 2, noon() - interval '1 hour', noon() - interval '1 minute', noon() + interval '3 minutes', NULL, NULL),
     (109, 'tryon', 'failed', 1, '7', 4, 4, 0, now() - interval '3 hours', NULL, now() - interval '2 hours', 'moderation_output', 'Refused before.'),
     (110, 'tryon', 'failed', NULL, '7', 4, 4, 0, now() - interval '3 hours', NULL, now() - interval '1 hour', 'moderation_output', 'The picture was refused.'),
     (111, 'tryon', 'failed', NULL, '7', 4, 4, 0, now() - interval '3 days', NULL, now() - interval '2 days', 'expired', 'Too late.'),
@@ -50,9 +55,9 @@ const LEDGER: &str = r#"
 INSERT INTO photo_generation_images
     ("jobId", index, state, "storageKey", "mimeType", bytes, width, height, sha256, "storedAt", "updatedAt", "hookError", "hookTries")
 VALUES
-    (108, 1, 'stored', 'user=3A7/a/1.png', 'image/png', 9, 3, 3, 'x', now() - interval '57 minutes', now(), NULL, 0),
-    (108, 2, 'stored', 'user=3A7/a/2.png', 'image/png', 9, 3, 3, 'x', now() - interval '50 minutes', now(), 'no table photos', 3),
-    (108, 3, 'refused', NULL, NULL, NULL, NULL, NULL, NULL, NULL, now() - interval '40 minutes', NULL, 0);
+    (108, 1, 'stored', 'user=3A7/a/1.png', 'image/png', 9, 3, 3, 'x', noon(), now(), NULL, 0),
+    (108, 2, 'stored', 'user=3A7/a/2.png', 'image/png', 9, 3, 3, 'x', noon() + interval '1 minute', now(), 'no table photos', 3),
+    (108, 3, 'refused', NULL, NULL, NULL, NULL, NULL, NULL, NULL, noon() + interval '2 minutes', NULL, 0);
 
 INSERT INTO photo_generation_calls
     (id, "jobId", "jobUuid", tenant, index, lease, run, attempt, provider, account, model, "deadlineAt",
@@ -61,14 +66,14 @@ SELECT gen_random_uuid(), call.job, gen_random_uuid(), 'user:7', call.index, 1, 
        'gemini', 'key-1', 'gemini-3-pro-image', now(), call.state, call.accepted,
        call.ended - interval '9 seconds', call.ended, call.tokens, call.tokens * 129
 FROM (VALUES
-    (108, 1, 'stored',    true,  now() - interval '57 minutes', 10),
-    (108, 2, 'stored',    true,  now() - interval '50 minutes', 10),
-    (108, 3, 'refused',   true,  now() - interval '40 minutes', NULL),
-    (109, 1, 'empty',     true,  now() - interval '57 minutes', NULL),
-    (109, 2, 'limited',   false, now() - interval '57 minutes', NULL),
-    (109, 3, 'error',     true,  now() - interval '57 minutes', NULL),
-    (109, 4, 'error',     NULL,  now() - interval '57 minutes', NULL),
-    (110, 1, 'ambiguous', NULL,  now() - interval '57 minutes', NULL),
+    (108, 1, 'stored',    true,  noon(), 10),
+    (108, 2, 'stored',    true,  noon() + interval '1 minute', 10),
+    (108, 3, 'refused',   true,  noon() + interval '2 minutes', NULL),
+    (109, 1, 'empty',     true,  noon(), NULL),
+    (109, 2, 'limited',   false, noon(), NULL),
+    (109, 3, 'error',     true,  noon(), NULL),
+    (109, 4, 'error',     NULL,  noon(), NULL),
+    (110, 1, 'ambiguous', NULL,  noon(), NULL),
     (111, 1, 'stored',    true,  now() - interval '20 days',    NULL)
 ) AS call (job, index, state, accepted, ended, tokens);
 "#;
