@@ -5,6 +5,8 @@
 
 mod demo;
 mod migrate;
+mod output;
+mod simulate;
 mod worker;
 
 use std::process::ExitCode;
@@ -35,8 +37,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Worker(worker::WorkerCommand),
+    Worker(Box<worker::WorkerCommand>),
     Migrate(migrate::MigrateCommand),
+    Simulate(simulate::SimulateCommand),
 }
 
 /// Why a command failed, as one line for people.
@@ -48,6 +51,8 @@ pub enum CommandError {
     Database(#[from] crate::db::DbError),
     #[error("{0}")]
     Failed(String),
+    #[error("the terminal cannot be read or written: {0}")]
+    Terminal(#[from] std::io::Error),
 }
 
 /// Parses the arguments and runs the command.
@@ -62,7 +67,7 @@ pub fn run() -> ExitCode {
         Err(error) => return fail(&format!("the runtime could not be started: {error}")),
     };
     let loudness = match cli.command {
-        Command::Worker(_) => Loudness::Worker,
+        Command::Worker(_) | Command::Simulate(_) => Loudness::Worker,
         Command::Migrate(_) => Loudness::Quiet,
     };
     telemetry::init(&cli.log, loudness);
@@ -76,6 +81,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
     match command {
         Command::Worker(command) => command.run().await,
         Command::Migrate(command) => command.run().await,
+        Command::Simulate(command) => command.run().await,
     }
 }
 
