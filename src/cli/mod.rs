@@ -39,6 +39,7 @@ struct Cli {
 enum Command {
     Worker(Box<worker::WorkerCommand>),
     Migrate(migrate::MigrateCommand),
+    Demo(demo::DemoCommand),
     Simulate(simulate::SimulateCommand),
 }
 
@@ -68,7 +69,7 @@ pub fn run() -> ExitCode {
     };
     let loudness = match cli.command {
         Command::Worker(_) | Command::Simulate(_) => Loudness::Worker,
-        Command::Migrate(_) => Loudness::Quiet,
+        Command::Migrate(_) | Command::Demo(_) => Loudness::Quiet,
     };
     telemetry::init(&cli.log, loudness);
     match runtime.block_on(execute(cli.command)) {
@@ -81,6 +82,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
     match command {
         Command::Worker(command) => command.run().await,
         Command::Migrate(command) => command.run().await,
+        Command::Demo(command) => command.run().await,
         Command::Simulate(command) => command.run().await,
     }
 }

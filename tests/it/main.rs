@@ -4,6 +4,7 @@
     reason = "here an unwrap that panics is a test that fails, as it should"
 )]
 
+mod demo;
 mod harness;
 mod job;
 mod tidy;
