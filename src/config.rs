@@ -3,6 +3,11 @@
 //! The environment is read here and nowhere else. Each variable may also be written with the prefix
 //! `SAFELIGHT_`, which wins; a file `.env` in the working directory is read first. What is missing
 //! says in one line where to find it.
+#![expect(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    reason = "the doc comments of arguments are what --help prints"
+)]
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -112,7 +117,7 @@ impl DatabaseArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Provider")]
 pub struct ProviderArgs {
-    /// Key of <https://aistudio.google.com/apikey>
+    /// Key of https://aistudio.google.com/apikey
     #[arg(
         long,
         env = "GEMINI_API_KEY",
@@ -181,10 +186,10 @@ pub struct StorageArgs {
     /// Where photos go: local:DIR [default: local:./photos]
     #[arg(long, env = "STORAGE", value_name = "STORAGE")]
     pub storage: Option<String>,
-    /// Your Supabase project, <https://PROJECT.supabase.co>; its storage is read with its key
+    /// Your Supabase project, https://PROJECT.supabase.co; its storage is read with its key
     #[arg(long, env = "SUPABASE_URL", value_name = "URL")]
     pub supabase_url: Option<String>,
-    /// `service_role` key of the project
+    /// service_role key of the project
     #[arg(
         long,
         env = "SUPABASE_SERVICE_ROLE_KEY",

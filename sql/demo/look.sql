@@ -1,7 +1,7 @@
 -- demo/look: every job, newest first, with a row for each of its images whether it exists yet or
 -- not. What the contact sheet and the progress bars show. Called by db::demo::look.
 -- A hundred images at most: more than that no job may ask for, but a row can.
-SELECT job.id AS "id!", job."batchId" AS batch_id, job.status::text AS "status!",
+SELECT job.id AS "id!", job."batchId" AS batch_id, job.status::text AS "status!: Status",
        job."basePrompt" AS prompt, job."aspectRatio" AS aspect_ratio, job."errorMessage" AS error,
        job."createdAt" AS created_at,
        extract(epoch FROM job."retryAt" - now())::float8 AS retry_in_seconds,
@@ -9,7 +9,7 @@ SELECT job.id AS "id!", job."batchId" AS batch_id, job.status::text AS "status!"
            AS elapsed_seconds,
        (SELECT count(*) FROM photo_generation_calls
         WHERE "jobId" = job.id AND state = 'limited') AS "limited!",
-       wanted.index AS "index?", coalesce(image.state, 'planned') AS "state!",
+       wanted.index AS "index?", coalesce(image.state, 'planned') AS "state!: ImageState",
        image."storageKey" AS "key?", image.bytes AS "bytes?", image.width AS "width?",
        image.height AS "height?", image.error AS image_error,
        extract(epoch FROM call."endedAt" - call."startedAt")::float8 AS took_seconds

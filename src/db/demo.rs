@@ -3,7 +3,6 @@
 //! The two INSERTs are shown to people as they run, so their files have no head and hold nothing
 //! that only a program needs. Nothing of the product uses this.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -126,7 +125,7 @@ pub async fn look(db: &Db) -> Result<Vec<Job>, DbError> {
             jobs.push(Job {
                 id: row.id,
                 batch_id: row.batch_id,
-                status: word(&row.status)?,
+                status: row.status,
                 prompt: row.prompt.unwrap_or_default(),
                 aspect_ratio: row.aspect_ratio,
                 error: row.error,
@@ -140,8 +139,7 @@ pub async fn look(db: &Db) -> Result<Vec<Job>, DbError> {
         let (Some(job), Some(index)) = (jobs.last_mut(), row.index) else {
             continue;
         };
-        let state = word(&row.state)?;
-        let photo = match (state, row.key, row.bytes, row.width, row.height) {
+        let photo = match (row.state, row.key, row.bytes, row.width, row.height) {
             (ImageState::Stored, Some(key), Some(bytes), Some(width), Some(height)) => {
                 let took = row.took_seconds.and_then(positive);
                 Some(Photo {
@@ -156,7 +154,7 @@ pub async fn look(db: &Db) -> Result<Vec<Job>, DbError> {
         };
         job.images.push(Image {
             index,
-            state,
+            state: row.state,
             photo,
             error: row.image_error,
         });
@@ -210,14 +208,6 @@ pub async fn cancel_unfinished(db: &Db) -> Result<u64, DbError> {
     .execute(&db.pool)
     .await?;
     Ok(canceled.rows_affected())
-}
-
-fn word<T: FromStr>(text: &str) -> Result<T, DbError>
-where
-    T::Err: ToString,
-{
-    text.parse()
-        .map_err(|error: T::Err| DbError::Corrupt(error.to_string()))
 }
 
 /// A statement's seconds; `None` for a moment that has passed.

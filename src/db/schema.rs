@@ -55,12 +55,18 @@ pub struct Migrated {
 /// Brings the schema to [`VERSION`]. Safe to run twice, and by two at once.
 pub async fn migrate(db: &Db) -> Result<Migrated, SchemaError> {
     let mut connection = db.pool.acquire().await?;
+    // Migrations may take their time.
+    sqlx::query("SET statement_timeout = 0")
+        .execute(&mut *connection)
+        .await?;
     lock(&mut connection).await?;
     let result = migrate_locked(&mut connection).await;
     sqlx::query("SELECT pg_advisory_unlock($1)")
         .bind(MIGRATION_LOCK)
         .execute(&mut *connection)
         .await?;
+    // Its session has other limits than the pool's.
+    connection.close().await?;
     result
 }
 
@@ -177,4 +183,15 @@ pub async fn set_setting(db: &Db, key: &str, value: &str) -> Result<(), DbError>
     .execute(&db.pool)
     .await?;
     Ok(())
+}
+
+/// A fleet-wide setting, if it is recorded.
+pub async fn setting(db: &Db, key: &str) -> Result<Option<String>, DbError> {
+    let value = sqlx::query_scalar!(
+        "SELECT value FROM photo_generation_settings WHERE key = $1",
+        key
+    )
+    .fetch_optional(&db.pool)
+    .await?;
+    Ok(value)
 }

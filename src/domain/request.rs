@@ -74,10 +74,18 @@ impl Request {
             pictures: parse_pictures(job, &model)?,
             images: job.images,
             aspect_ratio,
-            image_size: parse_size(job.payload.as_ref(), &model)?,
+            image_size: parse_size(json(job.payload.as_deref(), "payload")?.as_ref(), &model)?,
             model,
         })
     }
+}
+
+/// What Postgres took for JSON and we do not (a number beyond all bounds, a nesting too deep) fails
+/// this row and no other.
+fn json(text: Option<&str>, column: &str) -> Result<Option<Value>, RequestError> {
+    text.map(serde_json::from_str)
+        .transpose()
+        .map_err(|_| invalid(format!("\"{column}\" holds JSON that cannot be read.")))
 }
 
 fn check_kind(kind: &str) -> Result<(), RequestError> {
@@ -186,7 +194,7 @@ fn parse_prompt(job: &ClaimedJob, ratio: Option<AspectRatio>) -> Result<String, 
 
 /// Training images as given, the example image last.
 fn parse_pictures(job: &ClaimedJob, model: &Model) -> Result<Vec<Picture>, RequestError> {
-    let mut pictures = match &job.training_urls {
+    let mut pictures = match json(job.training_urls.as_deref(), "trainingImageUrls")? {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(urls)) => urls
             .iter()

@@ -14,16 +14,20 @@ use super::attempt::{Attempt, jitter};
 use crate::db::ledger::{self, CallState, EndedCall, NewCall};
 use crate::db::limits::{self, Grant, Granted, Refusal};
 use crate::db::{DbError, persist};
-use crate::domain::ImageState;
 use crate::domain::backoff;
 use crate::domain::failure::{Answer, CallResult, Failure, Limit, Remedy};
 use crate::domain::outcome::{ImageOutcome, Resume};
+use crate::domain::{ImageState, Status};
 use crate::pipeline::publish;
 use crate::providers::ImageRequest;
 
 /// A grant that is due within this long is waited for in place; for a longer one the job goes back
 /// and its slot serves somebody else.
 const WAIT_IN_PLACE: Duration = Duration::from_secs(5);
+/// How long a job waits whose worker could not renew.
+const NOT_RENEWED: Duration = Duration::from_secs(2);
+/// A grant is used this soon, or returned.
+const USE_GRANT_WITHIN: Duration = Duration::from_secs(1);
 /// A 429 that is over this soon is waited out in place (before jitter) ...
 const LIMITED_IN_PLACE: Duration = Duration::from_secs(2);
 /// ... and at most this often for one image.
@@ -59,6 +63,13 @@ impl Patience {
     }
 }
 
+/// Too long without a renewal to start a paid call: the job waits until we are sure that we live.
+fn not_renewed() -> ImageOutcome {
+    ImageOutcome::Waiting {
+        resume: Resume::After(NOT_RENEWED),
+    }
+}
+
 /// What one call led to.
 enum Step {
     Done(ImageOutcome),
@@ -90,9 +101,7 @@ pub(super) async fn work(
             () = context.shutdown.stop.cancelled() => continue,
         };
         if !context.liveness.may_call() {
-            return Ok(ImageOutcome::Waiting {
-                resume: Resume::Now,
-            });
+            return Ok(not_renewed());
         }
         let accounts = context.accounts(request.model.provider());
         let grant = persist(|| limits::grant(context.db(), &accounts, &request.model)).await?;
@@ -115,7 +124,7 @@ pub(super) async fn work(
                 let resume = Resume::After(jitter().added_to(wait));
                 return Ok(ImageOutcome::Waiting { resume });
             }
-            // Paused by an operator: the claim looks at that itself.
+            // Paused by an operator, or blocked: the claim looks at that itself.
             Grant::Wait(None) => {
                 return Ok(ImageOutcome::Waiting {
                     resume: Resume::Now,
@@ -151,8 +160,20 @@ async fn call(
         model: request.model.name(),
         deadline: context.settings.call_timeout,
     };
+    let granted_at = Instant::now();
     persist(|| ledger::calling(context.db(), attempt.lease, &new)).await?;
     let started = Instant::now();
+    let ended = Ended {
+        attempt,
+        request,
+        granted,
+        call: new.id,
+        index,
+    };
+    if !context.liveness.may_call() || started - granted_at > USE_GRANT_WITHIN {
+        // The database was away in between: others may have been granted what we were, or our jobs.
+        return ended.not_made().await;
+    }
     let deadline = context.settings.call_timeout;
     let result = tokio::select! {
         result = context.tools.providers.generate(&granted.account, request, deadline) => result,
@@ -162,13 +183,6 @@ async fn call(
             "shutdown", "The worker was stopped in the middle of a call.")),
         () = patience.exhausted() => CallResult::Ambiguous(Failure::retry(
             "job_timeout", "No image was finished for too long.")),
-    };
-    let ended = Ended {
-        attempt,
-        request,
-        granted,
-        call: new.id,
-        index,
     };
     tracing::info!(image = index, call = %new.id, account = %granted.account,
         elapsed_ms = started.elapsed().as_millis(), result = name(&result), "called");
@@ -275,6 +289,19 @@ impl Ended<'_> {
         Ok(Step::Done(outcome))
     }
 
+    /// The call was written down and not made.
+    async fn not_made(self) -> Result<Step, DbError> {
+        let failure = Failure::retry("not_called", "The call was given up before it was made.");
+        self.write(
+            CallState::Error,
+            Some(false),
+            Some(ImageState::Planned),
+            &failure,
+        )
+        .await?;
+        Ok(Step::Done(not_renewed()))
+    }
+
     async fn without_knowing(self, failure: Failure) -> Result<Step, DbError> {
         let image = self
             .write(CallState::Ambiguous, None, None, &failure)
@@ -291,7 +318,10 @@ impl Ended<'_> {
     }
 
     async fn at_a_limit(self, limit: Limit, limited: u32) -> Result<Step, DbError> {
-        let failure = Failure::retry("rate_limited", "The provider asks us to wait.");
+        let failure = Failure::retry(
+            Status::RateLimited.as_str(),
+            "The provider asks us to wait.",
+        );
         let outcome = match limit {
             Limit::Short { wait } => {
                 let in_a_row = self.granted.limited_in_a_row;
@@ -361,7 +391,7 @@ impl Ended<'_> {
             return Ok(());
         }
         let db = self.attempt.context.db();
-        persist(|| limits::recovered(db, &self.granted.account, &self.request.model)).await
+        persist(|| limits::recovered(db, self.granted, &self.request.model)).await
     }
 
     async fn write(

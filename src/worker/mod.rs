@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::db::lease::Claimer;
@@ -31,6 +32,9 @@ use crate::providers::Providers;
 use crate::storage::Storage;
 use liveness::Liveness;
 use throttle::Throttle;
+
+/// The last statements of a worker take no longer than this while Postgres answers.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What one worker process works with.
 #[derive(Debug)]
@@ -172,15 +176,20 @@ pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result
     tracing::info!(worker = %context.settings.label, %run, "worker started");
 
     let end = context.shutdown.clone();
-    let heart = tokio::spawn(liveness::beat(context.clone()));
-    let broom = tokio::spawn(sweep::sweep(context.clone()));
+    let heart = AbortOnDropHandle::new(tokio::spawn(liveness::beat(context.clone())));
+    let broom = AbortOnDropHandle::new(tokio::spawn(sweep::sweep(context.clone())));
     claimer::work(&context).await;
     end.stop.cancel();
-    broom.abort();
+    drop(broom);
     // The heart goes on until the last job is written.
-    heart.abort();
-    if let Err(error) = db::workers::deregister(context.db(), run).await {
-        tracing::debug!(%error, "left this worker's row to the sweep");
+    drop(heart);
+    let goodbye = async {
+        liveness::give_back_rest(&context).await?;
+        db::workers::deregister(context.db(), run).await
+    };
+    match tokio::time::timeout(GOODBYE_PATIENCE, goodbye).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) | Err(_) => tracing::warn!("left this worker's row to the others' sweep"),
     }
     tracing::info!(worker = %context.settings.label, "worker stopped");
     Ok(())

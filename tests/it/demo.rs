@@ -155,10 +155,10 @@ fn the_demo_shows_photos_a_429_and_a_refusal_and_goes_on_when_run_again() {
         first.contains("INSERT INTO photo_generation_queue"),
         "{first}"
     );
-    assert!(first.contains("job 2: rate_limited"), "{first}");
+    assert!(first.contains("job 2  rate_limited"), "{first}");
     assert!(first.contains("Job 2 met a 429"), "{first}");
     assert!(first.contains(": refused for good."), "{first}");
-    assert!(first.contains("  3 | completed | 3 of 4 |"), "{first}");
+    assert!(first.contains("   3  completed  3 of 4 "), "{first}");
     let last = first.lines().last().unwrap();
     assert!(
         last.starts_with("GEMINI_API_KEY=... safelight demo"),
@@ -171,7 +171,7 @@ fn the_demo_shows_photos_a_429_and_a_refusal_and_goes_on_when_run_again() {
 
     assert_sheet_shows_what_is_stored(folder.path());
     assert_eq!(assert_zip_holds_what_is_stored(folder.path()).len(), 19);
-    assert!(second.contains("  5 | completed | 4 of 4 |"), "{second}");
+    assert!(second.contains("   5  completed  4 of 4 "), "{second}");
     let now = photos(folder.path());
     assert!(before.iter().all(|photo| now.contains(photo)));
     let sheet = sheet(folder.path());
@@ -239,7 +239,7 @@ fn interrupt(folder: &TempDir, arguments: &[&str], once: &str) -> Output {
 fn ctrl_c_stops_everything_and_keeps_what_there_is() {
     let folder = folder();
 
-    let output = interrupt(&folder, &[], "1 of 4");
+    let output = interrupt(&folder, &[], "  1/4  ");
 
     assert_eq!(output.status.code(), Some(1));
     let complaint = String::from_utf8(output.stderr).unwrap();

@@ -4,7 +4,16 @@
     reason = "here an unwrap that panics is a test that fails, as it should"
 )]
 
+mod alive;
+mod batches;
+mod crash;
 mod demo;
+mod fence;
 mod harness;
 mod job;
+mod limits;
+mod money;
+mod schema;
+mod shutdown;
 mod tidy;
+mod wakeup;

@@ -2,95 +2,35 @@
 
 use std::collections::BTreeSet;
 
+use crate::cli::table::{self, Column};
 use crate::db::demo::{Image, Job, QueueRow};
 use crate::domain::{ImageState, JobId};
 
-/// The table as `psql` would print it.
-pub(super) fn queue_table(rows: &[QueueRow]) -> String {
-    let cells: Vec<Vec<String>> = rows
+/// The table, a line for each row.
+pub(super) fn queue_table(rows: &[QueueRow]) -> Vec<String> {
+    let columns = [
+        Column::Right("id"),
+        Column::Left("status"),
+        Column::Left("images"),
+        Column::Right("attempts"),
+        Column::Left("error"),
+        Column::Right("took"),
+    ];
+    let rows: Vec<_> = rows
         .iter()
         .map(|row| {
-            vec![
+            let number = |number: Option<i32>| number.map(|number| number.to_string());
+            [
                 row.id.to_string(),
                 row.status.clone(),
                 row.images.clone().unwrap_or_default(),
-                row.attempts
-                    .map(|number| number.to_string())
-                    .unwrap_or_default(),
+                number(row.attempts).unwrap_or_default(),
                 row.error.clone().unwrap_or_default(),
                 row.took.clone().unwrap_or_default(),
             ]
         })
         .collect();
-    let columns = [
-        Column::right("id"),
-        Column::left("status"),
-        Column::left("images"),
-        Column::right("attempts"),
-        Column::left("error"),
-        Column::right("took"),
-    ];
-    table(&columns, &cells)
-}
-
-#[derive(Clone, Copy)]
-struct Column {
-    name: &'static str,
-    align: Align,
-}
-
-#[derive(Clone, Copy)]
-enum Align {
-    Left,
-    Right,
-}
-
-impl Column {
-    fn left(name: &'static str) -> Self {
-        Self {
-            name,
-            align: Align::Left,
-        }
-    }
-
-    fn right(name: &'static str) -> Self {
-        Self {
-            name,
-            align: Align::Right,
-        }
-    }
-}
-
-fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
-    let width = |text: &str| text.chars().count();
-    let widths: Vec<usize> = columns
-        .iter()
-        .enumerate()
-        .map(|(at, column)| {
-            let cells = rows.iter().filter_map(|row| row.get(at));
-            let widest = cells.map(|cell| width(cell)).max().unwrap_or(0);
-            widest.max(width(column.name))
-        })
-        .collect();
-    let head = columns
-        .iter()
-        .zip(&widths)
-        .map(|(column, &width)| format!(" {:^width$} ", column.name));
-    let rule = widths.iter().map(|width| "-".repeat(width + 2));
-    let mut lines = vec![
-        head.collect::<Vec<_>>().join("|"),
-        rule.collect::<Vec<_>>().join("+"),
-    ];
-    for row in rows {
-        let cells = row.iter().zip(columns.iter().zip(&widths));
-        let cells = cells.map(|(cell, (column, &width))| match column.align {
-            Align::Left => format!(" {cell:<width$} "),
-            Align::Right => format!(" {cell:>width$} "),
-        });
-        lines.push(cells.collect::<Vec<_>>().join("|"));
-    }
-    let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
-    lines.join("\n")
+    table::render(columns, &rows)
 }
 
 /// What went otherwise than wished, a sentence each. `rate_limited` are the jobs that were seen so.
@@ -150,14 +90,6 @@ fn reason(job: &Job, image: &Image) -> Option<String> {
         }
         ImageState::Stored => None,
     }
-}
-
-/// `24.6 MB`.
-pub(super) fn megabytes(bytes: u64) -> String {
-    /// Tenths of a megabyte.
-    const TENTH: u64 = 100_000;
-    let tenths = bytes.div_ceil(TENTH);
-    format!("{}.{} MB", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]

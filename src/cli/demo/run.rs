@@ -9,6 +9,8 @@ use super::screen::Screen;
 use super::sheet::{Moment, Sheet};
 use super::studio::{Source, Studio};
 use super::{Folder, jobs, report, zip};
+use crate::cli::time::span;
+use crate::cli::words::size;
 use crate::cli::{CommandError, output};
 use crate::db::demo::{self, Job, Obstacle};
 use crate::domain::{JobId, Status};
@@ -71,7 +73,8 @@ impl<'a> Run<'a> {
         loop {
             ticks.tick().await;
             self.look(Moment::Live).await?;
-            screen.show(self.jobs.iter().rev())?;
+            let jobs = self.jobs.iter().rev().map(|job| job.id);
+            screen.show(&self.studio.db, jobs).await?;
             self.must_work()?;
         }
     }
@@ -95,7 +98,8 @@ impl<'a> Run<'a> {
         loop {
             ticks.tick().await;
             self.look(Moment::Live).await?;
-            screen.show(self.batch(batch))?;
+            let jobs = self.batch(batch).map(|job| job.id);
+            screen.show(&self.studio.db, jobs).await?;
             if self.batch(batch).all(|job| job.status.is_final()) {
                 return Ok(());
             }
@@ -167,7 +171,7 @@ impl<'a> Run<'a> {
         let happened = report::what_happened(&jobs, &self.rate_limited);
         output::line(format!(
             "
-{photos} of {wanted} photos in {seconds:.1} s. The table, as its operator sees it:
+{photos} of {wanted} photos in {took}. The table, as its operator sees it:
 
 {table}
 
@@ -176,17 +180,17 @@ What happened:
 
 Where it is:
   {sheet}
-  {zip}  {total} photos, {megabytes}
+  {zip}  {total} photos, {bytes}
   {folder}/photos
   {again}  starts the database again and prints its address, for psql",
             wanted = images().count(),
-            seconds = took.as_secs_f64(),
-            table = indented(&report::queue_table(&rows)),
+            took = span(took),
+            table = indented(&report::queue_table(&rows).join("\n")),
             happened = indented(&happened.join("\n")),
             sheet = self.folder.sheet().display(),
             zip = self.folder.zip().display(),
             total = packed.photos,
-            megabytes = report::megabytes(packed.bytes),
+            bytes = size(packed.bytes),
             folder = self.folder.path().display(),
             again = self.folder.command("--serve"),
         ))?;

@@ -29,7 +29,7 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Packed {
     pub(super) photos: usize,
-    pub(super) bytes: u64,
+    pub(super) bytes: i64,
 }
 
 /// Why there is no zip.
@@ -87,9 +87,11 @@ fn pack(file: File, path: &Path, entries: &[Entry]) -> Result<Packed, ZipError> 
     let file = file
         .into_inner()
         .map_err(|error| unwritable(error.into_error()))?;
+    let length = file.metadata().map_err(unwritable)?.len();
     Ok(Packed {
         photos: entries.len(),
-        bytes: file.metadata().map_err(unwritable)?.len(),
+        // No file is longer.
+        bytes: i64::try_from(length).unwrap_or(i64::MAX),
     })
 }
 

@@ -21,9 +21,23 @@ pub(crate) fn server_url() -> String {
 
 /// The URL of a new database with the schema in it.
 pub(crate) async fn create_database() -> String {
+    create_database_on(&server_url()).await
+}
+
+/// The same, on a server of the test's own.
+pub(crate) async fn create_database_on(server: &str) -> String {
+    let mut connection = connect(server).await;
+    let template = template(&mut connection, server).await;
+    copy(connection, server, &template).await
+}
+
+/// The URL of a new database with nothing in it.
+pub(crate) async fn empty_database() -> String {
     let server = server_url();
-    let mut connection = connect(&server).await;
-    let template = template(&mut connection, &server).await;
+    copy(connect(&server).await, &server, "template1").await
+}
+
+async fn copy(mut connection: PgConnection, server: &str, template: &str) -> String {
     let name = format!("t_{}", uuid::Uuid::new_v4().simple());
     run(
         &mut connection,
@@ -31,7 +45,7 @@ pub(crate) async fn create_database() -> String {
     )
     .await;
     connection.close().await.unwrap();
-    with_database(&server, &name)
+    with_database(server, &name)
 }
 
 /// Named after the migrations, so that a change of them makes a new one.

@@ -3,7 +3,10 @@
 //! The database server comes from `scripts/test` (`SAFELIGHT_TEST_DATABASE_URL`). Waiting is for
 //! something that happens, with a deadline that only a broken program meets.
 
+mod barrier;
 mod database;
+mod host;
+mod server;
 mod worker;
 
 use std::path::Path;
@@ -14,8 +17,11 @@ use safelight::providers::simulator::{CallOutcome, CallRecord, Simulator, Simula
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-pub(crate) use database::{create_database, server_url};
-pub(crate) use worker::{InProcess, Process};
+pub(crate) use barrier::{Holder, MODEL, photograph};
+pub(crate) use database::{create_database, create_database_on, empty_database, server_url};
+pub(crate) use host::PictureHost;
+pub(crate) use server::Server;
+pub(crate) use worker::{InProcess, Process, QUICK};
 
 /// Longer than anything that works takes, reclaiming the jobs of the dead included.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -37,7 +43,15 @@ impl Stage {
     }
 
     pub(crate) async fn with(simulator: SimulatorConfig) -> Self {
-        let url = create_database().await;
+        Self::at(create_database().await, simulator).await
+    }
+
+    /// On a server that the test may stop.
+    pub(crate) async fn on(server: &Server, simulator: SimulatorConfig) -> Self {
+        Self::at(create_database_on(&server.url).await, simulator).await
+    }
+
+    async fn at(url: String, simulator: SimulatorConfig) -> Self {
         let pool = PgPool::connect(&url).await.unwrap();
         Self {
             url,
@@ -137,6 +151,39 @@ impl Stage {
         self.simulator.wait_for(wanted, PATIENCE).await.unwrap();
     }
 
+    /// Waits until so many images of a job are stored.
+    pub(crate) async fn until_stored(&self, job: i64, images: i64) {
+        self.until(&format!(
+            r#"SELECT "imagesCompleted" = {images} FROM photo_generation_queue WHERE id = {job}"#
+        ))
+        .await;
+    }
+
+    /// How a job stands; `lease` counts every claim and every end of one.
+    pub(crate) async fn end_of(&self, job: i64) -> String {
+        self.text(&format!(
+            r#"SELECT format('%s %s/%s attempts %s lease %s', status, "imagesCompleted", "imagesTotal", attempts, lease)
+               FROM photo_generation_queue WHERE id = {job}"#
+        ))
+        .await
+    }
+
+    /// What the ledger says of a job's calls, as `ambiguous 1, stored 3`.
+    pub(crate) async fn calls_of(&self, job: i64) -> String {
+        self.text(&format!(
+            r#"SELECT string_agg(format('%s %s', state, count), ', ' ORDER BY state)
+               FROM (SELECT state, count(*) FROM photo_generation_calls WHERE "jobId" = {job} GROUP BY 1) AS s"#
+        ))
+        .await
+    }
+
+    /// Nothing was bought twice, and of all `calls` that the provider saw each is accounted for.
+    pub(crate) async fn assert_sound(&self, calls: i64) {
+        assert_eq!(count(&self.simulator.log(), |_| true), calls);
+        self.assert_photos().await;
+        self.assert_equation().await;
+    }
+
     /// The equation of the contract: what the provider took, less what we know of, is never below
     /// zero and never above the calls that we admit not to know.
     pub(crate) async fn assert_equation(&self) {
@@ -201,6 +248,11 @@ impl Stage {
     pub(crate) fn photos(&self) -> &Path {
         self.photos.path()
     }
+}
+
+/// Some call gets no answer.
+pub(crate) fn hangs(log: &[CallRecord]) -> bool {
+    log.iter().any(|call| call.outcome == CallOutcome::Hang)
 }
 
 pub(crate) fn count(log: &[CallRecord], which: impl Fn(&CallRecord) -> bool) -> i64 {

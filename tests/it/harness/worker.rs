@@ -9,10 +9,12 @@ use safelight::app::WorkerConfig;
 use safelight::config::{ProviderArgs, StorageArgs, WorkerArgs};
 use safelight::providers::simulator::DEFAULT_KEY;
 use safelight::worker::{self, Rhythm, Settings, Shutdown, Until};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::Stage;
+use super::{PATIENCE, Stage};
 
 /// Ten times as fast as production, in the same proportions.
 pub(crate) const QUICK: Rhythm = Rhythm {
@@ -57,12 +59,42 @@ impl InProcess {
     }
 }
 
-/// A worker as a process of its own.
+/// A worker as a process of its own; killed when it is dropped.
 pub(crate) struct Process {
     child: Child,
+    log: watch::Receiver<Vec<String>>,
 }
 
 impl Process {
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (said, log) = watch::channel(Vec::new());
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                eprintln!("{line}");
+                said.send_modify(|log| log.push(line));
+            }
+        });
+        Self { child, log }
+    }
+
+    /// Waits until it has logged a line that contains `text`.
+    pub(crate) async fn said(&self, text: &str) {
+        let mut log = self.log.clone();
+        let waiting = log.wait_for(|lines| lines.iter().any(|line| line.contains(text)));
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(Ok(_)) => {}
+            ended => panic!("a worker never said {text:?}: {:?}", ended.map(drop)),
+        }
+    }
+
     pub(crate) async fn kill_9(mut self) {
         self.child.kill().await.unwrap();
     }
@@ -80,9 +112,16 @@ impl Process {
         assert!(status.success());
     }
 
-    /// Waits for its end; whether it exited with 0.
-    pub(crate) async fn succeeded(mut self) -> bool {
-        self.child.wait().await.unwrap().success()
+    /// Sends a signal and waits for the end.
+    pub(crate) async fn exit_code_after(self, signal: &str) -> Option<i32> {
+        self.signal(signal);
+        self.exit_code().await
+    }
+
+    /// Waits for its end; its exit code, `None` when a signal ended it.
+    pub(crate) async fn exit_code(mut self) -> Option<i32> {
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait());
+        ended.await.expect("a worker did not end").unwrap().code()
     }
 }
 
@@ -93,7 +132,14 @@ impl Stage {
     }
 
     pub(crate) async fn worker_with(&self, change: impl FnOnce(&mut Settings)) -> InProcess {
-        let config = self.config();
+        self.worker_from(self.config(), change).await
+    }
+
+    pub(crate) async fn worker_from(
+        &self,
+        config: WorkerConfig,
+        change: impl FnOnce(&mut Settings),
+    ) -> InProcess {
         let mut settings = config.settings(Until::Stopped);
         settings.rhythm = QUICK;
         change(&mut settings);
@@ -125,18 +171,18 @@ impl Stage {
 
     /// Starts a real worker process, with the production rhythm.
     pub(crate) fn process(&self, more: &[&str]) -> Process {
-        let mut arguments = self.arguments(&["worker", "--database-url", &self.url]);
-        arguments.extend(more.iter().map(|&argument| argument.to_owned()));
-        let child = Command::new(env!("CARGO_BIN_EXE_safelight"))
-            .args(arguments)
+        self.process_at(&self.url, more)
+    }
+
+    /// The same, by another address of the database.
+    pub(crate) fn process_at(&self, url: &str, more: &[&str]) -> Process {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_safelight"));
+        command
+            .args(self.arguments(&["worker", "--database-url", url]))
+            .args(more)
             .env("RUST_LOG", "safelight=info,warn")
-            .env("LOG_FORMAT", "text")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        Process { child }
+            .env("LOG_FORMAT", "text");
+        Process::spawn(command)
     }
 
     fn arguments(&self, first: &[&str]) -> Vec<String> {

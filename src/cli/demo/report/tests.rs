@@ -16,7 +16,7 @@ fn row(id: i64, status: &str, error: Option<&str>) -> QueueRow {
 }
 
 #[test]
-fn the_table_is_aligned_as_psql_aligns_it() {
+fn the_table_has_a_line_for_each_job() {
     let rows = [
         row(9, "completed", None),
         row(10, "failed", Some("image 2 refused")),
@@ -24,10 +24,11 @@ fn the_table_is_aligned_as_psql_aligns_it() {
 
     assert_eq!(
         queue_table(&rows),
-        " id |  status   | images | attempts |      error      | took
-----+-----------+--------+----------+-----------------+-------
-  9 | completed | 4 of 4 |        0 |                 | 3.1 s
- 10 | failed    | 4 of 4 |        0 | image 2 refused | 3.1 s"
+        [
+            "id  status     images  attempts  error             took",
+            " 9  completed  4 of 4         0                   3.1 s",
+            "10  failed     4 of 4         0  image 2 refused  3.1 s",
+        ]
     );
 }
 
@@ -92,14 +93,4 @@ fn what_went_otherwise_than_wished_is_said_in_words() {
         &unseen,
         "Job 7, images 1, 2: refused for good. Too wild.",
     );
-}
-
-#[test]
-fn megabytes_have_one_decimal() {
-    let check = |bytes, expected: &str| assert_eq!(megabytes(bytes), expected);
-
-    check(0, "0.0 MB");
-    check(1, "0.1 MB");
-    check(1_000_000, "1.0 MB");
-    check(24_610_000, "24.7 MB");
 }

@@ -28,7 +28,10 @@ fn photos_are_packed_in_order_and_named_by_what_they_are() {
     let packed = write(&path, &entries).unwrap();
 
     assert_eq!(packed.photos, 3);
-    assert_eq!(packed.bytes, fs::metadata(&path).unwrap().len());
+    assert_eq!(
+        u64::try_from(packed.bytes).unwrap(),
+        fs::metadata(&path).unwrap().len()
+    );
     let mut zip = ZipArchive::new(File::open(&path).unwrap()).unwrap();
     let names: Vec<String> = zip
         .file_names()
