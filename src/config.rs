@@ -141,7 +141,8 @@ pub struct ProviderArgs {
         hide_env_values = true
     )]
     pub google_ai_studio_api_key: Option<String>,
-    /// Default model; recorded in the database by migrate, or by the first worker
+    /// Model of rows that name none, for the whole fleet: the first worker records it, migrate
+    /// changes it [default: gemini-2.5-flash-image]
     #[arg(long, env = "GEMINI_MODEL_NAME", value_name = "MODEL")]
     pub gemini_model_name: Option<String>,
     /// Where the Gemini API answers
@@ -183,13 +184,13 @@ impl ProviderArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Storage and input images")]
 pub struct StorageArgs {
-    /// Where photos go: local:DIR [default: local:./photos]
+    /// Where photos go: local:DIR; must be set when SUPABASE_URL is [default: local:./photos]
     #[arg(long, env = "STORAGE", value_name = "STORAGE")]
     pub storage: Option<String>,
     /// Your Supabase project, https://PROJECT.supabase.co; its storage is read with its key
     #[arg(long, env = "SUPABASE_URL", value_name = "URL")]
     pub supabase_url: Option<String>,
-    /// service_role key of the project
+    /// service_role key of the project; this or the next is needed when SUPABASE_URL is set
     #[arg(
         long,
         env = "SUPABASE_SERVICE_ROLE_KEY",
@@ -257,7 +258,7 @@ impl StorageArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Worker")]
 pub struct WorkerArgs {
-    /// A label for this worker, shown in "lockedBy"; need not be unique [default: host and process]
+    /// A label for this worker, shown in "lockedBy"; need not be unique [default: safelight-PROCESS]
     #[arg(long, env = "WORKER_ID", value_name = "LABEL")]
     pub worker_id: Option<String>,
     /// Jobs at a time; up to 8 images of a job at once

@@ -90,9 +90,14 @@ impl CommandError {
     }
 }
 
+/// All commands with their arguments, as the program takes them.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Parses the arguments and runs the command.
 pub fn run() -> ExitCode {
-    let command = config::with_prefixed_variables(Cli::command());
+    let command = config::with_prefixed_variables(command());
     let cli = match Cli::from_arg_matches(&command.get_matches()) {
         Ok(cli) => cli,
         Err(error) => error.exit(),

@@ -45,10 +45,7 @@ pub(super) async fn run(context: Arc<Context>, lease: Lease, job: ClaimedJob, ho
             job: &job,
             lost: &hold.lost,
         };
-        let outcome = AssertUnwindSafe(attempt.work())
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| Ok(panicked(&job)));
+        let outcome = contained(attempt.work(), &job).await;
         attempt.conclude(outcome).await;
     }
     .instrument(span)
@@ -272,11 +269,18 @@ pub(super) fn jitter() -> Jitter {
     Jitter(fastrand::f64())
 }
 
-fn panicked(job: &ClaimedJob) -> Outcome {
-    Outcome::Broken {
-        failure: internal_error(),
-        wait: backoff::after_error(job.attempts, jitter()),
-    }
+/// A panic ends this attempt, as an error that is worth another try.
+async fn contained(
+    work: impl Future<Output = Result<Outcome, SettleError>>,
+    job: &ClaimedJob,
+) -> Result<Outcome, SettleError> {
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    ended.unwrap_or_else(|_| {
+        Ok(Outcome::Broken {
+            failure: internal_error(),
+            wait: backoff::after_error(job.attempts, jitter()),
+        })
+    })
 }
 
 fn internal_error() -> Failure {
@@ -296,3 +300,6 @@ fn log(outcome: &Outcome) {
         Outcome::Lost => tracing::info!("no longer ours: canceled, deleted or taken over"),
     }
 }
+
+#[cfg(test)]
+mod tests;

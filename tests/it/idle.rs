@@ -1,0 +1,73 @@
+//! A worker with nothing to do asks for next to nothing.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgConnection};
+
+use crate::harness::{Process, Stage, server_url};
+
+const IDLE: Duration = Duration::from_mins(1);
+/// One a second on average, counting everything.
+const MOST_STATEMENTS: i64 = 60;
+const MOST_MEMORY_KB: u64 = 40 * 1024;
+/// A backend's statistics arrive within this long when it has nothing to do.
+const STATISTICS_LAG: Duration = Duration::from_secs(11);
+
+#[tokio::test]
+async fn an_idle_minute_costs_less_than_a_statement_per_second_and_40_mb() {
+    let stage = Stage::new().await;
+    let worker = stage.process(&[]);
+    // It has worked before, so that what work leaves behind in memory is counted.
+    for number in 1..=3 {
+        stage.job(&format!("lake {number}"), 2).await;
+    }
+    stage.until_all_ended().await;
+    stage
+        .until("SELECT idle FROM photo_generation_workers")
+        .await;
+    // From another database, so that our own looks are not counted.
+    let mut outside = PgConnectOptions::from_str(&server_url())
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let database = stage.text("SELECT current_database()").await;
+    stage.pool.close().await;
+    tokio::time::sleep(STATISTICS_LAG).await;
+
+    let before = transactions(&mut outside, &database).await;
+    tokio::time::sleep(IDLE).await;
+    let statements = transactions(&mut outside, &database).await - before;
+
+    // Fewer than the renewals alone would mean that it is dead.
+    assert!(
+        (12..MOST_STATEMENTS).contains(&statements),
+        "{statements} statements"
+    );
+    let resident = resident_kb(&worker);
+    assert!(resident < MOST_MEMORY_KB, "{resident} kB resident");
+    println!("{statements} statements, {resident} kB resident");
+    assert_eq!(worker.exit_code_after("TERM").await, Some(0));
+}
+
+/// Each statement of an idle worker is a transaction of its own.
+async fn transactions(outside: &mut PgConnection, database: &str) -> i64 {
+    sqlx::query_scalar(
+        "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = $1",
+    )
+    .bind(database)
+    .fetch_one(outside)
+    .await
+    .unwrap()
+}
+
+fn resident_kb(worker: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.pid())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
