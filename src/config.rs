@@ -56,6 +56,15 @@ pub fn load_dotenv() {
     let _ = dotenvy::dotenv();
 }
 
+/// How this program was called: the words to call it again.
+pub fn program() -> String {
+    let called = std::env::args_os().next();
+    called.map_or_else(
+        || "safelight".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
 /// Lets every variable also be read under `SAFELIGHT_`.
 #[must_use]
 pub fn with_prefixed_variables(command: clap::Command) -> clap::Command {

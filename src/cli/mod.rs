@@ -12,6 +12,7 @@ mod migrate;
 mod output;
 mod retry;
 mod show;
+mod simulate;
 mod table;
 mod time;
 mod watch;
@@ -48,6 +49,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Worker(worker::WorkerCommand),
+    Demo(demo::DemoCommand),
     Migrate(migrate::MigrateCommand),
     Enqueue(enqueue::EnqueueCommand),
     List(list::ListCommand),
@@ -55,6 +57,7 @@ enum Command {
     Watch(watch::WatchCommand),
     Cancel(cancel::CancelCommand),
     Retry(retry::RetryCommand),
+    Simulate(simulate::SimulateCommand),
 }
 
 /// Why a command failed, as one line for people.
@@ -108,8 +111,9 @@ pub fn run() -> ExitCode {
         }
     };
     let loudness = match cli.command {
-        Command::Worker(_) => Loudness::Worker,
-        Command::Migrate(_)
+        Command::Worker(_) | Command::Simulate(_) => Loudness::Worker,
+        Command::Demo(_)
+        | Command::Migrate(_)
         | Command::Enqueue(_)
         | Command::List(_)
         | Command::Show(_)
@@ -128,6 +132,7 @@ pub fn run() -> ExitCode {
 async fn execute(command: Command) -> Result<(), CommandError> {
     match command {
         Command::Worker(command) => command.run().await,
+        Command::Demo(command) => command.run().await,
         Command::Migrate(command) => command.run().await,
         Command::Enqueue(command) => command.run().await,
         Command::List(command) => command.run().await,
@@ -135,6 +140,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Watch(command) => command.run().await,
         Command::Cancel(command) => command.run().await,
         Command::Retry(command) => command.run().await,
+        Command::Simulate(command) => command.run().await,
     }
 }
 

@@ -19,7 +19,8 @@ use crate::db::jobs::{self, Filter, JobRef, Progress, Selection, Watched};
 use crate::db::{Db, DbError, workers};
 use crate::domain::{JobId, Status};
 use bars::Bars;
-use tracker::{Change, Tracker};
+use tracker::Change;
+pub(super) use tracker::Tracker;
 
 /// Soon enough to feel live, and still nothing for a database.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -136,7 +137,11 @@ impl View {
         }
     }
 
-    fn show(&mut self, tracker: &Tracker, changes: &[Change]) -> Result<(), CommandError> {
+    pub(super) fn show(
+        &mut self,
+        tracker: &Tracker,
+        changes: &[Change],
+    ) -> Result<(), CommandError> {
         match self {
             Self::Bars(bars) => bars.show(tracker, changes),
             Self::Lines => {

@@ -7,6 +7,7 @@
 mod alive;
 mod batches;
 mod crash;
+mod demo;
 mod fence;
 mod fleet;
 mod harness;

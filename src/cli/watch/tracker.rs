@@ -12,7 +12,7 @@ use crate::domain::{JobId, Status};
 
 /// The watched jobs as they were at the last look.
 #[derive(Debug)]
-pub(super) struct Tracker {
+pub(in crate::cli) struct Tracker {
     /// `None`: named, but not seen yet.
     jobs: BTreeMap<JobId, Option<Progress>>,
     deleted: BTreeSet<JobId>,
@@ -20,7 +20,7 @@ pub(super) struct Tracker {
 
 /// Something to tell.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Change {
+pub(in crate::cli) enum Change {
     /// A job is new to us, or not as it was.
     Moved(Progress),
     /// Its row is gone: somebody deleted it.
@@ -28,7 +28,7 @@ pub(super) enum Change {
 }
 
 impl Tracker {
-    pub(super) fn new(named: &[JobId]) -> Self {
+    pub(in crate::cli) fn new(named: &[JobId]) -> Self {
         Self {
             jobs: named.iter().map(|job| (*job, None)).collect(),
             deleted: BTreeSet::new(),
@@ -37,7 +37,7 @@ impl Tracker {
 
     /// Takes a look's rows in. A job that has ended need not be among them; any other that is not
     /// was deleted.
-    pub(super) fn look(&mut self, rows: Vec<Progress>) -> Vec<Change> {
+    pub(in crate::cli) fn look(&mut self, rows: Vec<Progress>) -> Vec<Change> {
         let seen: BTreeSet<JobId> = rows.iter().map(|row| row.id).collect();
         let mut changes = Vec::new();
         for row in rows {
@@ -60,7 +60,7 @@ impl Tracker {
         changes
     }
 
-    pub(super) fn has_ended(&self, job: JobId) -> bool {
+    pub(in crate::cli) fn has_ended(&self, job: JobId) -> bool {
         match self.jobs.get(&job) {
             Some(Some(progress)) => progress.status.is_final(),
             Some(None) => false,

@@ -28,7 +28,7 @@ mod picture;
 mod quota;
 
 pub use desk::PushedFault;
-pub use fault::{Fault, FaultError, FaultKind};
+pub use fault::{Fault, FaultError, FaultKind, parse_time};
 pub use log::{CallOutcome, CallRecord};
 pub use quota::Quota;
 
