@@ -223,7 +223,7 @@ impl Attempt<'_> {
         match self.write(&fallback).await {
             Ok(()) => log(&fallback),
             Err(error) => {
-                tracing::error!(%error, "the job is left as it is; it is given back later")
+                tracing::error!(%error, "the job is left as it is; it is given back later");
             }
         }
     }

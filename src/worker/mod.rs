@@ -187,9 +187,9 @@ pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result
         liveness::give_back_rest(&context).await?;
         db::workers::deregister(context.db(), run).await
     };
-    match tokio::time::timeout(GOODBYE_PATIENCE, goodbye).await {
-        Ok(Ok(())) => {}
-        Ok(Err(_)) | Err(_) => tracing::warn!("left this worker's row to the others' sweep"),
+    let said = tokio::time::timeout(GOODBYE_PATIENCE, goodbye).await;
+    if !matches!(said, Ok(Ok(()))) {
+        tracing::warn!("left this worker's row to the others' sweep");
     }
     tracing::info!(worker = %context.settings.label, "worker stopped");
     Ok(())

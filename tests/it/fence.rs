@@ -261,7 +261,7 @@ async fn a_job_that_changed_hands_is_neither_renewed_nor_owned() {
         assert_eq!(workers::owned(held.db(), run).await.unwrap().len(), 1);
 
         // It never waits for a lock, so the change is there before it.
-        for sql in by.iter() {
+        for sql in by {
             stage
                 .sql(&sql.replace("$job", &held.job.id.to_string()))
                 .await;
