@@ -20,5 +20,6 @@ mod outage;
 mod readme;
 mod schema;
 mod shutdown;
+mod simulate;
 mod tidy;
 mod wakeup;
