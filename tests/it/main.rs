@@ -15,6 +15,7 @@ mod idle;
 mod job;
 mod limits;
 mod money;
+mod odd;
 mod ops;
 mod outage;
 mod readme;

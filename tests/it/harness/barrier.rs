@@ -1,7 +1,7 @@
 //! Races made certain: leases held by the test itself, statements that are seen waiting for a
 //! lock, and tables compared row by row.
 
-use safelight::db::lease::{self, Claimer};
+use safelight::db::lease::{self, Claimer, Window};
 use safelight::db::workers::{self, Idle, Registration};
 use safelight::db::{Db, Lease};
 use safelight::domain::ClaimedJob;
@@ -37,7 +37,9 @@ impl Holder {
     /// Claims the one job that is due.
     pub(crate) async fn claim(&self) -> (Lease, ClaimedJob) {
         self.renew().await;
-        let mut claimed = lease::claim(&self.db, &self.claimer, 1).await.unwrap();
+        let mut claimed = lease::claim(&self.db, &self.claimer, 1, Window::Usual)
+            .await
+            .unwrap();
         claimed.pop().expect("a job is due")
     }
 }

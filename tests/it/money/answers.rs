@@ -296,10 +296,11 @@ async fn an_ambiguous_call_is_repeated_exactly_once_per_image() {
 async fn at_max_attempts_an_ambiguous_call_is_not_repeated() {
     let stage = Stage::new().await;
     let worker = stage.worker_with(soon).await;
-    let job = stage.job("a lake [sim:reset]", 1).await;
+    // Before the row, which a worker may claim at once.
     stage
-        .sql(r#"UPDATE photo_generation_queue SET "maxAttempts" = 1"#)
+        .sql(r#"ALTER TABLE photo_generation_queue ALTER "maxAttempts" SET DEFAULT 1"#)
         .await;
+    let job = stage.job("a lake [sim:reset]", 1).await;
 
     stage.until_all_ended().await;
 
