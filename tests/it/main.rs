@@ -21,5 +21,6 @@ mod outage;
 mod readme;
 mod schema;
 mod shutdown;
+mod simulate;
 mod tidy;
 mod wakeup;

@@ -102,14 +102,17 @@ impl DemoCommand {
         let (database, photos) = (cluster.url(), folder.photos());
         let studio = Studio::open(&database, &photos, source, interrupt).await?;
         let mut run = Run::new(studio, folder);
+        // Biased: a worker that ends because of Ctrl-C must not be taken for one that failed.
         let told = tokio::select! {
-            told = run.tell(self.prompt.as_deref()) => told,
+            biased;
             () = interrupt.stop.cancelled() => Err(interrupted(folder)),
+            told = run.tell(self.prompt.as_deref()) => told,
         };
         let told = match told {
             Ok(()) if self.serve => tokio::select! {
-                served = run.serve(&database, source) => served,
+                biased;
                 () = interrupt.stop.cancelled() => Ok(()),
+                served = run.serve(&database, source) => served,
             },
             told => told,
         };

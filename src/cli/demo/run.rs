@@ -82,13 +82,18 @@ impl<'a> Run<'a> {
     /// Stops the worker and writes down what there is.
     pub(super) async fn end(mut self, source: &Source) -> Result<(), CommandError> {
         self.studio.stop_working().await;
+        let kept = self.put_away(source).await;
+        self.studio.close().await;
+        kept
+    }
+
+    async fn put_away(&mut self, source: &Source) -> Result<(), CommandError> {
         if source.is_paid() {
-            // Nobody waits for them now, and the next run must not buy them unasked.
+            // Nobody waits for them now, and a later run must not buy them unasked.
             demo::cancel_unfinished(&self.studio.db).await?;
         }
-        let kept = self.keep(Moment::Done).await;
-        self.studio.close().await;
-        kept.map(|_| ())
+        self.keep(Moment::Done).await?;
+        Ok(())
     }
 
     async fn follow(&mut self, batch: i64) -> Result<(), CommandError> {
@@ -101,7 +106,7 @@ impl<'a> Run<'a> {
             let jobs = self.batch(batch).map(|job| job.id);
             screen.show(&self.studio.db, jobs).await?;
             if self.batch(batch).all(|job| job.status.is_final()) {
-                return Ok(());
+                return screen.close();
             }
             self.must_work()?;
             if let Some(obstacle) = self.studio.obstacle().await?

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::CommandError;
 use crate::cli::watch::{Tracker, View};
+use crate::cli::{CommandError, output};
 use crate::db::Db;
 use crate::db::demo::Job;
 use crate::db::jobs::{self, Watched};
@@ -53,5 +53,14 @@ impl Screen {
         self.ended
             .extend(ended.filter(|job| self.tracker.has_ended(*job)));
         Ok(())
+    }
+
+    /// Leaves what is shown where it is.
+    pub(super) fn close(self) -> Result<(), CommandError> {
+        match self.view {
+            // The cursor stands behind the last bar.
+            View::Bars(_) => output::line(""),
+            View::Lines | View::Json => Ok(()),
+        }
     }
 }

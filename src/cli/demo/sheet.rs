@@ -4,8 +4,6 @@
 //! whenever something has changed and then renamed into place, and while photos arrive it asks
 //! the browser to load it again.
 
-mod style;
-
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +11,8 @@ use std::path::{Path, PathBuf};
 use crate::db::demo::{Image, Job, Photo};
 use crate::domain::{AspectRatio, ImageState, Status};
 use style::STYLE;
+
+mod style;
 
 /// How soon a browser looks again, in seconds.
 const LOOK_AGAIN: u32 = 1;
