@@ -23,7 +23,7 @@ const RELEASED: &str = r#"UPDATE photo_generation_queue
     SET "lockedBy" = NULL, "lockedAt" = NULL, status = 'pending' WHERE id = $job"#;
 
 /// How a job changes hands while somebody's statement waits for its row.
-const CHANGES: [(&str, &[&str]); 5] = [
+const CHANGES: [(&str, &[&str]); 6] = [
     (
         "canceled",
         &["UPDATE photo_generation_queue SET status = 'canceled' WHERE id = $job"],
@@ -35,6 +35,14 @@ const CHANGES: [(&str, &[&str]); 5] = [
             RELEASED,
             r#"UPDATE photo_generation_queue SET status = 'processing',
                run = gen_random_uuid(), "lockedBy" = 'other' WHERE id = $job"#,
+        ],
+    ),
+    (
+        "taken by a program of the old kind",
+        &[
+            RELEASED,
+            r#"UPDATE photo_generation_queue SET status = 'processing', "lockedBy" = 'edge-1'
+               WHERE id = $job"#,
         ],
     ),
     (

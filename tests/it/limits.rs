@@ -4,6 +4,9 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use safelight::db::limits::{self, Grant};
+use safelight::domain::Model;
 use safelight::providers::simulator::{Fault, FaultKind, PushedFault, SimAccount, SimulatorConfig};
 use safelight::worker::Settings;
 
@@ -295,6 +298,34 @@ impl Stage {
         ))
         .await;
     }
+}
+
+/// Seen waiting for the account's row together, so that none of them is late.
+#[tokio::test]
+async fn of_many_that_ask_at_once_one_may_try_a_blocked_account() {
+    let stage = Stage::new().await;
+    let db = stage.db().await;
+    let accounts = ["default".to_owned()];
+    let model = Model::from_name(MODEL).unwrap();
+    stage.probe_now().await;
+    let mut app = stage.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM photo_generation_limits FOR UPDATE")
+        .execute(&mut *app)
+        .await
+        .unwrap();
+
+    let asking = join_all((0..6).map(|_| limits::grant(&db, &accounts, &model)));
+    let go_on = async {
+        stage.until_waiting(6).await;
+        app.commit().await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(asking, go_on);
+
+    let granted = answers
+        .into_iter()
+        .filter(|answer| matches!(answer.as_ref().unwrap(), Grant::Granted(_)))
+        .count();
+    assert_eq!(granted, 1);
 }
 
 #[tokio::test]

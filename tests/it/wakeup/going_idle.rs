@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{PgPool, Postgres, Transaction};
 
-use super::{Stage, seldom};
+use super::{InProcess, Stage, seldom};
 
 const INSERT: &str = "INSERT INTO photo_generation_queue (\"basePrompt\") VALUES ('a lake')";
 /// How long older writers are waited for, and then some; a poll is five times as far away.
@@ -70,10 +70,9 @@ async fn a_row_inserted_after_the_flag_in_a_transaction_that_began_before_it() {
     }
 }
 
-/// The worker goes idle for a second time: what it found settled before says nothing now.
-#[tokio::test]
-async fn a_row_inserted_while_the_worker_was_saturated_and_committed_when_it_was_idle_again() {
-    let stage = Stage::new().await;
+/// A worker with one slot, which is taken: it asks for no wake-ups, and nothing else will make it
+/// look when it goes idle again.
+async fn saturated(stage: &Stage) -> InProcess {
     let worker = stage
         .worker_with(|settings| {
             seldom(settings);
@@ -85,23 +84,35 @@ async fn a_row_inserted_while_the_worker_was_saturated_and_committed_when_it_was
     stage
         .until("SELECT NOT bool_or(idle) FROM photo_generation_workers")
         .await;
-    let mut app = begin(&stage.pool, "READ COMMITTED").await;
-    run(&mut app, INSERT).await;
+    worker
+}
 
+async fn set_free(stage: &Stage) {
     stage
         .sql("UPDATE photo_generation_queue SET status = 'canceled'")
         .await;
     stage.until_idle().await;
+}
+
+#[tokio::test]
+async fn a_row_inserted_while_the_worker_was_saturated_and_committed_when_it_was_idle_again() {
+    let stage = Stage::new().await;
+    let worker = saturated(&stage).await;
+    let mut app = begin(&stage.pool, "READ COMMITTED").await;
+    run(&mut app, INSERT).await;
+
+    set_free(&stage).await;
     app.commit().await.unwrap();
 
     stage.until_claimed().await;
     worker.stop().await;
 }
 
-/// Several writers, which end one after the other, the one that inserted last.
+/// The first ends at once; the others are waited for all the same.
 #[tokio::test]
 async fn the_last_of_several_open_writers_is_waited_for() {
     let stage = Stage::new().await;
+    let worker = saturated(&stage).await;
     let mut apps = Vec::new();
     for _ in 0..3 {
         let mut app = begin(&stage.pool, "READ COMMITTED").await;
@@ -109,11 +120,17 @@ async fn the_last_of_several_open_writers_is_waited_for() {
         apps.push(app);
     }
 
-    let worker = stage.worker_with(seldom).await;
-    stage.until_idle().await;
+    set_free(&stage).await;
     for app in apps {
         app.commit().await.unwrap();
         stage.until_claimed().await;
+        // With one slot each makes it busy once more: go idle before the next commits.
+        stage
+            .until(
+                "SELECT bool_and(status IN ('completed', 'canceled')) FROM photo_generation_queue",
+            )
+            .await;
+        stage.until_idle().await;
     }
 
     worker.stop().await;
