@@ -90,7 +90,7 @@ pub struct Obstacle {
 pub async fn insert(db: &Db, user: &str, jobs: &[NewJob]) -> Result<i64, DbError> {
     let mut transaction = db.pool.begin().await?;
     let batch = sqlx::query_file_scalar!("sql/demo/batch.sql", user)
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut transaction)
         .await?;
     for job in jobs {
         sqlx::query_file!(
@@ -101,7 +101,7 @@ pub async fn insert(db: &Db, user: &str, jobs: &[NewJob]) -> Result<i64, DbError
             job.aspect_ratio,
             job.images
         )
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
     }
     transaction.commit().await?;

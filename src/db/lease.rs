@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::connections::Transaction;
 use super::{Db, DbError, seconds};
 use crate::domain::outcome::Resume;
 use crate::domain::{ClaimedJob, Failure, JobId, Status, Tenant};
@@ -159,7 +159,7 @@ pub async fn finish(
     counted: Counted,
     failure: Option<&Failure>,
 ) -> Result<(), DbError> {
-    let mut transaction = db.begin().await?;
+    let mut transaction = db.pool.begin().await?;
     if let Some(batch) = lease.batch {
         lock_batch(&mut transaction, batch).await?;
     }
@@ -171,14 +171,14 @@ pub async fn finish(
         failure.map(|failure| failure.code),
         failure.map(|failure| failure.message.as_str()),
     )
-    .execute(&mut *transaction)
+    .execute(&mut transaction)
     .await?;
     if finished.rows_affected() != 1 {
         return Err(DbError::LeaseLost);
     }
     if let Some(batch) = lease.batch {
         sqlx::query_file!("sql/queue/finish_batch.sql", batch)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
     }
     transaction.commit().await?;
@@ -186,22 +186,22 @@ pub async fn finish(
 }
 
 /// Ends a batch if its last job has ended. Several in one transaction go in order of their ids.
-pub(super) async fn end_batch(connection: &mut PgConnection, batch: i64) -> Result<(), DbError> {
-    lock_batch(connection, batch).await?;
+pub(super) async fn end_batch(transaction: &mut Transaction, batch: i64) -> Result<(), DbError> {
+    lock_batch(transaction, batch).await?;
     sqlx::query_file!("sql/queue/finish_batch.sql", batch)
-        .execute(connection)
+        .execute(transaction)
         .await?;
     Ok(())
 }
 
 /// In a statement of its own, before the count; not FOR UPDATE, which would wait for any app that
 /// has a row of this batch in an open insert.
-async fn lock_batch(connection: &mut PgConnection, batch: i64) -> Result<(), DbError> {
+async fn lock_batch(transaction: &mut Transaction, batch: i64) -> Result<(), DbError> {
     sqlx::query!(
         "SELECT id::bigint FROM photo_generation_batches WHERE id = $1 FOR NO KEY UPDATE",
         batch
     )
-    .fetch_optional(connection)
+    .fetch_optional(transaction)
     .await?;
     Ok(())
 }

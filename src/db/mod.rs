@@ -7,6 +7,7 @@
 //! A lost connection says nothing about whether a statement was committed, so what must be written
 //! is written through [`persist`], and every such statement may be sent twice.
 
+mod connections;
 pub mod demo;
 pub mod jobs;
 pub mod lease;

@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection as _, Executor as _, PgPool};
 
 use super::DbError;
+use super::connections::{Between, Connections};
 
 /// Where transaction-mode poolers listen: Supabase's Supavisor, `PgBouncer`'s default.
 const TRANSACTION_POOLER_PORTS: [u16; 2] = [6543, 6432];
@@ -37,8 +38,8 @@ const FOREIGN_PARAMETERS: [&str; 7] = [
 /// The database of one process.
 #[derive(Clone, Debug)]
 pub struct Db {
-    pub(super) pool: PgPool,
-    pub(super) renewals: PgPool,
+    pub(super) pool: Connections,
+    pub(super) renewals: Connections,
     /// How a listener connects; `None` behind a transaction-mode pooler without a direct address.
     pub(super) listen: Option<PgConnectOptions>,
 }
@@ -69,14 +70,22 @@ impl Db {
             None if address.pooled => None,
             None => Some(address.options.clone()),
         };
-        let pooled = address.pooled;
-        let pool = pool_options(connections, pooled)
+        let between = if address.pooled {
+            Between::Anybodys
+        } else {
+            Between::Ours
+        };
+        let pool = pool_options(connections, between)
             .connect_with(address.options.clone())
             .await
             .map_err(DbError::from)?;
+        let renewals = pool_options(1, between).connect_lazy_with(address.options);
         Ok(Self {
-            pool,
-            renewals: pool_options(1, pooled).connect_lazy_with(address.options),
+            pool: Connections { pool, between },
+            renewals: Connections {
+                pool: renewals,
+                between,
+            },
             listen,
         })
     }
@@ -88,27 +97,17 @@ impl Db {
 
     /// For statements that are not the product's: tests and the demo speak SQL as an app would.
     pub fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
-    /// Begins a transaction of the kind our statements are written for.
-    pub(super) async fn begin(
-        &self,
-    ) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, DbError> {
-        Ok(self
-            .pool
-            .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
-            .await?)
+        &self.pool.pool
     }
 
     pub async fn close(&self) {
-        self.pool.close().await;
-        self.renewals.close().await;
+        self.pool.pool.close().await;
+        self.renewals.pool.close().await;
     }
 }
 
 /// No ping before use: it doubles the round trips, and whoever must write retries anyway.
-fn pool_options(connections: u32, pooled: bool) -> PgPoolOptions {
+fn pool_options(connections: u32, between: Between) -> PgPoolOptions {
     let options = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -123,7 +122,7 @@ fn pool_options(connections: u32, pooled: bool) -> PgPoolOptions {
                 }
             })
         });
-    if pooled {
+    if between == Between::Anybodys {
         return options;
     }
     options.after_connect(|connection, _| {
@@ -158,15 +157,12 @@ impl Address {
         if !kept.is_empty() {
             url.query_pairs_mut().extend_pairs(kept);
         }
-        let mut options = PgConnectOptions::from_str(url.as_str())
+        let options = PgConnectOptions::from_str(url.as_str())
             .map_err(|_| AddressError::NotAnAddress)?
             .application_name("safelight")
+            // PgBouncer refuses parameters that it was not told to let through, and we read no text.
+            .extra_float_digits(None)
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(2));
-        if pooled {
-            // Named prepared statements belong to a server connection that the next transaction
-            // may not get.
-            options = options.statement_cache_capacity(0);
-        }
         Ok(Self { options, pooled })
     }
 }

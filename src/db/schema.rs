@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 
 use super::{Db, DbError};
 
@@ -34,6 +34,10 @@ pub enum SchemaError {
         "the table photo_generation_queue exists and is not safelight's; this version of safelight cannot take over an existing table yet, use an empty database"
     )]
     ForeignTable,
+    #[error(
+        "DATABASE_URL is a transaction-mode pooler, over which the schema cannot be changed; set DATABASE_LISTEN_URL to a direct or session-mode address. On Supabase: Dashboard, Connect, Session pooler"
+    )]
+    Pooled,
     #[error(transparent)]
     Database(#[from] DbError),
 }
@@ -54,20 +58,12 @@ pub struct Migrated {
 
 /// Brings the schema to [`VERSION`]. Safe to run twice, and by two at once.
 pub async fn migrate(db: &Db) -> Result<Migrated, SchemaError> {
-    let mut connection = db.pool.acquire().await?;
-    // Migrations may take their time.
-    sqlx::query("SET statement_timeout = 0")
-        .execute(&mut *connection)
-        .await?;
+    // The lock belongs to a session, and a transaction-mode pooler has none to give.
+    let direct = db.listen.as_ref().ok_or(SchemaError::Pooled)?;
+    let mut connection = direct.connect().await?;
     lock(&mut connection).await?;
-    let result = migrate_locked(&mut connection).await;
-    sqlx::query("SELECT pg_advisory_unlock($1)")
-        .bind(MIGRATION_LOCK)
-        .execute(&mut *connection)
-        .await?;
-    // Its session has other limits than the pool's.
-    connection.close().await?;
-    result
+    // Ends with the connection, whatever happens.
+    migrate_locked(db, &mut connection).await
 }
 
 async fn lock(connection: &mut PgConnection) -> Result<(), SchemaError> {
@@ -81,13 +77,13 @@ async fn lock(connection: &mut PgConnection) -> Result<(), SchemaError> {
     Ok(())
 }
 
-async fn migrate_locked(connection: &mut PgConnection) -> Result<Migrated, SchemaError> {
-    let from = match version(connection).await {
+async fn migrate_locked(db: &Db, connection: &mut PgConnection) -> Result<Migrated, SchemaError> {
+    let from = match version(db).await {
         Ok(version) => version,
         Err(SchemaError::Missing) => 0,
         Err(error) => return Err(error),
     };
-    if from == 0 && exists(connection, "photo_generation_queue").await? {
+    if from == 0 && exists(db, "photo_generation_queue").await? {
         return Err(SchemaError::ForeignTable);
     }
     for (version, sql) in MIGRATIONS
@@ -113,39 +109,36 @@ async fn migrate_locked(connection: &mut PgConnection) -> Result<Migrated, Schem
 
 /// Refuses a schema that is older than we need, or that needs newer workers than we are.
 pub async fn check(db: &Db) -> Result<(), SchemaError> {
-    let mut connection = db.pool.acquire().await?;
-    let version = version(&mut connection).await?;
+    let version = version(db).await?;
     if version < VERSION {
         return Err(SchemaError::TooOld(version));
     }
-    let oldest = number(&mut connection, "oldestWorker").await?.unwrap_or(0);
+    let oldest = number(db, "oldestWorker").await?.unwrap_or(0);
     if VERSION < oldest {
         return Err(SchemaError::WorkerTooOld(oldest));
     }
     Ok(())
 }
 
-async fn version(connection: &mut PgConnection) -> Result<i32, SchemaError> {
-    if !exists(connection, "photo_generation_settings").await? {
+async fn version(db: &Db) -> Result<i32, SchemaError> {
+    if !exists(db, "photo_generation_settings").await? {
         return Err(SchemaError::Missing);
     }
-    number(connection, "version")
-        .await?
-        .ok_or(SchemaError::Missing)
+    number(db, "version").await?.ok_or(SchemaError::Missing)
 }
 
-async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, SchemaError> {
+async fn exists(db: &Db, table: &str) -> Result<bool, SchemaError> {
     Ok(sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
         .bind(format!("public.{table}"))
-        .fetch_one(connection)
+        .fetch_one(&db.pool)
         .await?)
 }
 
-async fn number(connection: &mut PgConnection, key: &str) -> Result<Option<i32>, SchemaError> {
+async fn number(db: &Db, key: &str) -> Result<Option<i32>, SchemaError> {
     let value: Option<String> =
         sqlx::query_scalar("SELECT value FROM photo_generation_settings WHERE key = $1")
             .bind(key)
-            .fetch_optional(connection)
+            .fetch_optional(&db.pool)
             .await?;
     value
         .map(|value| value.parse())

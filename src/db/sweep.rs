@@ -72,7 +72,7 @@ pub async fn reclaim(db: &Db, dead: &[Uuid], stale: Duration) -> Result<Vec<JobI
 
 /// Ends the batches whose last job has ended by other hands than a finish of ours.
 pub async fn close_batches(db: &Db) -> Result<(), DbError> {
-    let mut transaction = db.begin().await?;
+    let mut transaction = db.pool.begin().await?;
     let mut batches: Vec<i64> = sqlx::query_scalar!(
         r#"DELETE FROM photo_generation_batch_checks
            WHERE ctid = ANY (ARRAY(SELECT ctid FROM photo_generation_batch_checks
@@ -80,7 +80,7 @@ pub async fn close_batches(db: &Db) -> Result<(), DbError> {
            RETURNING "batchId""#,
         BATCHES_AT_ONCE
     )
-    .fetch_all(&mut *transaction)
+    .fetch_all(&mut transaction)
     .await?;
     batches.sort_unstable();
     batches.dedup();

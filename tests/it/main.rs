@@ -18,6 +18,7 @@ mod money;
 mod odd;
 mod ops;
 mod outage;
+mod pooler;
 mod readme;
 mod schema;
 mod shutdown;

@@ -95,6 +95,13 @@ impl Process {
         }
     }
 
+    /// So far it has not logged a line that contains `text`.
+    pub(crate) fn said_nothing_of(&self, text: &str) {
+        for line in self.log.borrow().iter() {
+            assert!(!line.contains(text), "{line}");
+        }
+    }
+
     pub(crate) async fn kill_9(mut self) {
         self.child.kill().await.unwrap();
     }
