@@ -14,9 +14,9 @@ async fn it_says_where_it_answers_and_how_a_worker_gets_there_and_ends_with_ctrl
         .spawn()
         .unwrap();
     let said = BufReader::new(simulator.stdout.take().unwrap());
-    let settings = said
-        .lines()
-        .map(Result::unwrap)
+    // Kept to the end: what it says must have somewhere to go.
+    let mut lines = said.lines().map(Result::unwrap);
+    let settings = lines
         .find(|line| line.contains("GEMINI_BASE_URL="))
         .unwrap();
     let url = settings
@@ -37,5 +37,6 @@ async fn it_says_where_it_answers_and_how_a_worker_gets_there_and_ends_with_ctrl
     let pid = simulator.id().to_string();
     let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
     assert!(sent.success());
+    lines.for_each(drop);
     assert!(simulator.wait().unwrap().success());
 }
