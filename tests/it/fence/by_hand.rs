@@ -161,7 +161,16 @@ async fn a_restart_under_the_same_label_does_not_keep_the_jobs_of_the_dead() {
 #[tokio::test]
 async fn a_worker_may_claim_again_what_was_taken_from_it_while_its_old_call_still_runs() {
     let stage = Stage::new().await;
-    let worker = stage.worker_with(soon).await;
+    // The wake-up comes before any beat notices the loss.
+    let worker = stage
+        .worker_with(|settings| {
+            settings.rhythm.watch_every = Duration::from_secs(1);
+            settings.rhythm.renew_every = Duration::from_secs(1);
+        })
+        .await;
+    stage
+        .until("SELECT bool_or(idle) FROM photo_generation_workers")
+        .await;
     stage.job("a lake [sim:hang@1] [sim:slow=2s@2]", 1).await;
     stage.until_called(|log| log.len() == 1).await;
 
