@@ -1,8 +1,8 @@
 //! Many attempts: claim what can be served, work it, say that we live, take back from the dead.
 //!
-//! Reading order: [`claimer`] decides when to look and how much to take; [`attempt`] works one job;
-//! [`image`] buys one picture; [`liveness`] renews and notices what is lost; [`sweep`] cleans up
-//! after the dead. They share a [`Context`] and nothing else; what they tell each other about jobs
+//! Reading order: `claimer` decides when to look and how much to take; `attempt` works one job;
+//! `image` buys one picture; `liveness` renews and notices what is lost; `sweep` cleans up
+//! after the dead. They share a `Context` and nothing else; what they tell each other about jobs
 //! goes through Postgres.
 
 mod attempt;

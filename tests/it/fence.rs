@@ -244,7 +244,7 @@ async fn ended_writes_nothing_for_a_lost_lease() {
 
 #[tokio::test]
 async fn finish_writes_nothing_for_a_lost_lease() {
-    check(Held::planned, Held::finish).await;
+    Box::pin(check(Held::planned, Held::finish)).await;
 }
 
 #[tokio::test]
@@ -344,12 +344,12 @@ async fn reclaim_leaves_a_job_that_was_claimed_again_while_it_looked() {
     let stale = Duration::from_millis(1);
     stage
         .sql(&format!(
-            r#"DELETE FROM photo_generation_workers WHERE run = '{run}';
+            "DELETE FROM photo_generation_workers WHERE run = '{run}';
                ALTER TABLE photo_generation_workers RENAME TO workers;
                CREATE FUNCTION waits() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ BEGIN
                    PERFORM pg_advisory_xact_lock(1); RETURN true; END $$;
                CREATE VIEW photo_generation_workers AS
-                   SELECT * FROM (SELECT * FROM workers WHERE waits() OFFSET 0) AS all_of_them;"#,
+                   SELECT * FROM (SELECT * FROM workers WHERE waits() OFFSET 0) AS all_of_them;",
             run = held.holder.claimer.run
         ))
         .await;

@@ -158,8 +158,8 @@ async fn a_long_429_makes_exactly_the_job_that_met_it_rate_limited() {
     let stage = Stage::new().await;
     stage.record_states().await;
     let first = stage.worker_with(soon).await;
-    // In the middle of its eight images when the other job meets the limit.
-    let beside = stage.job("a lake", 8).await;
+    // In the middle of its images when the other job meets the limit: they go five a second at most.
+    let beside = stage.job("a lake", 30).await;
     stage.until_called(|log| !log.is_empty()).await;
     let met = stage.job("a hill [sim:429@1 wait=60s]", 1).await;
     stage.until_rate_limited(met).await;
@@ -193,7 +193,7 @@ async fn a_long_429_makes_exactly_the_job_that_met_it_rate_limited() {
         .await;
     stage.until_all_ended().await;
     // The images that were bought before the limit are not bought again.
-    assert_eq!(stage.calls(), 8 + 2 + 1);
+    assert_eq!(stage.calls(), 30 + 2 + 1);
     stage.assert_no_attempt_counted().await;
     stage.assert_photos().await;
     stage.assert_equation().await;

@@ -131,12 +131,12 @@ impl Stage {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        if tokio::time::timeout(patience, holds).await.is_err() {
+        let Ok(()) = tokio::time::timeout(patience, holds).await else {
             panic!(
                 "after {patience:?} this does not hold: {condition}\n{}",
                 self.dump().await
             );
-        }
+        };
     }
 
     /// Waits until all jobs are in a final state.
