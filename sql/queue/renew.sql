@@ -10,6 +10,6 @@ WITH renewed AS (
     ON CONFLICT (run) DO UPDATE SET "renewedAt" = now()
     RETURNING run
 )
-SELECT job.id::bigint AS "id!", job.lease AS "lease!"
+SELECT job.id::bigint AS "job!", job.lease AS "token!"
 FROM renewed JOIN photo_generation_queue AS job ON job.run = renewed.run
 WHERE job.status = 'processing'

@@ -31,7 +31,8 @@ pub struct Owned {
 
 /// Says that this run lives; returns the jobs it owns. `idle` is for a row that has to be made.
 pub async fn renew(db: &Db, worker: &Registration, idle: Idle) -> Result<Vec<Owned>, DbError> {
-    let rows = sqlx::query_file!(
+    Ok(sqlx::query_file_as!(
+        Owned,
         "sql/queue/renew.sql",
         worker.run,
         worker.label,
@@ -41,28 +42,14 @@ pub async fn renew(db: &Db, worker: &Registration, idle: Idle) -> Result<Vec<Own
         idle == Idle::Yes,
     )
     .fetch_all(&db.renewals)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Owned {
-            job: row.id,
-            token: row.lease,
-        })
-        .collect())
+    .await?)
 }
 
 /// The jobs that this run owns right now.
 pub async fn owned(db: &Db, run: Uuid) -> Result<Vec<Owned>, DbError> {
-    let rows = sqlx::query_file!("sql/queue/owned.sql", run)
+    Ok(sqlx::query_file_as!(Owned, "sql/queue/owned.sql", run)
         .fetch_all(&db.renewals)
-        .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Owned {
-            job: row.id,
-            token: row.lease,
-        })
-        .collect())
+        .await?)
 }
 
 /// Renews `"lockedAt"` of all jobs of this run.

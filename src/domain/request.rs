@@ -269,21 +269,7 @@ const fn ratio(width: u32, height: u32, name: &'static str) -> AspectRatio {
 }
 
 impl AspectRatio {
-    /// What every Gemini image model draws.
-    pub const COMMON: [Self; 10] = [
-        ratio(1, 1, "1:1"),
-        ratio(2, 3, "2:3"),
-        ratio(3, 2, "3:2"),
-        ratio(3, 4, "3:4"),
-        ratio(4, 3, "4:3"),
-        ratio(4, 5, "4:5"),
-        ratio(5, 4, "5:4"),
-        ratio(9, 16, "9:16"),
-        ratio(16, 9, "16:9"),
-        ratio(21, 9, "21:9"),
-    ];
-
-    /// The common ones and the four extremes of the 3.1 models.
+    /// What any Gemini image model draws; the last four only some.
     pub const ALL: [Self; 14] = [
         ratio(1, 1, "1:1"),
         ratio(2, 3, "2:3"),
@@ -300,6 +286,8 @@ impl AspectRatio {
         ratio(1, 8, "1:8"),
         ratio(8, 1, "8:1"),
     ];
+    /// What every Gemini image model draws.
+    pub const COMMON: &[Self] = Self::ALL.split_at(10).0;
 
     pub fn as_str(self) -> &'static str {
         self.name

@@ -7,6 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -70,6 +71,15 @@ fn not_renewed() -> ImageOutcome {
     }
 }
 
+/// The right to make one call now.
+struct Turn {
+    /// Held while the provider works.
+    slot: Option<OwnedSemaphorePermit>,
+    granted: Granted,
+    /// How often this image was refused for a moment before.
+    limited: u32,
+}
+
 /// What one call led to.
 enum Step {
     Done(ImageOutcome),
@@ -108,7 +118,12 @@ pub(super) async fn work(
         let pause = match grant {
             Grant::Granted(granted) => {
                 patience.renew();
-                match call(attempt, request, index, &granted, limited, patience).await? {
+                let turn = Turn {
+                    slot,
+                    granted,
+                    limited,
+                };
+                match call(attempt, request, index, turn, patience).await? {
                     Step::Done(outcome) => {
                         patience.renew();
                         return Ok(outcome);
@@ -119,7 +134,10 @@ pub(super) async fn work(
                     }
                 }
             }
-            Grant::Wait(Some(wait)) if wait <= WAIT_IN_PLACE => jitter().added_to(wait),
+            Grant::Wait(Some(wait)) if wait <= WAIT_IN_PLACE => {
+                drop(slot);
+                jitter().added_to(wait)
+            }
             Grant::Wait(Some(wait)) => {
                 let resume = Resume::After(jitter().added_to(wait));
                 return Ok(ImageOutcome::Waiting { resume });
@@ -131,7 +149,6 @@ pub(super) async fn work(
                 });
             }
         };
-        drop(slot);
         tokio::select! {
             () = sleep(pause) => {}
             () = attempt.lost.cancelled() => {}
@@ -145,11 +162,11 @@ async fn call(
     attempt: Attempt<'_>,
     request: &ImageRequest,
     index: i32,
-    granted: &Granted,
-    limited: u32,
+    turn: Turn,
     patience: &Patience,
 ) -> Result<Step, DbError> {
     let context = attempt.context;
+    let granted = &turn.granted;
     let new = NewCall {
         id: Uuid::new_v4(),
         index,
@@ -176,14 +193,18 @@ async fn call(
     }
     let deadline = context.settings.call_timeout;
     let result = tokio::select! {
-        result = context.tools.providers.generate(&granted.account, request, deadline) => result,
+        // In this order: what is lost already is not even begun.
+        biased;
         // Nothing may be written any more: the sweep settles the call.
         () = attempt.lost.cancelled() => return Ok(Step::Done(ImageOutcome::Lost)),
         () = context.shutdown.abort.cancelled() => CallResult::Ambiguous(Failure::retry(
             "shutdown", "The worker was stopped in the middle of a call.")),
         () = patience.exhausted() => CallResult::Ambiguous(Failure::retry(
             "job_timeout", "No image was finished for too long.")),
+        result = context.tools.providers.generate(&granted.account, request, deadline) => result,
     };
+    // The provider's part is over; decoding and storing need no slot of its.
+    drop(turn.slot);
     tracing::info!(image = index, call = %new.id, account = %granted.account,
         elapsed_ms = started.elapsed().as_millis(), result = name(&result), "called");
     match result {
@@ -209,7 +230,7 @@ async fn call(
             ended.with_error(CallState::Error, accepted, failure).await
         }
         CallResult::Ambiguous(failure) => ended.without_knowing(failure).await,
-        CallResult::Limited(limit) => ended.at_a_limit(limit, limited).await,
+        CallResult::Limited(limit) => ended.at_a_limit(limit, turn.limited).await,
     }
 }
 
