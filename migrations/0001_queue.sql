@@ -35,7 +35,8 @@ CREATE TABLE public.photo_generation_batches (
 COMMENT ON TABLE public.photo_generation_batches IS
     'Jobs that belong together. Finished in the transaction that ends the last job: completed if any image is stored, else failed.';
 
--- Batches whose last job may have ended by hand or by cascade: the next sweep looks at them.
+-- Batches of which a job has ended, by whatever hands: the next sweep looks whether it was the last
+-- one. A finish of ours ends the batch itself; this is for cancels, cascades and other programs.
 -- Appended without a key, so that noting one never waits for another open transaction.
 CREATE TABLE public.photo_generation_batch_checks (
     "batchId" bigint NOT NULL
@@ -173,6 +174,7 @@ CREATE TABLE public.photo_generation_images (
     -- What photo_generation_on_image raised; tried again by the sweep.
     "hookError"  text,
     "hookTries"  integer NOT NULL DEFAULT 0,
+    "hookTryAt"  timestamptz,
     "storedAt"   timestamptz,
     "updatedAt"  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY ("jobId", index),
@@ -186,7 +188,7 @@ CREATE TABLE public.photo_generation_images (
 COMMENT ON TABLE public.photo_generation_images IS
     'The result: one row per requested image. stored is never left: what was bought is never bought again.';
 CREATE INDEX photo_generation_images_hook_idx
-    ON public.photo_generation_images ("jobId") WHERE "hookError" IS NOT NULL;
+    ON public.photo_generation_images ("hookTryAt") WHERE "hookError" IS NOT NULL;
 
 CREATE TABLE public.photo_generation_calls (
     id              uuid PRIMARY KEY,
@@ -238,6 +240,7 @@ CREATE FUNCTION public.photo_generation_call_hook(image public.photo_generation_
     RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM public.photo_generation_on_image(image);
+    SET CONSTRAINTS ALL IMMEDIATE;       -- else a deferred foreign key would fail our commit
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
     RETURN SQLERRM;
@@ -249,7 +252,8 @@ DECLARE
     problem text := public.photo_generation_call_hook(NEW);
 BEGIN
     IF problem IS NOT NULL THEN
-        UPDATE public.photo_generation_images SET "hookError" = problem, "hookTries" = 1
+        UPDATE public.photo_generation_images
+        SET "hookError" = problem, "hookTries" = 1, "hookTryAt" = now() + interval '5 seconds'
         WHERE "jobId" = NEW."jobId" AND index = NEW.index;
     END IF;
     RETURN NULL;
@@ -345,11 +349,12 @@ waiting AS (
     FROM (SELECT fresh.model FROM fresh UNION SELECT retrying.model FROM retrying) AS w
     WHERE w.model IS NOT NULL
 )
+-- Without a default recorded, jobs that name no model wait: name is NULL, and usable never comes.
 SELECT w.model, w.name, best.usable, coalesce(best.blocked, false)
 FROM waiting w
 CROSS JOIN LATERAL (
     -- An account without a row has met no limit yet.
-    SELECT CASE WHEN l.paused THEN 'infinity'
+    SELECT CASE WHEN l.paused OR w.name IS NULL THEN 'infinity'
                 ELSE greatest(l."cooldownUntil", l."blockedUntil", '-infinity') END AS usable,
            l."blockedUntil" IS NOT NULL AS blocked
     FROM unnest(accounts) AS a (name)
@@ -452,7 +457,8 @@ CREATE TRIGGER photo_generation_again
     WHEN (OLD.status IN ('completed', 'failed', 'canceled') AND NEW.status = 'pending')
     EXECUTE FUNCTION public.photo_generation_again();
 
--- Ended by other hands than a finish of ours (which sets processedAt): is it the batch's last?
+-- A job has ended: was it the batch's last? By a finish of ours too, for whoever ends the last two
+-- jobs at once, or moves a job to another batch meanwhile.
 CREATE FUNCTION public.photo_generation_check_batch() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
@@ -463,8 +469,7 @@ CREATE TRIGGER photo_generation_check_batch_on_end
     AFTER UPDATE OF status ON public.photo_generation_queue
     FOR EACH ROW
     WHEN (OLD."batchId" IS NOT NULL
-          AND NEW.status IN ('completed', 'failed', 'canceled') AND OLD.status <> NEW.status
-          AND NEW."processedAt" IS NOT DISTINCT FROM OLD."processedAt")
+          AND NEW.status IN ('completed', 'failed', 'canceled') AND OLD.status <> NEW.status)
     EXECUTE FUNCTION public.photo_generation_check_batch();
 CREATE TRIGGER photo_generation_check_batch_on_delete
     AFTER DELETE ON public.photo_generation_queue
@@ -520,6 +525,7 @@ DECLARE
         public.photo_generation_settings, public.photo_generation_workers';
     role_name text;
     table_name text;
+    function_name text;
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname IN ('anon', 'authenticated')) THEN
         FOREACH table_name IN ARRAY string_to_array(tables, ',') LOOP
@@ -530,10 +536,11 @@ BEGIN
             EXECUTE format('REVOKE ALL ON %s FROM %I', tables, role_name);
             EXECUTE format('REVOKE ALL ON SEQUENCE public.photo_generation_queue_id_seq,
                             public.photo_generation_batches_id_seq FROM %I', role_name);
-            EXECUTE format('REVOKE ALL ON FUNCTION
-                            public.photo_generation_on_image(public.photo_generation_images),
-                            public.photo_generation_call_hook(public.photo_generation_images)
-                            FROM %I', role_name);
+            FOR function_name IN SELECT oid::pg_catalog.regprocedure FROM pg_catalog.pg_proc
+                                 WHERE proname LIKE 'photo\_generation\_%'
+                                   AND pronamespace = 'public'::pg_catalog.regnamespace LOOP
+                EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', function_name, role_name);
+            END LOOP;
         END LOOP;
     END IF;
 END $$;

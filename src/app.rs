@@ -166,7 +166,7 @@ pub async fn run_worker(
 }
 
 /// First SIGTERM or SIGINT: stop. Second: give everything back at once.
-fn obey_signals(shutdown: Shutdown) -> Result<(), std::io::Error> {
+pub fn obey_signals(shutdown: Shutdown) -> Result<(), std::io::Error> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {

@@ -3,6 +3,11 @@
 //! The environment is read here and nowhere else. Each variable may also be written with the prefix
 //! `SAFELIGHT_`, which wins; a file `.env` in the working directory is read first. What is missing
 //! says in one line where to find it.
+#![expect(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    reason = "the doc comments of arguments are what --help prints"
+)]
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -49,6 +54,15 @@ pub enum ConfigError {
 pub fn load_dotenv() {
     // No file is the usual case; a broken one is reported by what is missing because of it.
     let _ = dotenvy::dotenv();
+}
+
+/// How this program was called: the words to call it again.
+pub fn program() -> String {
+    let called = std::env::args_os().next();
+    called.map_or_else(
+        || "safelight".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// Lets every variable also be read under `SAFELIGHT_`.
@@ -103,7 +117,7 @@ impl DatabaseArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Provider")]
 pub struct ProviderArgs {
-    /// Key of <https://aistudio.google.com/apikey>
+    /// Key of https://aistudio.google.com/apikey
     #[arg(
         long,
         env = "GEMINI_API_KEY",
@@ -127,7 +141,8 @@ pub struct ProviderArgs {
         hide_env_values = true
     )]
     pub google_ai_studio_api_key: Option<String>,
-    /// Default model; recorded in the database by migrate, or by the first worker
+    /// Model of rows that name none, for the whole fleet: the first worker records it, migrate
+    /// changes it [default: gemini-2.5-flash-image]
     #[arg(long, env = "GEMINI_MODEL_NAME", value_name = "MODEL")]
     pub gemini_model_name: Option<String>,
     /// Where the Gemini API answers
@@ -169,13 +184,13 @@ impl ProviderArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Storage and input images")]
 pub struct StorageArgs {
-    /// Where photos go: local:DIR [default: local:./photos]
+    /// Where photos go: local:DIR; must be set when SUPABASE_URL is [default: local:./photos]
     #[arg(long, env = "STORAGE", value_name = "STORAGE")]
     pub storage: Option<String>,
-    /// Your Supabase project, <https://PROJECT.supabase.co>; its storage is read with its key
+    /// Your Supabase project, https://PROJECT.supabase.co; its storage is read with its key
     #[arg(long, env = "SUPABASE_URL", value_name = "URL")]
     pub supabase_url: Option<String>,
-    /// `service_role` key of the project
+    /// service_role key of the project; this or the next is needed when SUPABASE_URL is set
     #[arg(
         long,
         env = "SUPABASE_SERVICE_ROLE_KEY",
@@ -243,7 +258,7 @@ impl StorageArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Worker")]
 pub struct WorkerArgs {
-    /// A label for this worker, shown in "lockedBy"; need not be unique [default: host and process]
+    /// A label for this worker, shown in "lockedBy"; need not be unique [default: safelight-PROCESS]
     #[arg(long, env = "WORKER_ID", value_name = "LABEL")]
     pub worker_id: Option<String>,
     /// Jobs at a time; up to 8 images of a job at once

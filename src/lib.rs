@@ -1,4 +1,88 @@
-//! safelight
+//! safelight makes AI photo generation dependable with nothing but Postgres: an app inserts a row
+//! into `photo_generation_queue`, and photos come back.
+//!
+//! This page is the architecture: the picture, the map, and the invariants, which
+//! `tests/it/tidy.rs` checks where a machine can. What users see and how to operate it is in
+//! `README.md`; why the tables have their shape is in `migrations/`, why the statements have
+//! theirs in `sql/queue/`.
+//!
+//! # One job's way
+//!
+//! ```text
+//!  INSERT ──> pending ──wake──> claim ──> plan ──> inputs ──> per image:              ──> finish
+//!  (an app)      ^             (lease)   (image    (guarded   throttle ─ grant ─          (batch
+//!                │                        rows)     fetch)    calling ─ CALL ─ decode ─    with it)
+//!                │                                            store ─ stored
+//!                └── retry, rate_limited, released, reclaimed: not finished, lease given up
+//! ```
+//!
+//! A worker *claims* due jobs whose model can be served, and holds them by a **lease**: a number
+//! that a trigger bumps whenever anybody moves the job in or out of `processing`. Every write
+//! names the lease, so a worker that was taken for dead, or an operator's hand-written `UPDATE`,
+//! can do no harm. Each paid call is in the **ledger** as `calling`, committed, before the request
+//! leaves; it is settled exactly once, by the attempt that made it, by the next attempt, or by a
+//! sweep. Storage is the witness for calls whose worker died: the name of the object is known
+//! before the call. What a provider lets us know (429, daily quota, bad key) goes to a **limits**
+//! row at once, and every claim and every call of the fleet heeds it.
+//!
+//! # Map, in reading order
+//!
+//! | folder | what it is | may know |
+//! |---|---|---|
+//! | [`domain`] | what the product decides: states, requests, answers, outcomes, backoff. No IO, no clock | nothing |
+//! | [`db`] | all SQL, one function per statement | domain |
+//! | [`providers`] | image models over HTTP, and the simulator that stands in for them | domain |
+//! | [`images`] | bytes: the guarded client for user URLs, decoding | domain |
+//! | [`storage`] | objects, and the only way to name one | domain, images |
+//! | [`pipeline`] | the steps of an attempt that need no database: inputs, publish | domain, providers, images, storage |
+//! | [`worker`] | many attempts: claim, work, renew, reclaim, settle | all of these |
+//! | [`config`], [`telemetry`] | every setting; logs | |
+//! | [`app`] | the composition root: from settings to things that run | everything above |
+//! | [`cli`] | the commands | everything |
+//!
+//! # Invariants
+//!
+//! Most are the absence of something, which no single file shows.
+//!
+//! 1. Arrows point down only (the table above). `domain` has no `async`, no IO, no clock.
+//! 2. SQL stands in `src/db`, `sql/` and `migrations/` and nowhere else.
+//! 3. No transaction, row lock or pool connection is held while a provider, a storage or a user's
+//!    URL is called. Claims are committed before a job is spawned.
+//! 4. Every write to a claimed job carries id, lease and `status = 'processing'`; zero rows mean
+//!    that the lease is lost, and nothing more is written, in any table. Writes to other tables
+//!    begin with the lock on the job's row (`own` in `sql/queue/`): a lease that is merely joined
+//!    is not read again after a wait, and a dead worker would overwrite the new owner.
+//! 5. Only the trigger bumps `lease`. A [`db::Lease`] is made only by the claim.
+//! 6. `calling` is committed before the request leaves. Nothing retries a call below the ledger:
+//!    no HTTP client of ours repeats a request.
+//! 7. A statement that must be written is written through [`db::persist`] and bears being sent
+//!    twice: after a lost connection nobody knows whether it was committed.
+//! 8. The database's clock decides every lease, wait and deadline; outcomes carry lengths, not
+//!    moments. The process's own clock only paces its loops.
+//! 9. A wake-up is a hint. With notifications off everything works, only slower.
+//! 10. Only [`images::fetch`] opens a URL that came from a user.
+//! 11. The environment is read in [`config`] only; the six states are spelled in
+//!     [`domain::status`] and in SQL only.
+//! 12. The simulator is known to the demo, to `safelight simulate` and to tests; nothing on the
+//!     way of a real job names it.
+//! 13. Delivery is at least once. A stored image is never bought again; a call whose end nobody
+//!     saw is `ambiguous`, counted, and repeated at most once per image.
+//!
+//! # Where this departs from what was first thought
+//!
+//! - *The pipeline does not run an attempt from end to end.* The ledger must be written between
+//!   its steps, so `worker::attempt` is the list of steps and `pipeline` holds those that need no
+//!   database.
+//! - *Not sqlx's migrator* ([`db::schema`]): taking over an app's own table needs steps that it
+//!   cannot express.
+//! - *Claims are in order of age and priority, model by model.* Fair shares, the cap per tenant
+//!   and fleet-wide quotas have their place (`sql/queue/claim.sql`, `sql/queue/grant.sql`) and are
+//!   not built yet.
+//! - *The default model is written by the first worker or by `migrate`*, not by the schema, so
+//!   that `GEMINI_MODEL_NAME` of the first start counts.
+//! - *A knowledge of limits outlives the lease:* a 429 is told to the fleet after the call is
+//!   settled in the ledger, so a worker that lost its job tells nothing.
+
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -1,6 +1,7 @@
 -- queue/claim: lease up to $3 due jobs to run $1. Called by db::lease::claim.
--- $1 run, $2 label for people, $3 how many, $4 accounts ('provider:account'), $5 types (NULL: all).
--- Reads photo_generation_queue_fresh_idx and _retry_idx, at most 100 rows of each per waiting
+-- $1 run, $2 label for people, $3 how many, $4 accounts ('provider:account'), $5 types (NULL: all),
+-- $6 how far to look past rows that others hold locked.
+-- Reads photo_generation_queue_fresh_idx and _retry_idx, at most $6 rows of each per waiting
 -- model; locks only the rows it takes and skips those that others hold. The bump of lease is the
 -- trigger's. Nothing is claimed for a run that failed to renew for half the lease.
 WITH candidates AS MATERIALIZED (
@@ -19,7 +20,7 @@ WITH candidates AS MATERIALIZED (
                AND coalesce(model, '') = models.model
                AND ($5::text[] IS NULL OR coalesce(type, 'photo_generation') = ANY ($5))
              ORDER BY 3, id
-             LIMIT 100)
+             LIMIT $6)
             UNION ALL
             (SELECT id, type,
                     ("createdAt" AT TIME ZONE 'UTC')
@@ -31,7 +32,7 @@ WITH candidates AS MATERIALIZED (
                AND coalesce(model, '') = models.model
                AND ($5::text[] IS NULL OR coalesce(type, 'photo_generation') = ANY ($5))
              ORDER BY "retryAt"
-             LIMIT 100)
+             LIMIT $6)
         ) AS ranked
     ) AS job
     WHERE models.usable <= now()
@@ -39,7 +40,7 @@ WITH candidates AS MATERIALIZED (
       AND EXISTS (SELECT FROM photo_generation_workers
                   WHERE run = $1 AND "renewedAt" > now() - interval '15 seconds')
     ORDER BY job.place, job.id
-    LIMIT 100                                    -- also for the planner, which cannot know $3
+    LIMIT $6
 ),
 -- Conditions are repeated on the locked row: it may have changed since the candidates were read.
 -- A CTE, not IN (SELECT ... LIMIT): under a nested loop that form updated 20 rows for LIMIT 2.
@@ -79,12 +80,13 @@ reopened AS (
     FROM finished_batches
     WHERE batch.id = finished_batches.id
 )
+-- JSON as text: a number or a depth that a parser refuses must fail its own job, not the claim.
 SELECT id::bigint AS "id!", lease AS "lease!", "jobId" AS "job_id!",
        "teamId"::text AS team_id, "userId"::text AS user_id, type::text AS kind,
        "batchId"::bigint AS batch_id, "basePrompt"::text AS base_prompt,
        "exampleImagePrompt"::text AS example_prompt, "exampleImageUrl"::text AS example_url,
-       "trainingImageUrls" AS training_urls, "aspectRatio"::text AS aspect_ratio,
-       "numImagesPerExample"::integer AS images, provider::text AS provider, "calledModel" AS "model!", payload,
+       "trainingImageUrls"::text AS training_urls, "aspectRatio"::text AS aspect_ratio,
+       "numImagesPerExample"::integer AS images, provider::text AS provider, "calledModel" AS "model!", payload::text AS payload,
        attempts, "maxAttempts" AS max_attempts, "requestId" AS "request_id!",
        coalesce("expiresAt" <= now(), false) AS "expired!"
 FROM claimed

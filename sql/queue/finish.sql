@@ -25,7 +25,7 @@ result AS (
 )
 UPDATE photo_generation_queue AS job
 SET status = photo_generation_status(CASE WHEN result.stored > 0 THEN 'completed' ELSE 'failed' END),
-    attempts = coalesce(job.attempts, 0) + $3,
+    attempts = least(coalesce(job.attempts, 0), 2147483646) + $3,
     "imagesTotal" = greatest(job."imagesTotal", result.stored::integer),
     "imagesCompleted" = result.stored,
     "imageUrls" = coalesce(result.keys, job."imageUrls"),

@@ -4,7 +4,7 @@
 -- $7 error code, $8 error (NULL: keep what is there).
 UPDATE photo_generation_queue
 SET status = photo_generation_status($3),
-    attempts = coalesce(attempts, 0) + $4,
+    attempts = least(coalesce(attempts, 0), 2147483646) + $4,
     "retryAt" = CASE WHEN $6 THEN photo_generation_next_quota_day() ELSE now() END
                 + make_interval(secs => $5),
     "errorCode" = coalesce($7, "errorCode"),

@@ -25,9 +25,11 @@ probe AS (
 SELECT best.name AS "account!",
        coalesce(best.limited, 0) AS "limited_in_a_row!",
        best.blocked IS NOT NULL AS "blocked!",
-       best.reason,
+       best.reason, now() AS "granted_at!",
        best.usable <= now() AND (best.blocked IS NULL OR EXISTS (SELECT FROM probe)) AS "granted!",
-       CASE WHEN best.usable = 'infinity' THEN NULL
-            WHEN best.usable > now() THEN extract(epoch FROM best.usable - now())::float8
-            ELSE 300 END AS seconds
+       -- Only of a cooldown is it known when it ends. Jobs that wait for a paused or blocked account
+       -- go back without a moment to wait for: the claim looks at the account, and they go on as
+       -- soon as it is well.
+       CASE WHEN best.blocked IS NULL AND best.usable > now() AND best.usable < 'infinity'
+            THEN extract(epoch FROM best.usable - now())::float8 END AS seconds
 FROM best

@@ -2,16 +2,20 @@
 -- $1 uuid, $2 id, $3 states (empty: all), $4 error code, $5 batch, $6 created within seconds,
 -- $7 at most. NULL does not filter.
 SELECT id::bigint AS "id!", "jobId" AS job_id, "batchId"::bigint AS batch_id,
-       coalesce(type, 'photo_generation') AS "kind!", status::text AS "status!",
+       coalesce(type, 'photo_generation') AS "kind!", status::text AS "status!: Status",
        "teamId"::text AS team_id, "userId"::text AS user_id,
        "basePrompt"::text AS prompt, "aspectRatio"::text AS aspect_ratio, model::text AS model,
        priority::text AS priority,
-       coalesce("imagesTotal", "numImagesPerExample")::integer AS images_total,
+       coalesce("imagesTotal", "numImagesPerExample", 4)::integer AS "images_total!",
        coalesce("imagesCompleted", 0) AS "images_completed!", "imageUrls" AS image_urls,
        coalesce(attempts, 0) AS "attempts!", coalesce("maxAttempts", 5) AS "max_attempts!",
-       "retryAt" AS retry_at, "lockedBy" AS locked_by, "errorMessage" AS error,
+       CASE WHEN isfinite("retryAt") THEN "retryAt" END AS retry_at,
+       "lockedBy" AS locked_by, "errorMessage" AS error,
        "errorCode" AS error_code, "retryOf" AS retry_of, "requestId" AS request_id, metadata,
-       "createdAt" AS created_at, "startedAt" AS started_at, "completedAt" AS completed_at
+       CASE WHEN isfinite("createdAt") THEN "createdAt" END AS created_at,
+       CASE WHEN isfinite("startedAt") THEN "startedAt" END AS started_at,
+       CASE WHEN isfinite("completedAt") THEN "completedAt" END AS completed_at,
+       now() AS "read_at!"
 FROM photo_generation_queue
 WHERE ($1::uuid IS NULL OR "jobId" = $1)
   AND ($2::bigint IS NULL OR id = $2)

@@ -3,8 +3,9 @@
 -- $1 accounts ('provider:account'), $2 types (NULL: all).
 -- Reads one row per waiting model from photo_generation_queue_fresh_idx and _retry_idx.
 SELECT CASE WHEN coalesce(min(job.due), 'infinity') = 'infinity' THEN NULL
-            -- greatest skips NULL, so no job at all must not come here.
-            ELSE extract(epoch FROM greatest(min(job.due) - now(), interval '0'))::float8
+            -- greatest skips NULL, so no job at all must not come here; and -infinity, which an app
+            -- may have written, cannot be subtracted from.
+            ELSE extract(epoch FROM greatest(min(job.due), now()) - now())::float8
        END AS seconds
 FROM photo_generation_waiting_models($1) AS models
 CROSS JOIN LATERAL (

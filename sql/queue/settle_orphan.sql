@@ -21,7 +21,11 @@ call AS (
 image AS (
     UPDATE photo_generation_images AS image
     SET state = CASE WHEN $4::text IS NOT NULL THEN 'stored'
-                     WHEN image.ambiguous >= 1 THEN 'ambiguous' ELSE 'planned' END,
+                     -- Of a job that has ended nothing is planned any more.
+                     WHEN image.ambiguous >= 1
+                       OR EXISTS (SELECT FROM job
+                                  WHERE job.status IN ('completed', 'failed', 'canceled'))
+                     THEN 'ambiguous' ELSE 'planned' END,
         ambiguous = image.ambiguous + CASE WHEN $4::text IS NULL THEN 1 ELSE 0 END,
         "storageKey" = $4, "mimeType" = $5, bytes = $6, width = $7, height = $8, sha256 = $9,
         "storedAt" = CASE WHEN $4::text IS NOT NULL THEN now() END, "updatedAt" = now()
@@ -33,6 +37,7 @@ image AS (
 progress AS (
     UPDATE photo_generation_queue AS row
     SET "imagesCompleted" = coalesce(row."imagesCompleted", 0) + 1,
+        "imagesTotal" = greatest(row."imagesTotal", coalesce(row."imagesCompleted", 0) + 1),
         "imageUrls" = coalesce(row."imageUrls", '[]') || to_jsonb($4::text),
         "updatedAt" = now()
     FROM image

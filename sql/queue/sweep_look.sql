@@ -1,24 +1,27 @@
--- queue/sweep_look: is there anything to sweep? One cheap statement per worker and interval, so
--- that an idle fleet asks nothing more. Called by db::workers::sweep.
+-- queue/sweep_look: which workers are there, and is there anything to sweep? One cheap statement per
+-- worker and interval, so that an idle fleet asks nothing more. Called by db::sweep::look.
 -- $1 seconds after which a run that did not renew is dead.
-SELECT
-    EXISTS (SELECT FROM photo_generation_queue AS job
-            LEFT JOIN photo_generation_workers AS worker ON worker.run = job.run
-            WHERE job.status = 'processing'
-              AND CASE WHEN job.run IS NULL
-                       THEN coalesce(job."lockedAt", job."updatedAt", job."createdAt", '-infinity')
-                            < now() - interval '5 minutes'
-                       ELSE worker.run IS NULL
-                            OR worker."renewedAt" < now() - make_interval(secs => $1) END
-           ) AS "lost_jobs!",
-    EXISTS (SELECT FROM photo_generation_calls WHERE state = 'calling'
-              AND ("deadlineAt" < now() OR NOT EXISTS (
-                  SELECT FROM photo_generation_workers AS worker
-                  WHERE worker.run = photo_generation_calls.run
-                    AND worker."renewedAt" >= now() - make_interval(secs => $1)))
-           ) AS "orphaned_calls!",
-    EXISTS (SELECT FROM photo_generation_batch_checks) AS "batches!",
-    EXISTS (SELECT FROM photo_generation_images
-            WHERE "hookError" IS NOT NULL AND "hookTries" < 10) AS "hooks!",
-    EXISTS (SELECT FROM photo_generation_workers
-            WHERE "renewedAt" < now() - make_interval(secs => $1 * 2)) AS "dead_workers!"
+-- One row per worker; without workers one row of NULLs. The litter is the same in all rows.
+SELECT worker.run AS "run?", worker."renewedAt" AS "renewed_at?",
+       EXISTS (SELECT FROM photo_generation_queue AS job
+               WHERE job.status = 'processing' AND job.run = worker.run) AS "holds_jobs!",
+       EXISTS (SELECT FROM photo_generation_calls AS call
+               WHERE call.state = 'calling' AND call.run = worker.run) AS "has_calls!",
+       (EXISTS (SELECT FROM photo_generation_queue AS job
+                WHERE job.status = 'processing'
+                  AND CASE WHEN job.run IS NULL
+                      THEN coalesce(job."lockedAt", job."updatedAt", job."createdAt", '-infinity')
+                           < now() - interval '5 minutes'
+                      ELSE coalesce(job."lockedAt", '-infinity') < now() - make_interval(secs => $1)
+                           AND NOT EXISTS (SELECT FROM photo_generation_workers AS other
+                                           WHERE other.run = job.run) END)) AS "unowned_jobs!",
+       (EXISTS (SELECT FROM photo_generation_calls AS call
+                WHERE call.state = 'calling'
+                  AND (call."deadlineAt" < now()
+                       OR NOT EXISTS (SELECT FROM photo_generation_workers AS other
+                                      WHERE other.run = call.run)))) AS "overdue_calls!",
+       (EXISTS (SELECT FROM photo_generation_batch_checks)) AS "batches!",
+       (EXISTS (SELECT FROM photo_generation_images
+                WHERE "hookError" IS NOT NULL AND "hookTryAt" <= now())) AS "hooks!"
+FROM (VALUES (1)) AS one (row)
+LEFT JOIN photo_generation_workers AS worker ON true

@@ -3,8 +3,20 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage. Each command lives in its own file and does what
 //! the same action does over SQL or HTTP, on the database directly.
 
+mod act;
+mod cancel;
 mod demo;
+mod enqueue;
+mod list;
 mod migrate;
+mod output;
+mod retry;
+mod show;
+mod simulate;
+mod table;
+mod time;
+mod watch;
+mod words;
 mod worker;
 
 use std::process::ExitCode;
@@ -23,7 +35,8 @@ use crate::telemetry::{self, Loudness};
     after_help = "Examples:\n  \
         safelight demo                                   see it work, nothing configured\n  \
         DATABASE_URL=... safelight migrate               create the tables\n  \
-        DATABASE_URL=... GEMINI_API_KEY=... safelight worker\n\n\
+        DATABASE_URL=... GEMINI_API_KEY=... safelight worker\n  \
+        DATABASE_URL=... safelight enqueue \"a red bicycle\" --watch\n\n\
         Settings are read from the environment, from .env, and from flags; see each command's --help."
 )]
 struct Cli {
@@ -36,7 +49,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Worker(worker::WorkerCommand),
+    Demo(demo::DemoCommand),
     Migrate(migrate::MigrateCommand),
+    Enqueue(enqueue::EnqueueCommand),
+    List(list::ListCommand),
+    Show(show::ShowCommand),
+    Watch(watch::WatchCommand),
+    Cancel(cancel::CancelCommand),
+    Retry(retry::RetryCommand),
+    Simulate(simulate::SimulateCommand),
 }
 
 /// Why a command failed, as one line for people.
@@ -48,38 +69,85 @@ pub enum CommandError {
     Database(#[from] crate::db::DbError),
     #[error("{0}")]
     Failed(String),
+    /// What was typed cannot be done.
+    #[error("{0}")]
+    Usage(String),
+    #[error("the terminal cannot be read or written: {0}")]
+    Terminal(#[from] std::io::Error),
+}
+
+impl CommandError {
+    /// Whoever reads our output has seen enough: `safelight list | head`.
+    fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Terminal(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Start(_) | Self::Database(_) | Self::Failed(_) | Self::Terminal(_) => 1,
+            Self::Usage(_) => 2,
+        }
+    }
+}
+
+/// All commands with their arguments, as the program takes them.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the arguments and runs the command.
 pub fn run() -> ExitCode {
-    let command = config::with_prefixed_variables(Cli::command());
+    let command = config::with_prefixed_variables(command());
     let cli = match Cli::from_arg_matches(&command.get_matches()) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("the runtime could not be started: {error}")),
+        Err(error) => {
+            return fail(&CommandError::Failed(format!(
+                "the runtime could not be started: {error}"
+            )));
+        }
     };
     let loudness = match cli.command {
-        Command::Worker(_) => Loudness::Worker,
-        Command::Migrate(_) => Loudness::Quiet,
+        Command::Worker(_) | Command::Simulate(_) => Loudness::Worker,
+        Command::Demo(_)
+        | Command::Migrate(_)
+        | Command::Enqueue(_)
+        | Command::List(_)
+        | Command::Show(_)
+        | Command::Watch(_)
+        | Command::Cancel(_)
+        | Command::Retry(_) => Loudness::Quiet,
     };
     telemetry::init(&cli.log, loudness);
     match runtime.block_on(execute(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error.to_string()),
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
     }
 }
 
 async fn execute(command: Command) -> Result<(), CommandError> {
     match command {
         Command::Worker(command) => command.run().await,
+        Command::Demo(command) => command.run().await,
         Command::Migrate(command) => command.run().await,
+        Command::Enqueue(command) => command.run().await,
+        Command::List(command) => command.run().await,
+        Command::Show(command) => command.run().await,
+        Command::Watch(command) => command.run().await,
+        Command::Cancel(command) => command.run().await,
+        Command::Retry(command) => command.run().await,
+        Command::Simulate(command) => command.run().await,
     }
 }
 
-fn fail(message: &str) -> ExitCode {
-    eprintln!("safelight: {message}");
-    ExitCode::FAILURE
+fn fail(error: &CommandError) -> ExitCode {
+    eprintln!("safelight: {error}");
+    ExitCode::from(error.exit_code())
 }
+
+#[cfg(test)]
+mod tests;

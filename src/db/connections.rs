@@ -12,9 +12,12 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Describe, Either, Error, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr};
 
-/// Begins a transaction behind a pooler. No compiling of plans, for the reason that stands where a
-/// direct connection is told so, and only as long as the connection to Postgres is ours.
-const BEGIN_SHARED: &str = "BEGIN; SET LOCAL jit = off";
+/// Our statements are written for this level, whatever the database's default is.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// The same behind a pooler, with what `pool` asks of a session, and only as long as the connection
+/// to Postgres is ours.
+const BEGIN_SHARED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL jit = off; \
+     SET LOCAL statement_timeout = '20s'; SET LOCAL lock_timeout = '5s'";
 
 /// Whose the connection to Postgres is between two transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +38,7 @@ impl Connections {
     /// A transaction of several statements.
     pub(super) async fn begin(&self) -> Result<Transaction, Error> {
         let inner = match self.between {
-            Between::Ours => self.pool.begin().await?,
+            Between::Ours => self.pool.begin_with(BEGIN).await?,
             Between::Anybodys => self.pool.begin_with(BEGIN_SHARED).await?,
         };
         Ok(Transaction {

@@ -1,15 +1,25 @@
 //! Jobs as people and programs ask for them: enqueue, look, cancel, retry.
 //!
-//! Nothing here needs a worker: enqueueing is an INSERT, as an app would do it.
+//! Nothing here needs a worker: enqueueing is an INSERT, as an app would do it. What is done to
+//! many jobs at once, and watching, stand in files of their own.
 
+mod bulk;
+mod progress;
+
+use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Db, DbError};
-use crate::domain::{JobId, Tenant};
+pub use bulk::{Retried, Selected, Selection, cancel, retry, select};
+pub use progress::{Progress, Watched, progress};
+
+use super::words::words;
+use super::{Db, DbError, seconds};
+use crate::domain::{ImageState, JobId, Status, Tenant};
 
 /// A job as somebody names it: the uuid that leaves the database, or the row's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +38,15 @@ impl FromStr for JobRef {
         text.parse()
             .map(Self::Uuid)
             .map_err(|_| format!("\"{text}\" is neither a job's uuid nor its number"))
+    }
+}
+
+impl fmt::Display for JobRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uuid(uuid) => uuid.fmt(f),
+            Self::Id(id) => id.fmt(f),
+        }
     }
 }
 
@@ -68,14 +87,15 @@ pub struct Job {
     pub batch_id: Option<i64>,
     #[serde(rename = "type")]
     pub kind: String,
-    pub status: String,
+    pub status: Status,
     pub team_id: Option<String>,
     pub user_id: Option<String>,
     pub prompt: Option<String>,
     pub aspect_ratio: Option<String>,
     pub model: Option<String>,
     pub priority: Option<String>,
-    pub images_total: Option<i32>,
+    /// Images asked for.
+    pub images_total: i32,
     pub images_completed: i32,
     pub image_urls: Option<serde_json::Value>,
     pub attempts: i32,
@@ -90,6 +110,9 @@ pub struct Job {
     pub created_at: Option<DateTime<Utc>>,
     pub started_at: Option<DateTime<Utc>>,
     pub completed_at: Option<DateTime<Utc>>,
+    /// The database's clock when this was read: what ages are counted from.
+    #[serde(skip)]
+    pub read_at: DateTime<Utc>,
 }
 
 impl Job {
@@ -103,7 +126,7 @@ impl Job {
 #[serde(rename_all = "camelCase")]
 pub struct Image {
     pub index: i32,
-    pub state: String,
+    pub state: ImageState,
     pub storage_key: Option<String>,
     pub mime_type: Option<String>,
     pub bytes: Option<i64>,
@@ -131,11 +154,11 @@ pub struct Call {
 /// Which jobs to list; `None` and empty do not filter.
 #[derive(Debug, Default, Clone)]
 pub struct Filter {
-    pub statuses: Vec<String>,
+    pub statuses: Vec<Status>,
     pub error_code: Option<String>,
     pub batch_id: Option<i64>,
-    /// Created within this many seconds.
-    pub since_seconds: Option<f64>,
+    /// Created within this long.
+    pub since: Option<Duration>,
     pub limit: Option<i64>,
 }
 
@@ -192,10 +215,10 @@ pub async fn list(db: &Db, filter: &Filter) -> Result<Vec<Job>, DbError> {
         "sql/queue/jobs.sql",
         None::<Uuid>,
         None::<i64>,
-        &filter.statuses,
+        &words(&filter.statuses),
         filter.error_code,
         filter.batch_id,
-        filter.since_seconds,
+        filter.since.map(seconds),
         filter.limit.unwrap_or(i64::MAX)
     )
     .fetch_all(&db.pool)
@@ -206,7 +229,7 @@ pub async fn list(db: &Db, filter: &Filter) -> Result<Vec<Job>, DbError> {
 pub async fn images(db: &Db, job: JobId) -> Result<Vec<Image>, DbError> {
     Ok(sqlx::query_as!(
         Image,
-        r#"SELECT index, state, "storageKey" AS storage_key, "mimeType" AS mime_type, bytes, width,
+        r#"SELECT index, state AS "state: ImageState", "storageKey" AS storage_key, "mimeType" AS mime_type, bytes, width,
                   height, sha256, error
            FROM photo_generation_images WHERE "jobId" = $1 ORDER BY index"#,
         job
@@ -226,40 +249,4 @@ pub async fn calls(db: &Db, job: JobId) -> Result<Vec<Call>, DbError> {
     )
     .fetch_all(&db.pool)
     .await?)
-}
-
-/// Cancels a job that has not ended; a running call is aborted within two seconds. Returns whether
-/// there was something to cancel.
-pub async fn cancel(db: &Db, job: JobId) -> Result<bool, DbError> {
-    let canceled = sqlx::query!(
-        "UPDATE photo_generation_queue SET status = 'canceled'
-         WHERE id = $1 AND status IN ('pending', 'processing', 'rate_limited')",
-        job
-    )
-    .execute(&db.pool)
-    .await?;
-    Ok(canceled.rows_affected() == 1)
-}
-
-/// A new job with the wishes of a failed or canceled one, which stays as it is. `None` when the job
-/// is in another state.
-pub async fn retry(db: &Db, job: JobId) -> Result<Option<(JobId, Uuid)>, DbError> {
-    let row = sqlx::query!(
-        r#"INSERT INTO photo_generation_queue
-               ("batchId", "userId", "modelId", "exampleImageId", "exampleImageUrl",
-                "exampleImagePrompt", "trainingImageUrls", "basePrompt", "aspectRatio",
-                "numImagesPerExample", glasses, "hairColor", "hairStyle", backgrounds, styles,
-                "maxAttempts", type, "teamId", provider, model, priority, payload, metadata, "retryOf")
-           SELECT "batchId", "userId", "modelId", "exampleImageId", "exampleImageUrl",
-                  "exampleImagePrompt", "trainingImageUrls", "basePrompt", "aspectRatio",
-                  "numImagesPerExample", glasses, "hairColor", "hairStyle", backgrounds, styles,
-                  "maxAttempts", type, "teamId", provider, model, priority, payload, metadata, "jobId"
-           FROM photo_generation_queue
-           WHERE id = $1 AND status IN ('failed', 'canceled')
-           RETURNING id::bigint AS "id!", "jobId" AS "job_id!""#,
-        job
-    )
-    .fetch_optional(&db.pool)
-    .await?;
-    Ok(row.map(|row| (row.id, row.job_id)))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::connections::Transaction;
 use super::{Db, DbError, seconds};
 use crate::domain::outcome::Resume;
 use crate::domain::{ClaimedJob, Failure, JobId, Status, Tenant};
@@ -48,6 +49,25 @@ pub struct Claimer {
     pub types: Option<Vec<String>>,
 }
 
+/// How far a claim looks past rows that others hold locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// What claims of other workers may hold for a moment.
+    Usual,
+    /// For when jobs are due and the usual window held none that was free: somebody has a
+    /// transaction open on many rows at the head of the queue.
+    Wide,
+}
+
+impl Window {
+    fn rows(self) -> i64 {
+        match self {
+            Self::Usual => 100,
+            Self::Wide => 2000,
+        }
+    }
+}
+
 /// Whether an attempt is counted in `attempts`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
@@ -69,6 +89,7 @@ pub async fn claim(
     db: &Db,
     claimer: &Claimer,
     limit: usize,
+    window: Window,
 ) -> Result<Vec<(Lease, ClaimedJob)>, DbError> {
     let rows = sqlx::query_file!(
         "sql/queue/claim.sql",
@@ -77,6 +98,7 @@ pub async fn claim(
         i64::try_from(limit).unwrap_or(i64::MAX),
         &claimer.accounts,
         claimer.types.as_deref(),
+        window.rows(),
     )
     .fetch_all(&db.pool)
     .await?;
@@ -139,14 +161,7 @@ pub async fn finish(
 ) -> Result<(), DbError> {
     let mut transaction = db.pool.begin().await?;
     if let Some(batch) = lease.batch {
-        // In a statement of its own, before the count; not FOR UPDATE, which would wait for any
-        // app that has a row of this batch in an open insert.
-        sqlx::query!(
-            "SELECT id::bigint FROM photo_generation_batches WHERE id = $1 FOR NO KEY UPDATE",
-            batch
-        )
-        .fetch_optional(&mut transaction)
-        .await?;
+        lock_batch(&mut transaction, batch).await?;
     }
     let finished = sqlx::query_file!(
         "sql/queue/finish.sql",
@@ -167,6 +182,27 @@ pub async fn finish(
             .await?;
     }
     transaction.commit().await?;
+    Ok(())
+}
+
+/// Ends a batch if its last job has ended. Several in one transaction go in order of their ids.
+pub(super) async fn end_batch(transaction: &mut Transaction, batch: i64) -> Result<(), DbError> {
+    lock_batch(transaction, batch).await?;
+    sqlx::query_file!("sql/queue/finish_batch.sql", batch)
+        .execute(transaction)
+        .await?;
+    Ok(())
+}
+
+/// In a statement of its own, before the count; not FOR UPDATE, which would wait for any app that
+/// has a row of this batch in an open insert.
+async fn lock_batch(transaction: &mut Transaction, batch: i64) -> Result<(), DbError> {
+    sqlx::query!(
+        "SELECT id::bigint FROM photo_generation_batches WHERE id = $1 FOR NO KEY UPDATE",
+        batch
+    )
+    .fetch_optional(transaction)
+    .await?;
     Ok(())
 }
 
@@ -217,10 +253,11 @@ pub async fn give_back(db: &Db, lease: &Lease, why: GiveBack<'_>) -> Result<(), 
 }
 
 /// Gives back, uncounted, a job that this run owns and does not know: the answer to its claim was
-/// lost, or its task died.
+/// lost, or its task died. Not due at once, so that a job that kills its task does not spin.
 pub async fn give_back_unknown(db: &Db, job: JobId, token: i64) -> Result<(), DbError> {
     sqlx::query!(
-        r#"UPDATE photo_generation_queue SET status = 'pending', "retryAt" = NULL
+        r#"UPDATE photo_generation_queue
+           SET status = 'pending', "retryAt" = now() + interval '5 seconds'
            WHERE id = $1 AND lease = $2 AND status = 'processing'"#,
         job,
         token

@@ -20,7 +20,16 @@ pub struct PlannedImage {
     pub index: i32,
     pub state: ImageState,
     /// The call in flight when `state` is `calling`: a dead lease's, to be settled first.
-    pub call: Option<Uuid>,
+    pub call: Option<DeadCall>,
+}
+
+/// A call that a dead lease left behind.
+#[derive(Debug)]
+pub struct DeadCall {
+    pub id: Uuid,
+    /// What its object would be called; as it was then, whatever the row says now.
+    pub tenant: Tenant,
+    pub job_uuid: Uuid,
 }
 
 /// A call about to be made.
@@ -95,22 +104,26 @@ pub async fn plan(db: &Db, lease: &Lease, images: i32) -> Result<Vec<PlannedImag
 
 /// The images of a job, in order.
 pub async fn images_of(db: &Db, job: JobId) -> Result<Vec<PlannedImage>, DbError> {
-    sqlx::query!(
-        r#"SELECT index, state, "callId" AS call FROM photo_generation_images
-           WHERE "jobId" = $1 ORDER BY index"#,
-        job
-    )
-    .fetch_all(&db.pool)
-    .await?
-    .into_iter()
-    .map(|row| {
-        Ok(PlannedImage {
-            index: row.index,
-            state: row.state.parse().map_err(DbError::Corrupt)?,
-            call: row.call,
+    sqlx::query_file!("sql/queue/images.sql", job)
+        .fetch_all(&db.pool)
+        .await?
+        .into_iter()
+        .map(|row| {
+            Ok(PlannedImage {
+                index: row.index,
+                state: row.state.parse().map_err(DbError::Corrupt)?,
+                call: row
+                    .call
+                    .zip(row.tenant)
+                    .zip(row.job_uuid)
+                    .map(|((id, tenant), job_uuid)| DeadCall {
+                        id,
+                        tenant: Tenant::from_stored(&tenant),
+                        job_uuid,
+                    }),
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
 /// Commits that a call is about to be made: the last gate before money.
@@ -235,8 +248,9 @@ pub struct OrphanedCall {
     pub tenant: String,
 }
 
-pub async fn orphaned_calls(db: &Db, stale: Duration) -> Result<Vec<OrphanedCall>, DbError> {
-    let rows = sqlx::query_file_as!(OrphanedCall, "sql/queue/orphaned_calls.sql", seconds(stale))
+/// The calls of `dead` runs, of runs without a row, and past their deadline, whose jobs nobody works.
+pub async fn orphaned_calls(db: &Db, dead: &[Uuid]) -> Result<Vec<OrphanedCall>, DbError> {
+    let rows = sqlx::query_file_as!(OrphanedCall, "sql/queue/orphaned_calls.sql", dead)
         .fetch_all(&db.pool)
         .await?;
     Ok(rows)

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::{Db, DbError, seconds};
 use crate::domain::failure::BlockReason;
 use crate::domain::{Model, Provider};
@@ -14,7 +16,7 @@ use crate::domain::{Model, Provider};
 pub enum Grant {
     /// Call now, on this account.
     Granted(Granted),
-    /// Not before this long has passed; `None`: not before somebody acts.
+    /// Not before this long has passed; `None`: not before somebody acts, or a probe goes through.
     Wait(Option<Duration>),
 }
 
@@ -26,6 +28,8 @@ pub struct Granted {
     pub limited_in_a_row: u32,
     /// The row holds a refusal that a success would clear.
     pub troubled: bool,
+    /// On the database's clock.
+    pub granted_at: DateTime<Utc>,
 }
 
 /// Asks for one call to `model` on one of `accounts`.
@@ -42,6 +46,7 @@ pub async fn grant(db: &Db, accounts: &[String], model: &Model) -> Result<Grant,
         return Ok(Grant::Granted(Granted {
             account: row.account,
             limited_in_a_row: u32::try_from(row.limited_in_a_row).unwrap_or(0),
+            granted_at: row.granted_at,
             troubled: row.blocked || row.limited_in_a_row > 0 || row.reason.is_some(),
         }));
     }
@@ -78,7 +83,7 @@ pub async fn refused(
             false,
             in_a_row,
             false,
-            "rate_limited".to_owned(),
+            "cooldown".to_owned(),
         ),
         Refusal::QuotaDay => (None, true, 0, false, "daily_quota".to_owned()),
         Refusal::Blocked { reason, detail } => {
@@ -103,12 +108,13 @@ pub async fn refused(
 }
 
 /// A call on a troubled account went through.
-pub async fn recovered(db: &Db, account: &str, model: &Model) -> Result<(), DbError> {
+pub async fn recovered(db: &Db, granted: &Granted, model: &Model) -> Result<(), DbError> {
     sqlx::query_file!(
         "sql/queue/recovered.sql",
         model.provider().as_str(),
-        account,
+        granted.account,
         model.name(),
+        granted.granted_at,
     )
     .execute(&db.pool)
     .await?;

@@ -39,7 +39,8 @@ pub async fn listen(db: &Db, wakeup: &Notify) {
             Ok(()) => tracing::info!("the wake-up connection was closed, connecting again"),
             Err(error) => tracing::warn!(%error, "no wake-ups for now, polling"),
         }
-        pool.close().await;
+        // It says goodbye to the server, which a dead socket never answers.
+        let _ = tokio::time::timeout(PING_TIMEOUT, pool.close()).await;
         tokio::time::sleep(backoff).await;
         backoff = (backoff * 2).min(LONGEST_BACKOFF);
     }

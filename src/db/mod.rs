@@ -8,6 +8,7 @@
 //! is written through [`persist`], and every such statement may be sent twice.
 
 mod connections;
+pub mod demo;
 pub mod jobs;
 pub mod lease;
 pub mod ledger;
@@ -15,6 +16,8 @@ pub mod limits;
 pub mod listener;
 pub mod pool;
 pub mod schema;
+pub mod sweep;
+mod words;
 pub mod workers;
 
 use std::time::Duration;
@@ -66,6 +69,16 @@ pub enum DbError {
     Corrupt(String),
 }
 
+impl DbError {
+    /// A statement named a row of another table that is not there.
+    pub fn is_missing_reference(&self) -> bool {
+        match self {
+            Self::Refused(sqlx::Error::Database(error)) => error.is_foreign_key_violation(),
+            Self::LeaseLost | Self::Unavailable(_) | Self::Refused(_) | Self::Corrupt(_) => false,
+        }
+    }
+}
+
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         if is_passing(&error) {
@@ -86,8 +99,9 @@ fn is_passing(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::WorkerCrashed => true,
         // Class 08 connection, 53 resources, 57P server going, 40 rollback: deadlock.
+        // 55P03 and 57014: a lock or a statement took too long, see `pool`. 25006: a standby, for now.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "53", "57P", "40"]
+            ["08", "53", "57P", "40", "55P03", "57014", "25006"]
                 .iter()
                 .any(|class| code.starts_with(class))
         }),
@@ -95,6 +109,8 @@ fn is_passing(error: &sqlx::Error) -> bool {
     }
 }
 
+/// A statement that has no answer by then is on a dead connection; the server ends it sooner.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 /// First wait between two tries to write.
 const PERSIST_FIRST_WAIT: Duration = Duration::from_millis(50);
 /// Longest wait between two tries: an outage ends for us at most this much later.
@@ -110,7 +126,8 @@ where
     let started = tokio::time::Instant::now();
     let mut wait = PERSIST_FIRST_WAIT;
     loop {
-        match statement().await {
+        let answer = tokio::time::timeout(STATEMENT_TIMEOUT, statement()).await;
+        match answer.unwrap_or(Err(DbError::Unavailable(sqlx::Error::PoolTimedOut))) {
             Err(DbError::Unavailable(error)) if started.elapsed() < PERSIST_GIVE_UP => {
                 tracing::debug!(%error, "the database is away, trying again");
                 tokio::time::sleep(wait).await;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor as _, PgPool};
+use sqlx::{ConnectOptions, Connection as _, Executor as _, PgPool};
 
 use super::DbError;
 use super::connections::{Between, Connections};
@@ -16,6 +16,14 @@ use super::connections::{Between, Connections};
 const TRANSACTION_POOLER_PORTS: [u16; 2] = [6543, 6432];
 /// Longest wait for a free connection before the statement counts as failed.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that is given back answers this soon, or is closed.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What we ask of a session that is ours alone (behind a transaction pooler none is).
+/// No JIT: the planner cannot know how few rows our statements touch, and compiles for seconds.
+/// Limits: whoever holds a row locked for long must not hold our connections with it; what must be
+/// written is tried again. Our statements are written for READ COMMITTED.
+const SESSION: &str = "SET jit = off; SET statement_timeout = '20s'; SET lock_timeout = '5s'; \
+     SET default_transaction_isolation = 'read committed'";
 /// Parameters that Prisma and its kin add to a URL, unknown to Postgres.
 const FOREIGN_PARAMETERS: [&str; 7] = [
     "schema",
@@ -103,13 +111,22 @@ fn pool_options(connections: u32, between: Between) -> PgPoolOptions {
     let options = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false);
+        .test_before_acquire(false)
+        // A statement that was given up leaves its connection waiting for an answer that may never
+        // come; sqlx would wait with it, and keep its place in the pool.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                match tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await {
+                    Ok(answer) => answer.map(|()| true),
+                    Err(_) => Err(sqlx::Error::PoolTimedOut),
+                }
+            })
+        });
     if between == Between::Anybodys {
         return options;
     }
-    // The planner cannot know how few rows our statements touch, and compiles them for seconds.
     options.after_connect(|connection, _| {
-        Box::pin(async move { connection.execute("SET jit = off").await.map(drop) })
+        Box::pin(async move { connection.execute(SESSION).await.map(drop) })
     })
 }
 

@@ -56,7 +56,7 @@ pub struct Migrated {
     pub to: i32,
 }
 
-/// Brings the schema to [`VERSION`]. Safe to run twice, and by two at once.
+/// Brings the schema to the version that this program needs. Safe to run twice, and by two at once.
 pub async fn migrate(db: &Db) -> Result<Migrated, SchemaError> {
     // The lock belongs to a session, and a transaction-mode pooler has none to give.
     let direct = db.listen.as_ref().ok_or(SchemaError::Pooled)?;
@@ -176,4 +176,15 @@ pub async fn set_setting(db: &Db, key: &str, value: &str) -> Result<(), DbError>
     .execute(&db.pool)
     .await?;
     Ok(())
+}
+
+/// A fleet-wide setting, if it is recorded.
+pub async fn setting(db: &Db, key: &str) -> Result<Option<String>, DbError> {
+    let value = sqlx::query_scalar!(
+        "SELECT value FROM photo_generation_settings WHERE key = $1",
+        key
+    )
+    .fetch_optional(&db.pool)
+    .await?;
+    Ok(value)
 }

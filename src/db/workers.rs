@@ -1,4 +1,4 @@
-//! Worker processes: who lives, who is idle, and what the dead left behind.
+//! Worker processes: who lives, who is idle, and which jobs they own.
 //!
 //! One row per process start, never per name: a restart under the same `WORKER_ID` must not keep
 //! the jobs of the dead alive. All times are the database's.
@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::{Db, DbError, seconds};
 use crate::domain::JobId;
 
-/// Tries of an app's `photo_generation_on_image` that failed before we stop trying.
-const HOOK_TRIES: i32 = 10;
+/// A worker that has not renewed for this long may be gone. It is what the wake-up trigger uses too.
+const SILENT: Duration = Duration::from_secs(30);
 
 /// One process start, as others see it.
 #[derive(Debug, Clone)]
@@ -29,9 +29,10 @@ pub struct Owned {
     pub token: i64,
 }
 
-/// Says that this run lives; returns the jobs it owns.
+/// Says that this run lives; returns the jobs it owns. `idle` is for a row that has to be made.
 pub async fn renew(db: &Db, worker: &Registration, idle: Idle) -> Result<Vec<Owned>, DbError> {
-    let rows = sqlx::query_file!(
+    Ok(sqlx::query_file_as!(
+        Owned,
         "sql/queue/renew.sql",
         worker.run,
         worker.label,
@@ -41,28 +42,14 @@ pub async fn renew(db: &Db, worker: &Registration, idle: Idle) -> Result<Vec<Own
         idle == Idle::Yes,
     )
     .fetch_all(&db.renewals)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Owned {
-            job: row.id,
-            token: row.lease,
-        })
-        .collect())
+    .await?)
 }
 
 /// The jobs that this run owns right now.
 pub async fn owned(db: &Db, run: Uuid) -> Result<Vec<Owned>, DbError> {
-    let rows = sqlx::query_file!("sql/queue/owned.sql", run)
+    Ok(sqlx::query_file_as!(Owned, "sql/queue/owned.sql", run)
         .fetch_all(&db.renewals)
-        .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Owned {
-            job: row.id,
-            token: row.lease,
-        })
-        .collect())
+        .await?)
 }
 
 /// Renews `"lockedAt"` of all jobs of this run.
@@ -122,85 +109,23 @@ pub async fn writers_left(db: &Db, writers: &[String]) -> Result<i64, DbError> {
     )
 }
 
-/// What there is to sweep.
-#[derive(Debug, Clone, Copy)]
-pub struct Litter {
-    pub lost_jobs: bool,
-    pub orphaned_calls: bool,
-    pub batches: bool,
-    pub hooks: bool,
-    pub dead_workers: bool,
-}
-
-/// One cheap look, so that an idle fleet asks nothing more.
-pub async fn litter(db: &Db, stale: Duration) -> Result<Litter, DbError> {
+/// Whether a job waits to be taken back, for a drain that found nothing due `since` then.
+pub async fn left_by_dead(db: &Db, run: Uuid, since: Duration) -> Result<bool, DbError> {
     Ok(
-        sqlx::query_file_as!(Litter, "sql/queue/sweep_look.sql", seconds(stale))
+        sqlx::query_file_scalar!("sql/queue/left_by_dead.sql", run, seconds(since))
             .fetch_one(&db.pool)
             .await?,
     )
 }
 
-/// Takes back the jobs of dead runs; the attempt counts. Returns them.
-pub async fn reclaim(db: &Db, stale: Duration) -> Result<Vec<JobId>, DbError> {
-    Ok(
-        sqlx::query_file_scalar!("sql/queue/reclaim.sql", seconds(stale))
-            .fetch_all(&db.pool)
-            .await?,
+/// Whether any worker lives, for people who wonder why nothing happens.
+pub async fn any_alive(db: &Db) -> Result<bool, DbError> {
+    let alive = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM photo_generation_workers
+                          WHERE "renewedAt" > now() - make_interval(secs => $1)) AS "alive!""#,
+        seconds(SILENT)
     )
-}
-
-/// Ends the batches whose last job ended by hand or by cascade.
-pub async fn close_batches(db: &Db) -> Result<(), DbError> {
-    let mut transaction = db.pool.begin().await?;
-    let mut batches: Vec<i64> =
-        sqlx::query_scalar!(r#"DELETE FROM photo_generation_batch_checks RETURNING "batchId""#)
-            .fetch_all(&mut transaction)
-            .await?;
-    batches.sort_unstable();
-    batches.dedup();
-    for batch in batches {
-        sqlx::query!(
-            "SELECT id::bigint FROM photo_generation_batches WHERE id = $1 FOR NO KEY UPDATE",
-            batch
-        )
-        .fetch_optional(&mut transaction)
-        .await?;
-        sqlx::query_file!("sql/queue/finish_batch.sql", batch)
-            .execute(&mut transaction)
-            .await?;
-    }
-    transaction.commit().await?;
-    Ok(())
-}
-
-/// Calls the app's hook again for images where it raised an error.
-pub async fn retry_hooks(db: &Db) -> Result<(), DbError> {
-    sqlx::query!(
-        r#"WITH failed AS MATERIALIZED (
-               SELECT "jobId", index FROM photo_generation_images
-               WHERE "hookError" IS NOT NULL AND "hookTries" < $1
-               LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED)
-           UPDATE photo_generation_images AS image
-           SET "hookError" = photo_generation_call_hook(image), "hookTries" = "hookTries" + 1
-           FROM failed WHERE image."jobId" = failed."jobId" AND image.index = failed.index"#,
-        HOOK_TRIES
-    )
-    .execute(&db.pool)
+    .fetch_one(&db.pool)
     .await?;
-    Ok(())
-}
-
-/// Removes the rows of dead runs that no job names any more.
-pub async fn forget_dead(db: &Db, stale: Duration) -> Result<(), DbError> {
-    sqlx::query!(
-        "DELETE FROM photo_generation_workers AS worker
-         WHERE \"renewedAt\" < now() - make_interval(secs => $1::float8 * 2)
-           AND NOT EXISTS (SELECT FROM photo_generation_queue AS job
-                           WHERE job.status = 'processing' AND job.run = worker.run)",
-        seconds(stale)
-    )
-    .execute(&db.pool)
-    .await?;
-    Ok(())
+    Ok(alive)
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::Tenant;
@@ -24,14 +25,16 @@ pub struct ClaimedJob {
     pub base_prompt: Option<String>,
     pub example_prompt: Option<String>,
     pub example_url: Option<String>,
-    pub training_urls: Option<serde_json::Value>,
+    /// JSON, not parsed yet.
+    pub training_urls: Option<String>,
     pub aspect_ratio: Option<String>,
     /// Images asked for; 4 when the row says nothing.
     pub images: i32,
     pub provider: Option<String>,
     /// The row's model, else the default recorded in the database.
     pub model: String,
-    pub payload: Option<serde_json::Value>,
+    /// JSON, not parsed yet.
+    pub payload: Option<String>,
     /// Attempts counted before this one.
     pub attempts: u32,
     pub max_attempts: u32,
@@ -78,6 +81,12 @@ impl ImageState {
             Self::Failed => "failed",
             Self::Ambiguous => "ambiguous",
         }
+    }
+}
+
+impl Serialize for ImageState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

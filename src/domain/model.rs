@@ -123,7 +123,7 @@ impl Model {
     /// Aspect ratios that the model draws.
     pub fn ratios(&self) -> &'static [AspectRatio] {
         match self.family {
-            Family::Flash | Family::Pro => &AspectRatio::COMMON,
+            Family::Flash | Family::Pro => AspectRatio::COMMON,
             Family::Flash31 => &AspectRatio::ALL,
         }
     }

@@ -16,6 +16,9 @@ pub enum Outcome {
     Rejected(Failure),
     /// A retryable error: the attempt counts; at `"maxAttempts"` the job ends.
     Retry { failure: Failure, wait: Duration },
+    /// Our own side broke in the middle, calls may be open: the attempt counts, but only the next
+    /// claim, which settles them, may end the job.
+    Broken { failure: Failure, wait: Duration },
     /// This job's own call was refused by the provider; not counted.
     RateLimited { until: Resume, failure: Failure },
     /// Waits for quota, or is handed back at shutdown; not counted.

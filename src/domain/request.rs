@@ -74,10 +74,18 @@ impl Request {
             pictures: parse_pictures(job, &model)?,
             images: job.images,
             aspect_ratio,
-            image_size: parse_size(job.payload.as_ref(), &model)?,
+            image_size: parse_size(json(job.payload.as_deref(), "payload")?.as_ref(), &model)?,
             model,
         })
     }
+}
+
+/// What Postgres took for JSON and we do not (a number beyond all bounds, a nesting too deep) fails
+/// this row and no other.
+fn json(text: Option<&str>, column: &str) -> Result<Option<Value>, RequestError> {
+    text.map(serde_json::from_str)
+        .transpose()
+        .map_err(|_| invalid(format!("\"{column}\" holds JSON that cannot be read.")))
 }
 
 fn check_kind(kind: &str) -> Result<(), RequestError> {
@@ -186,7 +194,7 @@ fn parse_prompt(job: &ClaimedJob, ratio: Option<AspectRatio>) -> Result<String, 
 
 /// Training images as given, the example image last.
 fn parse_pictures(job: &ClaimedJob, model: &Model) -> Result<Vec<Picture>, RequestError> {
-    let mut pictures = match &job.training_urls {
+    let mut pictures = match json(job.training_urls.as_deref(), "trainingImageUrls")? {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(urls)) => urls
             .iter()
@@ -261,21 +269,7 @@ const fn ratio(width: u32, height: u32, name: &'static str) -> AspectRatio {
 }
 
 impl AspectRatio {
-    /// What every Gemini image model draws.
-    pub const COMMON: [Self; 10] = [
-        ratio(1, 1, "1:1"),
-        ratio(2, 3, "2:3"),
-        ratio(3, 2, "3:2"),
-        ratio(3, 4, "3:4"),
-        ratio(4, 3, "4:3"),
-        ratio(4, 5, "4:5"),
-        ratio(5, 4, "5:4"),
-        ratio(9, 16, "9:16"),
-        ratio(16, 9, "16:9"),
-        ratio(21, 9, "21:9"),
-    ];
-
-    /// The common ones and the four extremes of the 3.1 models.
+    /// What any Gemini image model draws; the last four only some.
     pub const ALL: [Self; 14] = [
         ratio(1, 1, "1:1"),
         ratio(2, 3, "2:3"),
@@ -292,6 +286,8 @@ impl AspectRatio {
         ratio(1, 8, "1:8"),
         ratio(8, 1, "8:1"),
     ];
+    /// What every Gemini image model draws.
+    pub const COMMON: &[Self] = Self::ALL.split_at(10).0;
 
     pub fn as_str(self) -> &'static str {
         self.name

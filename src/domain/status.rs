@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
+
 /// Where a job stands. See `README.md` for the picture with the arrows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
@@ -52,6 +54,20 @@ impl Status {
             Self::Completed | Self::Failed | Self::Canceled => true,
             Self::Pending | Self::Processing | Self::RateLimited => false,
         }
+    }
+
+    /// A retry makes a new job from one that ended without pictures.
+    pub fn can_be_retried(self) -> bool {
+        match self {
+            Self::Failed | Self::Canceled => true,
+            Self::Pending | Self::Processing | Self::RateLimited | Self::Completed => false,
+        }
+    }
+}
+
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

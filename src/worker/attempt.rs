@@ -27,6 +27,9 @@ use crate::providers::ImageRequest;
 /// Images of one job that are worked at once; what the provider takes is decided elsewhere.
 const IMAGES_AT_ONCE: usize = 8;
 
+/// How long a job waits whose end the database refused.
+const AFTER_REFUSED_END: Duration = Duration::from_mins(5);
+
 /// Works a claimed job and ends the attempt.
 pub(super) async fn run(context: Arc<Context>, lease: Lease, job: ClaimedJob, hold: Hold) {
     let span = tracing::info_span!(
@@ -101,13 +104,14 @@ impl Attempt<'_> {
         let rows = persist(|| ledger::plan(db, self.lease, images)).await?;
         let mut planned = Vec::new();
         for row in rows {
-            let state = match (row.state, row.call) {
+            let state = match (row.state, &row.call) {
                 (ImageState::Calling, Some(call)) => {
                     settle::call_of_dead_lease(self, row.index, call).await?
                 }
                 (state, _) => state,
             };
-            if state == ImageState::Planned {
+            // Fewer may be asked for than once were, when an operator changed the row.
+            if state == ImageState::Planned && row.index <= images {
                 planned.push(row.index);
             }
         }
@@ -195,22 +199,40 @@ impl Attempt<'_> {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(SettleError::Database(DbError::LeaseLost)) => Outcome::Lost,
-            Err(SettleError::Storage(failure)) => Outcome::Retry {
-                failure,
-                wait: self.wait_after_error(),
-            },
+            Err(SettleError::Storage(failure)) => self.broken(failure),
             Err(SettleError::Database(error)) => {
                 tracing::error!(%error, "the database refused a step of this job");
-                Outcome::Retry {
-                    failure: Failure::retry("internal_error", "Something went wrong on our side."),
-                    wait: self.wait_after_error(),
-                }
+                self.broken(internal_error())
             }
         };
         match self.write(&outcome).await {
             Ok(()) => log(&outcome),
             Err(DbError::LeaseLost) => log(&Outcome::Lost),
-            Err(error) => tracing::error!(%error, "could not end the attempt; the sweep will"),
+            Err(error) => self.end_all_the_same(&error).await,
+        }
+    }
+
+    /// The database refuses the statement that ends the attempt (a trigger of the app's, say). The
+    /// attempt counts and the job waits, else it would be bought again and again.
+    async fn end_all_the_same(self, error: &DbError) {
+        tracing::error!(%error, "the database refused to end this attempt");
+        let fallback = Outcome::Broken {
+            failure: internal_error(),
+            wait: AFTER_REFUSED_END,
+        };
+        match self.write(&fallback).await {
+            Ok(()) => log(&fallback),
+            Err(error) => {
+                tracing::error!(%error, "the job is left as it is; it is given back later");
+            }
+        }
+    }
+
+    /// Our own side broke in the middle.
+    fn broken(self, failure: Failure) -> Outcome {
+        Outcome::Broken {
+            failure,
+            wait: self.wait_after_error(),
         }
     }
 
@@ -226,7 +248,7 @@ impl Attempt<'_> {
                 Outcome::Retry { failure, .. } if last => {
                     lease::finish(db, lease, Counted::Yes, Some(failure)).await
                 }
-                Outcome::Retry { failure, wait } => {
+                Outcome::Retry { failure, wait } | Outcome::Broken { failure, wait } => {
                     lease::give_back(db, lease, GiveBack::Retry(failure, *wait)).await
                 }
                 Outcome::RateLimited { until, failure } => {
@@ -254,11 +276,15 @@ async fn contained(
 ) -> Result<Outcome, SettleError> {
     let ended = AssertUnwindSafe(work).catch_unwind().await;
     ended.unwrap_or_else(|_| {
-        Ok(Outcome::Retry {
-            failure: Failure::retry("internal_error", "Something went wrong on our side."),
+        Ok(Outcome::Broken {
+            failure: internal_error(),
             wait: backoff::after_error(job.attempts, jitter()),
         })
     })
+}
+
+fn internal_error() -> Failure {
+    Failure::retry("internal_error", "Something went wrong on our side.")
 }
 
 /// The one line per end of an attempt.
@@ -266,7 +292,7 @@ fn log(outcome: &Outcome) {
     match outcome {
         Outcome::Finished => tracing::info!("finished"),
         Outcome::Rejected(failure) => tracing::info!(code = failure.code, %failure, "ended"),
-        Outcome::Retry { failure, wait } => {
+        Outcome::Retry { failure, wait } | Outcome::Broken { failure, wait } => {
             tracing::warn!(code = failure.code, %failure, ?wait, "will be tried again");
         }
         Outcome::RateLimited { until, .. } => tracing::info!(?until, "rate limited"),

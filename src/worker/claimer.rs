@@ -18,8 +18,9 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Context, Until, attempt, liveness};
+use crate::db::lease::{self, Window};
 use crate::db::workers::{self, Idle};
-use crate::db::{self, DbError, lease};
+use crate::db::{self, DbError};
 
 /// Due jobs that others hold locked are looked at again this soon, doubling to the poll interval.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -29,6 +30,12 @@ const LOOK_AGAIN_LONGEST: Duration = Duration::from_secs(1);
 const WRITERS_PATIENCE: Duration = Duration::from_secs(10);
 /// The poll interval is spread by this share, so that a fleet does not poll as one.
 const POLL_SPREAD: f64 = 0.2;
+/// After the grace time, giving everything back takes no longer than this while Postgres answers.
+const GIVE_BACK_PATIENCE: Duration = Duration::from_secs(10);
+/// A look that takes longer is on a dead connection.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a look may still take once the worker is told to stop.
+const LAST_LOOK: Duration = Duration::from_secs(3);
 /// After a failed look.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -44,16 +51,21 @@ pub(super) async fn work(context: &Arc<Context>) {
         jobs: JoinSet::new(),
         idle: IdleState::Busy,
         doubling: LOOK_AGAIN,
+        window: Window::Usual,
         nothing_left_since: None,
     };
     let mut look = Look::Claim;
     while !context.shutdown.stop.is_cancelled() {
-        let pause = match desk.look(look).await {
-            Ok(Next::Drained) => break,
-            Ok(Next::Look) => Duration::ZERO,
-            Ok(Next::Wait(pause)) => pause,
-            Err(error) => {
+        let pause = match desk.look_within(look).await {
+            Some(Ok(Next::Drained)) => break,
+            Some(Ok(Next::Look)) => Duration::ZERO,
+            Some(Ok(Next::Wait(pause))) => pause,
+            Some(Err(error)) => {
                 tracing::warn!(%error, "could not look at the queue, trying again");
+                AFTER_ERROR
+            }
+            None => {
+                tracing::warn!("the database does not answer, trying again");
                 AFTER_ERROR
             }
         };
@@ -105,11 +117,27 @@ struct Desk<'a> {
     jobs: JoinSet<()>,
     idle: IdleState,
     doubling: Duration,
+    window: Window,
     /// For a drain: since when nothing is due and nothing runs here.
     nothing_left_since: Option<Instant>,
 }
 
 impl Desk<'_> {
+    /// A look that is given up may have claimed: its jobs are given back by the next renewal. One that
+    /// is under way when the worker is told to stop is waited for, but not for long.
+    async fn look_within(&mut self, look: Look) -> Option<Result<Next, DbError>> {
+        let stop = self.context.shutdown.stop.clone();
+        let told_to_stop = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_LOOK).await;
+        };
+        tokio::select! {
+            next = self.look(look) => Some(next),
+            () = tokio::time::sleep(LOOK_TIMEOUT) => None,
+            () = told_to_stop => None,
+        }
+    }
+
     async fn look(&mut self, look: Look) -> Result<Next, DbError> {
         let context = self.context;
         for stranger in context.liveness.take_strangers() {
@@ -125,8 +153,8 @@ impl Desk<'_> {
         let free = context.settings.concurrency.saturating_sub(self.jobs.len());
         if free == 0 {
             if !matches!(self.idle, IdleState::Busy) {
-                self.idle = IdleState::Busy;
                 self.flag(Idle::No).await?;
+                self.idle = IdleState::Busy;
             }
             return Ok(Next::Wait(context.settings.poll_every));
         }
@@ -136,9 +164,10 @@ impl Desk<'_> {
                 return self.nothing_due(due).await;
             }
         }
-        let claimed = lease::claim(context.db(), &context.claimer, free).await?;
+        let claimed = lease::claim(context.db(), &context.claimer, free, self.window).await?;
         if !claimed.is_empty() {
             self.doubling = LOOK_AGAIN;
+            self.window = Window::Usual;
         }
         let full = claimed.len() == free;
         for (lease, job) in claimed {
@@ -180,7 +209,12 @@ impl Desk<'_> {
         }
         if let Some(due) = due {
             // Due and yet not claimed: others hold it, or just took it.
-            let again = if due.is_zero() { self.double() } else { due };
+            let again = if due.is_zero() {
+                self.window = Window::Wide;
+                self.double()
+            } else {
+                due
+            };
             pause = pause.min(again);
         }
         Ok(Next::Wait(
@@ -223,14 +257,11 @@ impl Desk<'_> {
             return Ok(false);
         }
         let since = *self.nothing_left_since.get_or_insert_with(Instant::now);
-        let stale = self
-            .context
-            .settings
-            .rhythm
-            .stale_after
-            .min(since.elapsed());
-        let litter = workers::litter(self.context.db(), stale).await?;
-        Ok(!litter.lost_jobs)
+        let left =
+            workers::left_by_dead(self.context.db(), self.context.run(), since.elapsed()).await?;
+        // Asked again last: what is taken back in between is due.
+        let due = self.next_due().await?;
+        Ok(!left && due.is_none_or(|wait| !wait.is_zero()))
     }
 
     async fn flag(&self, idle: Idle) -> Result<(), DbError> {
@@ -249,7 +280,8 @@ impl Desk<'_> {
         pause
     }
 
-    /// Calls in flight may finish within the grace time; then everything is given back.
+    /// Calls in flight may finish within the grace time; then everything is given back; what cannot
+    /// be given back, since the database is away, is left to the others' reclaim.
     async fn wait_for_jobs(&mut self) {
         let grace = self.context.settings.shutdown_grace;
         if !self.jobs.is_empty() {
@@ -259,20 +291,28 @@ impl Desk<'_> {
                 "stopping: calls in flight may finish"
             );
         }
-        let drain = async {
-            while let Some(ended) = self.jobs.join_next().await {
-                report(ended);
-            }
-        };
-        if tokio::time::timeout(grace, drain).await.is_err() {
+        let abort = self.context.shutdown.abort.clone();
+        tokio::select! {
+            () = self.all_ended() => return,
+            () = tokio::time::sleep(grace) => abort.cancel(),
+            () = abort.cancelled() => {}
+        }
+        tracing::warn!(jobs = self.jobs.len(), "giving jobs back");
+        if tokio::time::timeout(GIVE_BACK_PATIENCE, self.all_ended())
+            .await
+            .is_err()
+        {
             tracing::warn!(
                 jobs = self.jobs.len(),
-                "grace time is over, giving jobs back"
+                "left jobs to be taken back by other workers"
             );
-            self.context.shutdown.abort.cancel();
-            while let Some(ended) = self.jobs.join_next().await {
-                report(ended);
-            }
+            self.jobs.shutdown().await;
+        }
+    }
+
+    async fn all_ended(&mut self) {
+        while let Some(ended) = self.jobs.join_next().await {
+            report(ended);
         }
     }
 }

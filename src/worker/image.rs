@@ -7,6 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -14,16 +15,20 @@ use super::attempt::{Attempt, jitter};
 use crate::db::ledger::{self, CallState, EndedCall, NewCall};
 use crate::db::limits::{self, Grant, Granted, Refusal};
 use crate::db::{DbError, persist};
-use crate::domain::ImageState;
 use crate::domain::backoff;
 use crate::domain::failure::{Answer, CallResult, Failure, Limit, Remedy};
 use crate::domain::outcome::{ImageOutcome, Resume};
+use crate::domain::{ImageState, Status};
 use crate::pipeline::publish;
 use crate::providers::ImageRequest;
 
 /// A grant that is due within this long is waited for in place; for a longer one the job goes back
 /// and its slot serves somebody else.
 const WAIT_IN_PLACE: Duration = Duration::from_secs(5);
+/// How long a job waits whose worker could not renew.
+const NOT_RENEWED: Duration = Duration::from_secs(2);
+/// A grant is used this soon, or returned.
+const USE_GRANT_WITHIN: Duration = Duration::from_secs(1);
 /// A 429 that is over this soon is waited out in place (before jitter) ...
 const LIMITED_IN_PLACE: Duration = Duration::from_secs(2);
 /// ... and at most this often for one image.
@@ -59,6 +64,22 @@ impl Patience {
     }
 }
 
+/// Too long without a renewal to start a paid call: the job waits until we are sure that we live.
+fn not_renewed() -> ImageOutcome {
+    ImageOutcome::Waiting {
+        resume: Resume::After(NOT_RENEWED),
+    }
+}
+
+/// The right to make one call now.
+struct Turn {
+    /// Held while the provider works.
+    slot: Option<OwnedSemaphorePermit>,
+    granted: Granted,
+    /// How often this image was refused for a moment before.
+    limited: u32,
+}
+
 /// What one call led to.
 enum Step {
     Done(ImageOutcome),
@@ -90,16 +111,19 @@ pub(super) async fn work(
             () = context.shutdown.stop.cancelled() => continue,
         };
         if !context.liveness.may_call() {
-            return Ok(ImageOutcome::Waiting {
-                resume: Resume::Now,
-            });
+            return Ok(not_renewed());
         }
         let accounts = context.accounts(request.model.provider());
         let grant = persist(|| limits::grant(context.db(), &accounts, &request.model)).await?;
         let pause = match grant {
             Grant::Granted(granted) => {
                 patience.renew();
-                match call(attempt, request, index, &granted, limited, patience).await? {
+                let turn = Turn {
+                    slot,
+                    granted,
+                    limited,
+                };
+                match call(attempt, request, index, turn, patience).await? {
                     Step::Done(outcome) => {
                         patience.renew();
                         return Ok(outcome);
@@ -110,19 +134,21 @@ pub(super) async fn work(
                     }
                 }
             }
-            Grant::Wait(Some(wait)) if wait <= WAIT_IN_PLACE => jitter().added_to(wait),
+            Grant::Wait(Some(wait)) if wait <= WAIT_IN_PLACE => {
+                drop(slot);
+                jitter().added_to(wait)
+            }
             Grant::Wait(Some(wait)) => {
                 let resume = Resume::After(jitter().added_to(wait));
                 return Ok(ImageOutcome::Waiting { resume });
             }
-            // Paused by an operator: the claim looks at that itself.
+            // Paused by an operator, or blocked: the claim looks at that itself.
             Grant::Wait(None) => {
                 return Ok(ImageOutcome::Waiting {
                     resume: Resume::Now,
                 });
             }
         };
-        drop(slot);
         tokio::select! {
             () = sleep(pause) => {}
             () = attempt.lost.cancelled() => {}
@@ -136,11 +162,11 @@ async fn call(
     attempt: Attempt<'_>,
     request: &ImageRequest,
     index: i32,
-    granted: &Granted,
-    limited: u32,
+    turn: Turn,
     patience: &Patience,
 ) -> Result<Step, DbError> {
     let context = attempt.context;
+    let granted = &turn.granted;
     let new = NewCall {
         id: Uuid::new_v4(),
         index,
@@ -151,18 +177,9 @@ async fn call(
         model: request.model.name(),
         deadline: context.settings.call_timeout,
     };
+    let granted_at = Instant::now();
     persist(|| ledger::calling(context.db(), attempt.lease, &new)).await?;
     let started = Instant::now();
-    let deadline = context.settings.call_timeout;
-    let result = tokio::select! {
-        result = context.tools.providers.generate(&granted.account, request, deadline) => result,
-        // Nothing may be written any more: the sweep settles the call.
-        () = attempt.lost.cancelled() => return Ok(Step::Done(ImageOutcome::Lost)),
-        () = context.shutdown.abort.cancelled() => CallResult::Ambiguous(Failure::retry(
-            "shutdown", "The worker was stopped in the middle of a call.")),
-        () = patience.exhausted() => CallResult::Ambiguous(Failure::retry(
-            "job_timeout", "No image was finished for too long.")),
-    };
     let ended = Ended {
         attempt,
         request,
@@ -170,6 +187,24 @@ async fn call(
         call: new.id,
         index,
     };
+    if !context.liveness.may_call() || started - granted_at > USE_GRANT_WITHIN {
+        // The database was away in between: others may have been granted what we were, or our jobs.
+        return ended.not_made().await;
+    }
+    let deadline = context.settings.call_timeout;
+    let result = tokio::select! {
+        // In this order: what is lost already is not even begun.
+        biased;
+        // Nothing may be written any more: the sweep settles the call.
+        () = attempt.lost.cancelled() => return Ok(Step::Done(ImageOutcome::Lost)),
+        () = context.shutdown.abort.cancelled() => CallResult::Ambiguous(Failure::retry(
+            "shutdown", "The worker was stopped in the middle of a call.")),
+        () = patience.exhausted() => CallResult::Ambiguous(Failure::retry(
+            "job_timeout", "No image was finished for too long.")),
+        result = context.tools.providers.generate(&granted.account, request, deadline) => result,
+    };
+    // The provider's part is over; decoding and storing need no slot of its.
+    drop(turn.slot);
     tracing::info!(image = index, call = %new.id, account = %granted.account,
         elapsed_ms = started.elapsed().as_millis(), result = name(&result), "called");
     match result {
@@ -195,7 +230,7 @@ async fn call(
             ended.with_error(CallState::Error, accepted, failure).await
         }
         CallResult::Ambiguous(failure) => ended.without_knowing(failure).await,
-        CallResult::Limited(limit) => ended.at_a_limit(limit, limited).await,
+        CallResult::Limited(limit) => ended.at_a_limit(limit, turn.limited).await,
     }
 }
 
@@ -275,6 +310,19 @@ impl Ended<'_> {
         Ok(Step::Done(outcome))
     }
 
+    /// The call was written down and not made.
+    async fn not_made(self) -> Result<Step, DbError> {
+        let failure = Failure::retry("not_called", "The call was given up before it was made.");
+        self.write(
+            CallState::Error,
+            Some(false),
+            Some(ImageState::Planned),
+            &failure,
+        )
+        .await?;
+        Ok(Step::Done(not_renewed()))
+    }
+
     async fn without_knowing(self, failure: Failure) -> Result<Step, DbError> {
         let image = self
             .write(CallState::Ambiguous, None, None, &failure)
@@ -291,7 +339,10 @@ impl Ended<'_> {
     }
 
     async fn at_a_limit(self, limit: Limit, limited: u32) -> Result<Step, DbError> {
-        let failure = Failure::retry("rate_limited", "The provider asks us to wait.");
+        let failure = Failure::retry(
+            Status::RateLimited.as_str(),
+            "The provider asks us to wait.",
+        );
         let outcome = match limit {
             Limit::Short { wait } => {
                 let in_a_row = self.granted.limited_in_a_row;
@@ -361,7 +412,7 @@ impl Ended<'_> {
             return Ok(());
         }
         let db = self.attempt.context.db();
-        persist(|| limits::recovered(db, &self.granted.account, &self.request.model)).await
+        persist(|| limits::recovered(db, self.granted, &self.request.model)).await
     }
 
     async fn write(

@@ -6,6 +6,7 @@
 //! it holds and we do not know (the claim's answer was lost, a task died) is given back.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, Rhythm};
 use crate::db::workers::{self, Idle, Owned};
-use crate::db::{DbError, Lease};
+use crate::db::{DbError, Lease, lease};
 use crate::domain::JobId;
 
 /// A statement that has no answer by then is on a dead connection.
@@ -38,8 +39,6 @@ struct State {
     held: HashMap<JobId, Held>,
     strangers: Vec<Owned>,
     renewed_at: Option<Instant>,
-    /// Since when renewals have come without a gap.
-    steady_since: Option<Instant>,
     touched_at: Option<Instant>,
 }
 
@@ -54,13 +53,20 @@ struct Held {
 pub(super) struct Hold {
     context: Arc<Context>,
     job: JobId,
+    token: i64,
     /// Rings when the job is no longer ours.
     pub(super) lost: CancellationToken,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.context.liveness.state().held.remove(&self.job);
+        let mut state = self.context.liveness.state();
+        // Not under a later lease of ours: then the entry is that one's.
+        if let Entry::Occupied(entry) = state.held.entry(self.job)
+            && entry.get().token == self.token
+        {
+            entry.remove();
+        }
     }
 }
 
@@ -86,14 +92,6 @@ impl Liveness {
         self.state()
             .renewed_at
             .is_some_and(|at| at.elapsed() < self.rhythm.stale_after / 2)
-    }
-
-    /// Whether we may judge others: our own renewals have come for a whole interval. Else the first
-    /// worker back after an outage would take everybody's live paid calls.
-    pub(super) fn may_judge(&self) -> bool {
-        self.state()
-            .steady_since
-            .is_some_and(|since| since.elapsed() >= self.rhythm.stale_after)
     }
 
     pub(super) fn set_idle(&self, idle: Idle) {
@@ -127,19 +125,7 @@ impl Liveness {
     }
 
     fn renewed(&self, sent_at: Instant) {
-        let mut state = self.state();
-        let gap = state
-            .renewed_at
-            .map(|at| sent_at.saturating_duration_since(at));
-        let gap_is_long = gap.is_none_or(|gap| gap > self.rhythm.stale_after / 2);
-        if gap_is_long || state.steady_since.is_none() {
-            state.steady_since = Some(sent_at);
-        }
-        state.renewed_at = Some(sent_at);
-    }
-
-    fn failed(&self) {
-        self.state().steady_since = None;
+        self.state().renewed_at = Some(sent_at);
     }
 
     /// Compares what we held before asking with what the database answered.
@@ -169,19 +155,30 @@ impl Liveness {
     }
 }
 
+/// Gives back what is ours by the tables and worked on by nobody, at the end of this worker.
+pub(super) async fn give_back_rest(context: &Context) -> Result<(), DbError> {
+    for owned in workers::owned(context.db(), context.run()).await? {
+        lease::give_back_unknown(context.db(), owned.job, owned.token).await?;
+    }
+    Ok(())
+}
+
 /// Begins to hold a claimed job.
 pub(super) fn hold(context: &Arc<Context>, lease: &Lease) -> Hold {
     let lost = CancellationToken::new();
-    context.liveness.state().held.insert(
-        lease.job(),
-        Held {
-            token: lease.token(),
-            lost: lost.clone(),
-        },
-    );
+    let held = Held {
+        token: lease.token(),
+        lost: lost.clone(),
+    };
+    let before = context.liveness.state().held.insert(lease.job(), held);
+    if let Some(before) = before {
+        // Taken from us and claimed by us again before any beat noticed.
+        before.lost.cancel();
+    }
     Hold {
         context: context.clone(),
         job: lease.job(),
+        token: lease.token(),
         lost,
     }
 }
@@ -234,7 +231,6 @@ pub(super) async fn beat(context: Arc<Context>) {
             // Sooner than usual: others judge us by this.
             Some(error) if renewing => {
                 tracing::warn!(%error, "could not renew, trying again");
-                context.liveness.failed();
                 renew_at = Instant::now() + rhythm.watch_every;
             }
             None if renewing => renew_at = Instant::now() + rhythm.renew_every,

@@ -1,8 +1,8 @@
 //! Many attempts: claim what can be served, work it, say that we live, take back from the dead.
 //!
-//! Reading order: [`claimer`] decides when to look and how much to take; [`attempt`] works one job;
-//! [`image`] buys one picture; [`liveness`] renews and notices what is lost; [`sweep`] cleans up
-//! after the dead. They share a [`Context`] and nothing else; what they tell each other about jobs
+//! Reading order: `claimer` decides when to look and how much to take; `attempt` works one job;
+//! `image` buys one picture; `liveness` renews and notices what is lost; `sweep` cleans up
+//! after the dead. They share a `Context` and nothing else; what they tell each other about jobs
 //! goes through Postgres.
 
 mod attempt;
@@ -32,6 +32,9 @@ use crate::providers::Providers;
 use crate::storage::Storage;
 use liveness::Liveness;
 use throttle::Throttle;
+
+/// The last statements of a worker take no longer than this while Postgres answers.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What one worker process works with.
 #[derive(Debug)]
@@ -180,8 +183,13 @@ pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result
     drop(broom);
     // The heart goes on until the last job is written.
     drop(heart);
-    if let Err(error) = db::workers::deregister(context.db(), run).await {
-        tracing::debug!(%error, "left this worker's row to the sweep");
+    let goodbye = async {
+        liveness::give_back_rest(&context).await?;
+        db::workers::deregister(context.db(), run).await
+    };
+    let said = tokio::time::timeout(GOODBYE_PATIENCE, goodbye).await;
+    if !matches!(said, Ok(Ok(()))) {
+        tracing::warn!("left this worker's row to the others' sweep");
     }
     tracing::info!(worker = %context.settings.label, "worker stopped");
     Ok(())

@@ -4,15 +4,18 @@
 //! is there and decodes was bought, and is recorded as stored. Otherwise nobody knows, and the call
 //! is ambiguous. Local storage renames whole files into place; what is found is whole.
 
-use uuid::Uuid;
+use std::time::Duration;
 
 use super::Context;
 use super::attempt::Attempt;
-use crate::db::ledger::{self, CallState, EndedCall, OrphanedCall};
+use crate::db::ledger::{self, CallState, DeadCall, EndedCall, OrphanedCall};
 use crate::db::{DbError, persist};
 use crate::domain::failure::{Failure, Usage};
 use crate::domain::{ImageState, Tenant};
-use crate::pipeline::publish::{self, Place};
+use crate::pipeline::publish::{self, Place, Published};
+
+/// A storage that has not answered by then is away; the call is settled later.
+const STORAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a call could not be settled now. Without storage nobody can say what happened: better later
 /// than wrong.
@@ -28,18 +31,17 @@ pub(super) enum SettleError {
 pub(super) async fn call_of_dead_lease(
     attempt: Attempt<'_>,
     index: i32,
-    call: Uuid,
+    dead: &DeadCall,
 ) -> Result<ImageState, SettleError> {
     let tools = &attempt.context.tools;
+    let call = dead.id;
     let place = Place {
-        tenant: &attempt.job.tenant,
-        job_id: attempt.job.job_id,
+        tenant: &dead.tenant,
+        job_id: dead.job_uuid,
         index,
         call,
     };
-    let found = publish::find(&tools.decoder, &tools.storage, place)
-        .await
-        .map_err(SettleError::Storage)?;
+    let found = find(attempt.context, place).await?;
     if let Some(found) = found {
         let picture = found.into();
         persist(|| {
@@ -81,10 +83,7 @@ pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(),
         index: call.index,
         call: call.id,
     };
-    let found = publish::find(&tools.decoder, &tools.storage, place)
-        .await
-        .map_err(SettleError::Storage)?
-        .map(Into::into);
+    let found = find(context, place).await?.map(Into::into);
     if ledger::settle_orphan(&tools.db, call, found.as_ref()).await? {
         let state = if found.is_some() {
             "stored"
@@ -94,4 +93,16 @@ pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(),
         tracing::warn!(job = call.job, image = call.index, call = %call.id, state, "settled a call of a dead lease");
     }
     Ok(())
+}
+
+async fn find(context: &Context, place: Place<'_>) -> Result<Option<Published>, SettleError> {
+    let tools = &context.tools;
+    let found = publish::find(&tools.decoder, &tools.storage, place);
+    match tokio::time::timeout(STORAGE_TIMEOUT, found).await {
+        Ok(found) => found.map_err(SettleError::Storage),
+        Err(_) => Err(SettleError::Storage(Failure::retry(
+            "storage_failed",
+            "The storage does not answer.",
+        ))),
+    }
 }

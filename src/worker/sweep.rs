@@ -1,55 +1,136 @@
 //! Cleans up after the dead: jobs, calls, batches, hooks, worker rows.
 //!
-//! Every worker does it, none needs a leader: each step is one guarded statement that two may run
-//! at once. One cheap look per interval keeps an idle fleet quiet.
+//! Every worker does it, none needs a leader. Who is dead is judged by watching: a run whose
+//! renewals have not moved for a whole stale interval *of our own clock*, during which we could
+//! look ourselves. A jump of the database's clock, an outage, or a pause of this machine kills
+//! nobody: each starts the watch anew.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Context;
-use super::settle::{self, SettleError};
-use crate::db::{ledger, workers};
+use chrono::{DateTime, Utc};
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+use super::{Context, Rhythm, settle};
+use crate::db::sweep::{self, Litter, Seen};
+use crate::db::{DbError, ledger};
 
 /// Intervals are spread by this share, so that a fleet does not sweep as one.
 const SPREAD: f64 = 0.2;
+/// A sweep that takes longer is on a dead connection, or waits for a storage that is away.
+const SWEEP_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Sweeps until it is aborted.
 pub(super) async fn sweep(context: Arc<Context>) {
+    let rhythm = context.settings.rhythm;
+    let mut watch = Watch::new(rhythm);
     loop {
-        tokio::time::sleep(pause(context.settings.rhythm.sweep_every)).await;
-        if let Err(error) = once(&context).await {
-            tracing::warn!(%error, "could not clean up, trying again");
+        tokio::time::sleep(
+            rhythm
+                .sweep_every
+                .mul_f64(1.0 + SPREAD * (fastrand::f64() - 0.5)),
+        )
+        .await;
+        match timeout(SWEEP_TIMEOUT, once(&context, &mut watch)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "could not clean up, trying again"),
+            Err(_) => tracing::warn!("cleaning up took too long, trying again"),
         }
     }
 }
 
-fn pause(every: Duration) -> Duration {
-    every.mul_f64(1.0 + SPREAD * (fastrand::f64() - 0.5))
-}
-
-async fn once(context: &Context) -> Result<(), SettleError> {
+/// Each step by itself: one that fails must not keep the others from being done.
+async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
     let db = context.db();
     let stale = context.settings.rhythm.stale_after;
-    let litter = workers::litter(db, stale).await?;
-    if litter.lost_jobs && context.liveness.may_judge() {
-        let lost = workers::reclaim(db, stale).await?;
-        if !lost.is_empty() {
-            tracing::warn!(jobs = ?lost, "took back the jobs of a worker that stopped renewing");
-        }
+    let (seen, litter) = sweep::look(db, stale).await?;
+    let dead = watch.dead(&seen, Instant::now());
+    let holds =
+        |which: fn(&Seen) -> bool| seen.iter().any(|one| dead.contains(&one.run) && which(one));
+    if litter.unowned_jobs || holds(|one| one.holds_jobs) {
+        report("jobs", reclaim(context, &dead).await);
     }
-    if litter.orphaned_calls && context.liveness.may_judge() {
-        for call in ledger::orphaned_calls(db, stale).await? {
-            settle::orphan(context, &call).await?;
-        }
+    if litter.overdue_calls || holds(|one| one.has_calls) {
+        report("calls", settle_orphans(context, &dead).await);
     }
-    if litter.batches {
-        workers::close_batches(db).await?;
+    let Litter { batches, hooks, .. } = litter;
+    if batches {
+        report("batches", sweep::close_batches(db).await);
     }
-    if litter.hooks {
-        workers::retry_hooks(db).await?;
+    if hooks {
+        report("hooks", sweep::retry_hooks(db).await);
     }
-    if litter.dead_workers && context.liveness.may_judge() {
-        workers::forget_dead(db, stale).await?;
+    if !dead.is_empty() {
+        report("workers", sweep::forget(db, &dead).await);
     }
     Ok(())
 }
+
+async fn reclaim(context: &Context, dead: &[Uuid]) -> Result<(), DbError> {
+    let lost = sweep::reclaim(context.db(), dead, context.settings.rhythm.stale_after).await?;
+    if !lost.is_empty() {
+        tracing::warn!(jobs = ?lost, "took back the jobs of a worker that stopped renewing");
+    }
+    Ok(())
+}
+
+async fn settle_orphans(context: &Context, dead: &[Uuid]) -> Result<(), DbError> {
+    for call in ledger::orphaned_calls(context.db(), dead).await? {
+        if let Err(error) = settle::orphan(context, &call).await {
+            tracing::warn!(%error, call = %call.id, "could not settle a call, trying again");
+        }
+    }
+    Ok(())
+}
+
+fn report(what: &str, result: Result<(), DbError>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "could not clean up {what}, trying again");
+    }
+}
+
+/// What we have seen of others' renewals.
+struct Watch {
+    rhythm: Rhythm,
+    last_look: Option<Instant>,
+    moved: HashMap<Uuid, (DateTime<Utc>, Instant)>,
+}
+
+impl Watch {
+    fn new(rhythm: Rhythm) -> Self {
+        Self {
+            rhythm,
+            last_look: None,
+            moved: HashMap::new(),
+        }
+    }
+
+    /// The runs whose renewals have not moved while we watched without a gap.
+    fn dead(&mut self, seen: &[Seen], now: Instant) -> Vec<Uuid> {
+        // We were away ourselves, or the database was: nobody could be seen renewing.
+        let gap = self
+            .last_look
+            .is_none_or(|at| now - at > self.rhythm.stale_after / 2);
+        self.last_look = Some(now);
+        if gap {
+            self.moved.clear();
+        }
+        self.moved
+            .retain(|run, _| seen.iter().any(|one| one.run == *run));
+        let mut dead = Vec::new();
+        for one in seen {
+            let entry = self.moved.entry(one.run).or_insert((one.renewed_at, now));
+            if entry.0 != one.renewed_at {
+                *entry = (one.renewed_at, now);
+            } else if now - entry.1 >= self.rhythm.stale_after {
+                dead.push(one.run);
+            }
+        }
+        dead
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ const FAULTS: [&str; 10] = [
 const KILLING: Duration = Duration::from_secs(30);
 const KILL_EVERY: Duration = Duration::from_millis(2500);
 /// A job may lose its worker again and again, and each loss takes 30 s to notice.
-const ALL_ENDED: Duration = Duration::from_secs(120);
+const ALL_ENDED: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_workers_share_a_queue() {
@@ -53,8 +53,8 @@ async fn share_a_queue(workers: usize) {
     assert_eq!(
         stage
             .text(
-                r#"SELECT string_agg(format('%s %s', state, count), ', ' ORDER BY state)
-            FROM (SELECT state, count(*) FROM photo_generation_images GROUP BY 1) AS s"#
+                "SELECT string_agg(format('%s %s', state, count), ', ' ORDER BY state)
+            FROM (SELECT state, count(*) FROM photo_generation_images GROUP BY 1) AS s"
             )
             .await,
         "refused 6, stored 114",

@@ -5,12 +5,23 @@
 )]
 
 mod alive;
+mod batches;
 mod crash;
+mod demo;
+mod fence;
 mod fleet;
 mod harness;
 mod idle;
 mod job;
+mod limits;
+mod money;
+mod odd;
+mod ops;
 mod outage;
 mod pooler;
+mod readme;
+mod schema;
 mod shutdown;
+mod simulate;
 mod tidy;
+mod wakeup;

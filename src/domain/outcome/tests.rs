@@ -5,6 +5,7 @@ fn name(images: Vec<ImageOutcome>) -> &'static str {
         Outcome::Finished => "finished",
         Outcome::Rejected(_) => "rejected",
         Outcome::Retry { .. } => "retry",
+        Outcome::Broken { .. } => "broken",
         Outcome::RateLimited { .. } => "rate_limited",
         Outcome::Released { .. } => "released",
         Outcome::Lost => "lost",

@@ -56,10 +56,8 @@ fn the_prompt_is_base_then_example_then_ratio_in_words() {
 fn pictures_are_training_images_as_given_and_the_example_last() {
     let upload = format!("{}.jpg", "0a".repeat(32));
     let mut job = job();
-    job.training_urls = Some(json!([
-        "https://a.example/1.png",
-        format!("upload:{upload}")
-    ]));
+    job.training_urls =
+        Some(json!(["https://a.example/1.png", format!("upload:{upload}")]).to_string());
     job.example_url = Some("https://a.example/example.png".to_owned());
 
     let request = Request::parse(&job).expect("can be worked");
@@ -96,18 +94,25 @@ fn a_row_that_makes_no_sense_says_why() {
         "100000 characters",
     );
     refused(
-        |job| job.training_urls = Some(json!({"url": "x"})),
+        |job| job.training_urls = Some(json!({"url": "x"}).to_string()),
         "must be a JSON array",
     );
-    refused(|job| job.training_urls = Some(json!([1])), "not a text");
     refused(
-        |job| job.training_urls = Some(json!(["upload:../../etc/passwd"])),
+        |job| job.training_urls = Some(json!([1]).to_string()),
+        "not a text",
+    );
+    refused(
+        |job| job.training_urls = Some(json!(["upload:../../etc/passwd"]).to_string()),
         "cannot exist",
     );
     refused(|job| job.model = "dall-e".to_owned(), "Unknown model");
     refused(|job| job.provider = Some("openai".to_owned()), "gemini is");
     refused(
-        |job| job.payload = Some(json!({"imageSize": "2K"})),
+        |job| job.payload = Some("{\"seed\":1e400}".to_owned()),
+        "cannot be read",
+    );
+    refused(
+        |job| job.payload = Some(json!({"imageSize": "2K"}).to_string()),
         "1K pictures only",
     );
 }
@@ -116,13 +121,13 @@ fn a_row_that_makes_no_sense_says_why() {
 fn sizes_are_the_models_own() {
     let mut job = job();
     job.model = "gemini-3-pro-image".to_owned();
-    job.payload = Some(json!({"imageSize": "2K"}));
+    job.payload = Some(json!({"imageSize": "2K"}).to_string());
 
     assert_eq!(
         Request::parse(&job).expect("can be worked").image_size,
         Some("2K")
     );
 
-    job.payload = Some(json!({"imageSize": "2k"}));
+    job.payload = Some(json!({"imageSize": "2k"}).to_string());
     assert!(Request::parse(&job).is_err());
 }

@@ -267,7 +267,7 @@ fn parse_calls(list: &str) -> Result<Vec<RangeInclusive<u32>>, FaultError> {
 }
 
 /// `250ms`, `1.5s`, `2m`; a bare number is seconds.
-fn parse_time(text: &str) -> Result<Duration, FaultError> {
+pub fn parse_time(text: &str) -> Result<Duration, FaultError> {
     let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("", 1.0)];
     units
         .iter()

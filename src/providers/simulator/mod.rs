@@ -6,7 +6,6 @@
 //! mistakes. It is no model of a provider's taste or speed, and its own routes
 //! (`/_simulator/log`, `/faults`, `/quota`) ask for no key: it belongs on loopback.
 
-use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -28,7 +27,7 @@ mod picture;
 mod quota;
 
 pub use desk::PushedFault;
-pub use fault::{Fault, FaultError, FaultKind};
+pub use fault::{Fault, FaultError, FaultKind, parse_time};
 pub use log::{CallOutcome, CallRecord};
 pub use quota::Quota;
 
@@ -227,14 +226,6 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         self.stopped.cancel();
     }
-}
-
-/// Serves until `shutdown`; says where in the log.
-pub async fn serve(config: SimulatorConfig, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let simulator = Simulator::start(config).await?;
-    tracing::info!(url = simulator.base_url(), "the provider simulator is up");
-    shutdown.await;
-    simulator.stop().await
 }
 
 #[cfg(test)]

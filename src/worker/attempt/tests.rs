@@ -7,7 +7,7 @@ async fn a_panic_is_an_attempt_to_be_made_again() {
 
     let outcome = contained(work, &job()).await;
 
-    let Ok(Outcome::Retry { failure, wait }) = outcome else {
+    let Ok(Outcome::Broken { failure, wait }) = outcome else {
         panic!("not to be tried again: {outcome:?}");
     };
     assert_eq!(failure.code, "internal_error");

@@ -28,6 +28,16 @@ pub(crate) async fn create_database() -> String {
 pub(crate) async fn create_database_on(server: &str) -> String {
     let mut connection = connect(server).await;
     let template = template(&mut connection, server).await;
+    copy(connection, server, &template).await
+}
+
+/// The URL of a new database with nothing in it.
+pub(crate) async fn empty_database() -> String {
+    let server = server_url();
+    copy(connect(&server).await, &server, "template1").await
+}
+
+async fn copy(mut connection: PgConnection, server: &str, template: &str) -> String {
     let name = format!("t_{}", uuid::Uuid::new_v4().simple());
     run(
         &mut connection,

@@ -22,7 +22,8 @@ impl PictureHost {
             let mut held = Vec::new();
             loop {
                 let (mut visitor, _) = listener.accept().await.unwrap();
-                visitor.read(&mut [0; 4096]).await.unwrap();
+                let asked = visitor.read(&mut [0; 4096]).await.unwrap();
+                assert!(asked > 0, "somebody came and asked for nothing");
                 if held.is_empty() {
                     held.push(visitor);
                 } else {

@@ -3,6 +3,7 @@
 //! The database server comes from `scripts/test` (`SAFELIGHT_TEST_DATABASE_URL`). Waiting is for
 //! something that happens, with a deadline that only a broken program meets.
 
+mod barrier;
 mod database;
 mod host;
 mod pooler;
@@ -17,11 +18,12 @@ use safelight::providers::simulator::{CallOutcome, CallRecord, Simulator, Simula
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-pub(crate) use database::{create_database, create_database_on, server_url};
+pub(crate) use barrier::{Holder, MODEL, photograph};
+pub(crate) use database::{create_database, create_database_on, empty_database, server_url};
 pub(crate) use host::PictureHost;
 pub(crate) use pooler::Pooler;
 pub(crate) use server::Server;
-pub(crate) use worker::{Process, QUICK};
+pub(crate) use worker::{InProcess, Process, QUICK};
 
 /// Longer than anything that works takes, reclaiming the jobs of the dead included.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -129,12 +131,12 @@ impl Stage {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        if tokio::time::timeout(patience, holds).await.is_err() {
+        let Ok(()) = tokio::time::timeout(patience, holds).await else {
             panic!(
                 "after {patience:?} this does not hold: {condition}\n{}",
                 self.dump().await
             );
-        }
+        };
     }
 
     /// Waits until all jobs are in a final state.

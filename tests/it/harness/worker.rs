@@ -139,7 +139,14 @@ impl Stage {
     }
 
     pub(crate) async fn worker_with(&self, change: impl FnOnce(&mut Settings)) -> InProcess {
-        let config = self.config();
+        self.worker_from(self.config(), change).await
+    }
+
+    pub(crate) async fn worker_from(
+        &self,
+        config: WorkerConfig,
+        change: impl FnOnce(&mut Settings),
+    ) -> InProcess {
         let mut settings = config.settings(Until::Stopped);
         settings.rhythm = QUICK;
         change(&mut settings);

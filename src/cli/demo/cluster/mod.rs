@@ -35,7 +35,7 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(20);
 const PORT_TRIES: usize = 3;
 
 /// A running server; it stops when this goes, at best by [`Cluster::stop`].
-pub struct Cluster {
+pub(super) struct Cluster {
     programs: Programs,
     files: Files,
     server: Child,
@@ -48,7 +48,7 @@ pub struct Cluster {
 
 /// Why there is no server: one sentence with what to do about it.
 #[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
+pub(super) enum ClusterError {
     #[error("Postgres 15 or newer was not found; install it with: apt-get install postgresql")]
     NotInstalled,
     #[error(
@@ -76,7 +76,7 @@ pub enum ClusterError {
 impl Cluster {
     /// Starts the server whose files are in `dir`, creating both on first use. What a killed run
     /// left running there is stopped first.
-    pub async fn open(dir: &Path) -> Result<Self, ClusterError> {
+    pub(super) async fn open(dir: &Path) -> Result<Self, ClusterError> {
         let claim = claim(dir)?;
         let programs = Programs::find().await.ok_or(ClusterError::NotInstalled)?;
         let files = Files::prepare(dir, ServerUser::choose().await?).await?;
@@ -96,7 +96,7 @@ impl Cluster {
     }
 
     /// The address for any Postgres client on this machine.
-    pub fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!(
             "postgres://postgres:{}@{}:{}/postgres",
             self.password,
@@ -107,12 +107,12 @@ impl Cluster {
 
     /// The folder of the server's files: `postgres` below the demo's folder, unless root's server
     /// user cannot reach that.
-    pub fn files(&self) -> &Path {
+    pub(super) fn files(&self) -> &Path {
         self.files.home()
     }
 
     /// Ends every connection and stops the server; its files stay.
-    pub async fn stop(mut self) -> Result<(), ClusterError> {
+    pub(super) async fn stop(mut self) -> Result<(), ClusterError> {
         for mode in ["--mode=fast", "--mode=immediate"] {
             let sent = pg_ctl_stop(&self.programs, &self.files, &[mode, "--no-wait"]);
             run(Command::from(sent)).await?;

@@ -1,0 +1,36 @@
+-- ops/oldest_waiting: for each model, how long has the longest waiting job that is due waited?
+-- When: to be woken at night; this is what users feel. Minutes while a model is usable mean too
+-- few workers, or a provider that is slower than the inserts. It is the job that is served next:
+-- urgent jobs pass those of ten minutes before, so an older one may stand right behind it.
+-- Reads two rows per waiting model by index, whatever the backlog.
+SELECT models.name AS model,
+       job.id      AS job,
+       date_trunc('second', now() - job.since) AS waited,
+       CASE WHEN models.usable = 'infinity' THEN 'no, paused'
+            WHEN models.usable > now()      THEN 'no, limited'
+            ELSE 'yes' END AS usable
+FROM photo_generation_waiting_models(
+    ARRAY(SELECT DISTINCT provider || ':' || account FROM photo_generation_limits)) AS models
+CROSS JOIN LATERAL (
+    -- Fresh jobs wait since their insert, others since they were due again.
+    (SELECT id, "createdAt" AS since
+     FROM photo_generation_queue
+     WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
+       AND coalesce(model, '') = models.model
+     -- The words of photo_generation_queue_fresh_idx.
+     ORDER BY ("createdAt" AT TIME ZONE 'UTC')
+              + CASE priority WHEN 'urgent' THEN interval '-10 minutes'
+                              WHEN 'batch' THEN interval '30 minutes'
+                              ELSE interval '0' END, id
+     LIMIT 1)
+    UNION ALL
+    (SELECT id, "retryAt"
+     FROM photo_generation_queue
+     WHERE status IN ('pending', 'rate_limited') AND "retryAt" <= now()
+       AND coalesce(model, '') = models.model
+     ORDER BY "retryAt"
+     LIMIT 1)
+    ORDER BY since
+    LIMIT 1
+) AS job
+ORDER BY waited DESC;

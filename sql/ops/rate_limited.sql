@@ -1,0 +1,8 @@
+-- ops/rate_limited: how many jobs did the provider refuse for now, and when is the next one due?
+-- When: photos come slower than usual. Why they wait: ops/limits.
+-- Scans the table: 0.2 s per million rows.
+SELECT count(*)       AS rate_limited,
+       min("retryAt") AS next_retry_at,
+       date_trunc('second', min(greatest("retryAt" - now(), interval '0'))) AS next_in
+FROM photo_generation_queue
+WHERE status = 'rate_limited';

@@ -1,0 +1,178 @@
+//! Everything that runs during a demo: the provider, the database's connections and a worker.
+//!
+//! Put together here from nothing but what the demo decides, so that no setting of a project in
+//! whose folder somebody tries the demo (its database, its storage) can reach it; and so that the
+//! simulator's address and key exist nowhere else.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::app::{StartError, WorkerConfig, default_model_key};
+use crate::cli::CommandError;
+use crate::config::{ProviderArgs, StorageArgs, WorkerArgs};
+use crate::db::{Db, DbError, demo, schema};
+use crate::domain::Provider;
+use crate::domain::model::DEFAULT_MODEL;
+use crate::providers::simulator::{DEFAULT_KEY, Simulator, SimulatorConfig};
+use crate::worker::{self, Shutdown, Until};
+
+/// The simulator's account: in the ledger nobody takes its calls for those of a real key.
+const SIMULATED: &str = "simulator";
+/// Quick for a provider, slow enough to watch.
+const LATENCY: [Duration; 2] = [Duration::from_millis(600), Duration::from_millis(1800)];
+/// How long calls may go on after Ctrl-C: those of a simulator cost nothing, those of a provider
+/// are paid for.
+const GRACE_SIMULATED: Duration = Duration::from_secs(5);
+const GRACE_PAID: Duration = Duration::from_mins(1);
+
+/// Who makes the pictures.
+pub(super) enum Source {
+    Simulator,
+    /// A provider, with somebody's key and money.
+    Paid(ProviderArgs),
+}
+
+impl Source {
+    pub(super) fn is_paid(&self) -> bool {
+        match self {
+            Self::Simulator => false,
+            Self::Paid(_) => true,
+        }
+    }
+}
+
+/// What runs; it must be closed.
+pub(super) struct Studio {
+    pub(super) db: Db,
+    /// Ends when the worker does, which it should not do by itself.
+    pub(super) worker: JoinHandle<Result<(), DbError>>,
+    accounts: Vec<String>,
+    model: String,
+    shutdown: Shutdown,
+    simulator: Option<Simulator>,
+}
+
+impl Studio {
+    /// Starts everything on a database that is there. A Ctrl-C stops the worker by itself.
+    pub(super) async fn open(
+        database: &str,
+        photos: &str,
+        source: &Source,
+        interrupt: &Shutdown,
+    ) -> Result<Self, CommandError> {
+        let (simulator, provider, grace) = match source {
+            Source::Simulator => {
+                let simulator = simulator().await?;
+                let provider = provider_of(&simulator);
+                (Some(simulator), provider, GRACE_SIMULATED)
+            }
+            Source::Paid(provider) => (None, provider.clone(), GRACE_PAID),
+        };
+        let accounts = provider.accounts().map_err(StartError::from)?;
+        let model = provider.model().map_err(StartError::from)?;
+        let model = model.unwrap_or(DEFAULT_MODEL).to_owned();
+        let config = WorkerConfig {
+            provider,
+            storage: storage(photos),
+            worker: worker_args(grace),
+        };
+        let db = Db::connect(database, None, config.worker.connections())
+            .await
+            .map_err(StartError::from)?;
+        prepare(&db, source, &model).await?;
+        let tools = config.tools(db.clone()).await?;
+        let shutdown = Shutdown {
+            stop: interrupt.stop.child_token(),
+            abort: interrupt.abort.child_token(),
+        };
+        let settings = config.settings(Until::Stopped);
+        Ok(Self {
+            worker: tokio::spawn(worker::run(tools, settings, shutdown.clone())),
+            db,
+            accounts: accounts.into_iter().map(|account| account.name).collect(),
+            model,
+            shutdown,
+            simulator,
+        })
+    }
+
+    /// What keeps every call from passing, if something does.
+    pub(super) async fn obstacle(&self) -> Result<Option<demo::Obstacle>, DbError> {
+        demo::obstacle(&self.db, Provider::Gemini, &self.accounts, &self.model).await
+    }
+
+    /// Lets calls in flight finish and stops the worker; the database stays open.
+    pub(super) async fn stop_working(&mut self) {
+        self.shutdown.stop.cancel();
+        if !self.worker.is_finished() {
+            // How a worker ends that was told to is no news.
+            let _ = (&mut self.worker).await;
+        }
+    }
+
+    pub(super) async fn close(self) {
+        self.db.close().await;
+        if let Some(simulator) = self.simulator
+            && let Err(error) = simulator.stop().await
+        {
+            tracing::debug!(%error, "the simulator broke off");
+        }
+    }
+}
+
+/// The schema, and what an earlier run left in it.
+async fn prepare(db: &Db, source: &Source, model: &str) -> Result<(), CommandError> {
+    schema::migrate(db).await.map_err(StartError::from)?;
+    schema::set_setting(db, &default_model_key(Provider::Gemini), model).await?;
+    demo::forget_limits(db).await?;
+    if source.is_paid() {
+        // What was meant for the simulator is not bought with money.
+        demo::cancel_unfinished(db).await?;
+    }
+    Ok(())
+}
+
+async fn simulator() -> Result<Simulator, CommandError> {
+    let [shortest, longest] = LATENCY;
+    let config = SimulatorConfig {
+        latency: shortest..=longest,
+        ..SimulatorConfig::default()
+    };
+    Simulator::start(config)
+        .await
+        .map_err(|error| CommandError::Failed(format!("the simulator cannot be served: {error}")))
+}
+
+fn provider_of(simulator: &Simulator) -> ProviderArgs {
+    ProviderArgs {
+        gemini_api_key: None,
+        gemini_api_keys: Some(format!("{SIMULATED}:{DEFAULT_KEY}")),
+        google_ai_studio_api_key: None,
+        gemini_model_name: None,
+        gemini_base_url: simulator.base_url(),
+    }
+}
+
+fn storage(photos: &str) -> StorageArgs {
+    StorageArgs {
+        storage: Some(format!("local:{photos}")),
+        supabase_url: None,
+        supabase_service_role_key: None,
+        supabase_secret_key: None,
+        image_fetch_allow: Vec::new(),
+    }
+}
+
+/// A worker as it comes, but for the time that it may take to end.
+fn worker_args(grace: Duration) -> WorkerArgs {
+    WorkerArgs {
+        worker_id: Some("demo".to_owned()),
+        worker_concurrency: 5,
+        worker_types: Vec::new(),
+        poll_interval_ms: 5000,
+        call_timeout_seconds: 180,
+        job_timeout_seconds: 300,
+        shutdown_grace_seconds: grace.as_secs(),
+    }
+}

@@ -1,0 +1,124 @@
+//! What the dead left behind: jobs, calls, batches, failed hooks, worker rows.
+//!
+//! Who is dead is not decided here but by the worker that watched, see `worker::sweep`. Each
+//! function is one guarded statement or short transaction that two workers may run at once.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Db, DbError, lease, seconds};
+use crate::domain::JobId;
+
+/// Batches that are ended in one transaction: finishes of theirs wait for it.
+const BATCHES_AT_ONCE: i64 = 100;
+
+/// A worker's row, as one look found it.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    pub run: Uuid,
+    /// The database's clock; only compared with itself.
+    pub renewed_at: DateTime<Utc>,
+    pub holds_jobs: bool,
+    pub has_calls: bool,
+}
+
+/// What there is to sweep besides what dead workers hold.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four questions, four answers"
+)]
+pub struct Litter {
+    /// Held by no worker that has a row, or by another program for too long.
+    pub unowned_jobs: bool,
+    /// In flight past their deadline, or of a worker that has no row.
+    pub overdue_calls: bool,
+    pub batches: bool,
+    pub hooks: bool,
+}
+
+/// One cheap look at everything.
+pub async fn look(db: &Db, stale: Duration) -> Result<(Vec<Seen>, Litter), DbError> {
+    let rows = sqlx::query_file!("sql/queue/sweep_look.sql", seconds(stale))
+        .fetch_all(&db.pool)
+        .await?;
+    let litter = rows.first().map_or_else(Litter::default, |row| Litter {
+        unowned_jobs: row.unowned_jobs,
+        overdue_calls: row.overdue_calls,
+        batches: row.batches,
+        hooks: row.hooks,
+    });
+    let seen = rows.into_iter().filter_map(|row| {
+        Some(Seen {
+            run: row.run?,
+            renewed_at: row.renewed_at?,
+            holds_jobs: row.holds_jobs,
+            has_calls: row.has_calls,
+        })
+    });
+    Ok((seen.collect(), litter))
+}
+
+/// Takes back the jobs of `dead` runs and of nobody; the attempt counts. Returns them.
+pub async fn reclaim(db: &Db, dead: &[Uuid], stale: Duration) -> Result<Vec<JobId>, DbError> {
+    Ok(
+        sqlx::query_file_scalar!("sql/queue/reclaim.sql", dead, seconds(stale))
+            .fetch_all(&db.pool)
+            .await?,
+    )
+}
+
+/// Ends the batches whose last job has ended by other hands than a finish of ours.
+pub async fn close_batches(db: &Db) -> Result<(), DbError> {
+    let mut transaction = db.pool.begin().await?;
+    let mut batches: Vec<i64> = sqlx::query_scalar!(
+        r#"DELETE FROM photo_generation_batch_checks
+           WHERE ctid = ANY (ARRAY(SELECT ctid FROM photo_generation_batch_checks
+                                   LIMIT $1 FOR UPDATE SKIP LOCKED))
+           RETURNING "batchId""#,
+        BATCHES_AT_ONCE
+    )
+    .fetch_all(&mut transaction)
+    .await?;
+    batches.sort_unstable();
+    batches.dedup();
+    for batch in batches {
+        lease::end_batch(&mut transaction, batch).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Calls the app's hook again for images where it raised an error; waits double up to an hour.
+pub async fn retry_hooks(db: &Db) -> Result<(), DbError> {
+    sqlx::query!(
+        r#"WITH failed AS MATERIALIZED (
+               SELECT "jobId", index FROM photo_generation_images
+               WHERE "hookError" IS NOT NULL AND "hookTryAt" <= now()
+               ORDER BY "hookTryAt" LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED)
+           UPDATE photo_generation_images AS image
+           SET "hookError" = photo_generation_call_hook(image), "hookTries" = "hookTries" + 1,
+               "hookTryAt" = now() + least(interval '5 seconds' * power(2, least("hookTries", 10)),
+                                           interval '1 hour')
+           FROM failed WHERE image."jobId" = failed."jobId" AND image.index = failed.index"#
+    )
+    .execute(&db.pool)
+    .await?;
+    Ok(())
+}
+
+/// Removes the rows of dead runs that no job names any more.
+pub async fn forget(db: &Db, dead: &[Uuid]) -> Result<(), DbError> {
+    sqlx::query!(
+        "DELETE FROM photo_generation_workers AS worker
+         WHERE run = ANY ($1)
+           AND NOT EXISTS (SELECT FROM photo_generation_queue AS job
+                           WHERE job.status = 'processing' AND job.run = worker.run)",
+        dead
+    )
+    .execute(&db.pool)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! `sql/ops`: every file is run with psql, as an operator runs it, and must say what is true.
+//!
+//! What only looks is run against one queue with a job in every state beside a worker that lives.
+//! What changes data has a scenario of its own, see [`writes`]. A file without an expectation here
+//! fails, and so does one that the reader is not told how to use.
+
+mod psql;
+mod queue;
+mod writes;
+
+use futures_util::future::join_all;
+use psql::{Table, psql};
+
+/// A file that looks, the variables it is run with, and what its answer must be.
+type Expectation = (&'static str, &'static [&'static str], fn(&Table));
+
+const READS: [Expectation; 21] = [
+    ("pending.sql", &[], |t| {
+        assert_eq!(t.column("pending"), ["4"]);
+    }),
+    ("rate_limited.sql", &[], |t| {
+        assert_eq!(t.column("rate_limited"), ["1"]);
+        assert!(t.column("next_in")[0].starts_with("00:09"), "{t:?}");
+    }),
+    ("depth.sql", &[], |t| {
+        let depth = |model, status| {
+            let row = t.row(&[("model", model), ("status", status)]);
+            (row["jobs"], row["due"])
+        };
+        assert_eq!(depth("(default)", "pending"), ("3", "2"));
+        assert_eq!(depth("gemini-3-pro-image", "pending"), ("1", "1"));
+        assert_eq!(depth("gemini-3.1-flash-image", "rate_limited"), ("1", "0"));
+        assert_eq!(depth("(default)", "processing"), ("5", "0"));
+        assert_eq!(depth("(default)", "failed"), ("3", "0"));
+        let rows = t.rows(&[("model", "(default)")]);
+        let states = rows.iter().map(|row| row["status"]);
+        assert_eq!(
+            states.collect::<Vec<_>>(),
+            ["pending", "processing", "completed", "failed", "canceled"]
+        );
+    }),
+    ("waiting.sql", &[], |t| {
+        assert_eq!(t.column("id"), ["102", "101", "105", "104", "103"]);
+        let starts = t.column("may_start");
+        assert_eq!(starts[..2], ["now", "now"]);
+        assert!(starts[2].starts_with("in 00:09"), "{starts:?}");
+        assert!(starts[3].starts_with("in 00:59"), "{starts:?}");
+        assert_eq!(starts[4], "when the model is resumed");
+        assert_eq!(t.column("model")[0], "gemini-2.5-flash-image");
+    }),
+    ("waiting.sql", &["rows=1"], |t| {
+        assert_eq!(t.column("id"), ["102"]);
+    }),
+    ("oldest_waiting.sql", &[], |t| {
+        assert_eq!(t.column("job"), ["103", "102"]);
+        assert_eq!(t.column("usable"), ["no, paused", "yes"]);
+        assert!(t.column("waited")[1].starts_with("00:45"), "{t:?}");
+    }),
+    ("running.sql", &[], |t| {
+        let row = t.row(&[("worker", "alive")]);
+        assert_eq!((row["id"], row["images"], row["calls"]), ("1", "0/2", "2"));
+        assert!(row["renewed"] < "00:00:30", "{row:?}");
+        let foreign = t.row(&[("id", "107")]);
+        assert_eq!((foreign["worker"], foreign["calls"]), ("old-worker", "0"));
+        assert_eq!(t.column("id").len(), 5);
+    }),
+    ("stuck.sql", &[], |t| {
+        assert_eq!(t.column("id"), ["106", "107", "113", "114"]);
+        assert_eq!(
+            t.column("why"),
+            [
+                "its worker is gone",
+                "locked by another program, which does not renew it",
+                "its worker does not say that it lives",
+                "no call was started or ended for 10 minutes",
+            ]
+        );
+    }),
+    ("stale_locks.sql", &[], |t| {
+        assert_eq!(t.column("id"), ["107"]);
+    }),
+    ("failures.sql", &[], |t| {
+        assert_eq!(t.column("code"), ["moderation_output"]);
+        assert_eq!(
+            (t.column("jobs")[0], t.column("latest_job")[0]),
+            ("2", "110")
+        );
+        assert_eq!(t.column("latest_message"), ["The picture was refused."]);
+    }),
+    ("failures.sql", &["hours=72"], |t| {
+        assert_eq!(t.column("code"), ["moderation_output", "expired"]);
+    }),
+    ("calls.sql", &[], |t| {
+        let row = t.row(&[("model", "gemini-3-pro-image")]);
+        assert_eq!(
+            (row["calls"], row["stored"], row["refused"]),
+            ("8", "2", "1")
+        );
+        assert_eq!(
+            (row["empty"], row["limited"], row["error"]),
+            ("1", "1", "2")
+        );
+        assert_eq!((row["ambiguous"], row["seconds_per_picture"]), ("1", "9.0"));
+        let live = t.row(&[("model", "gemini-2.5-flash-image")]);
+        assert_eq!((live["calls"], live["in_flight"]), ("2", "2"));
+    }),
+    ("calls.sql", &["days=30"], |t| {
+        assert_eq!(t.rows(&[("model", "gemini-3-pro-image")]).len(), 2);
+    }),
+    ("spend.sql", &[], |t| {
+        let row = t.row(&[("account", "key-1")]);
+        assert_eq!((row["at_least"], row["at_most"]), ("5", "7"));
+        assert_eq!((row["stored"], row["ambiguous"]), ("2", "1"));
+        assert_eq!((row["input_tokens"], row["output_tokens"]), ("20", "2580"));
+        let live = t.row(&[("account", "default")]);
+        assert_eq!((live["at_least"], live["at_most"]), ("0", "2"));
+    }),
+    ("spend.sql", &["days=30"], |t| {
+        assert_eq!(t.rows(&[("account", "key-1")]).len(), 2);
+    }),
+    ("limits.sql", &[], |t| {
+        assert_eq!(t.column("state"), ["blocked", "cooling down", "paused"]);
+        assert_eq!(
+            t.column("reason"),
+            ["bad_key: set a valid one", "rate_limited", ""]
+        );
+        assert!(t.column("next_call_in")[0].starts_with("00:03"), "{t:?}");
+        assert_eq!(t.column("next_call_in")[2], "");
+    }),
+    ("workers.sql", &[], |t| {
+        let alive = t.row(&[("label", "alive")]);
+        assert_eq!((alive["alive"], alive["jobs"]), ("t", "1"));
+        assert_eq!(alive["version"], env!("CARGO_PKG_VERSION"));
+        let silent = t.row(&[("label", "silent")]);
+        assert_eq!((silent["alive"], silent["jobs"]), ("f", "1"));
+    }),
+    ("job.sql", &["job=108"], |t| {
+        assert_eq!(
+            t.column("event"),
+            [
+                "inserted",
+                "first claimed",
+                "call for image 1",
+                "call for image 1 ended: stored",
+                "image 1 stored",
+                "call for image 2",
+                "call for image 2 ended: stored",
+                "image 2 stored",
+                "call for image 3",
+                "call for image 3 ended: refused",
+                "image 3 refused",
+                "now completed",
+            ]
+        );
+        assert!(
+            t.column("detail")[0].contains("user 7, batch 1, 3 images"),
+            "{t:?}"
+        );
+        assert!(t.column("detail")[7].contains("no table photos"), "{t:?}");
+        assert!(
+            t.column("detail")[11].starts_with("2 images stored"),
+            "{t:?}"
+        );
+    }),
+    ("job.sql", &["job=999"], |t| {
+        assert_eq!(t.column("event").len(), 0);
+    }),
+    ("batches.sql", &[], |t| {
+        assert_eq!(t.column("id"), ["1"]);
+        let row = t.row(&[("id", "1")]);
+        assert_eq!(
+            (row["jobs"], row["unfinished"], row["failed"]),
+            ("4", "2", "1")
+        );
+        assert_eq!(row["images"], "2/15");
+    }),
+    ("hooks.sql", &[], |t| {
+        let row = t.row(&[("job", "108")]);
+        assert_eq!((row["index"], row["tries"]), ("2", "3"));
+        assert_eq!(
+            (row["will_be_tried"], row["error"]),
+            ("t", "no table photos")
+        );
+    }),
+];
+
+#[tokio::test]
+async fn every_query_says_what_is_true_of_the_queue() {
+    let (stage, worker) = queue::with_a_job_in_every_state().await;
+
+    for file in files().filter(|file| !changes_data(file)) {
+        let expectations = READS.iter().filter(|(name, ..)| *name == file);
+        let mut met = 0;
+        for (_, variables, check) in expectations {
+            println!("{file} {variables:?}");
+            check(&psql(&stage, &file, variables).await);
+            met += 1;
+        }
+        assert!(met > 0, "{file} has no expectation in READS");
+    }
+    worker.kill();
+}
+
+#[tokio::test]
+async fn every_change_does_what_it_says_while_a_worker_lives() {
+    // At once: most of the time each waits for its worker.
+    join_all(
+        files()
+            .filter(|file| changes_data(file))
+            .map(|file| writes::scenario(&file)),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_not_told_which_row_says_so_and_changes_nothing() {
+    let (stage, worker) = queue::with_a_job_in_every_state().await;
+    let before = stage.text(queue::FINGERPRINT).await;
+
+    let mut asked = 0;
+    for file in files().filter(|file| text(file).contains("\\warn")) {
+        let answer = psql::output(&stage, &file, &[]).await;
+
+        let complaint = String::from_utf8_lossy(&answer.stderr).into_owned();
+        assert!(
+            complaint.contains(&format!("-f sql/ops/{file}")),
+            "{file}: {complaint}"
+        );
+        assert!(answer.stdout.is_empty(), "{file}: {answer:?}");
+        asked += 1;
+    }
+
+    assert_eq!(asked, 5);
+    assert_eq!(stage.text(queue::FINGERPRINT).await, before);
+    worker.kill();
+}
+
+#[test]
+fn every_file_says_what_it_answers_when_to_use_it_and_what_it_needs() {
+    for file in files() {
+        let text = text(&file);
+        let name = file.trim_end_matches(".sql");
+
+        assert!(text.starts_with(&format!("-- ops/{name}: ")), "{file}");
+        assert!(text.contains("\n-- When: "), "{file}");
+        for variable in text.split(":{?").skip(1) {
+            let (variable, _) = variable.split_once('}').unwrap();
+            let usage = format!("psql -v {variable}=");
+            let usage = text
+                .lines()
+                .find(|line| line.starts_with("--") && line.contains(&usage));
+            assert!(
+                usage.is_some_and(|line| line.contains(&format!("-f sql/ops/{file}"))),
+                "{file}"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_files_that_end_in_write_change_data() {
+    for file in files() {
+        let statement: String = text(&file)
+            .lines()
+            .filter(|line| !line.starts_with("--"))
+            .collect();
+        let changes = ["UPDATE ", "INSERT ", "DELETE "]
+            .iter()
+            .any(|word| statement.contains(word));
+
+        assert_eq!(changes, changes_data(&file), "{file}");
+    }
+}
+
+fn changes_data(file: &str) -> bool {
+    file.ends_with("_write.sql")
+}
+
+/// The names of all files, in order.
+pub(crate) fn files() -> impl Iterator<Item = String> {
+    let mut files: Vec<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort_unstable();
+    files.into_iter()
+}
+
+pub(crate) fn text(file: &str) -> String {
+    std::fs::read_to_string(folder().join(file)).unwrap()
+}
+
+fn folder() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/ops")
+}

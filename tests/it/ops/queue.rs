@@ -1,0 +1,111 @@
+//! A queue as operators meet it: a job in every state, a worker that lives, and some that do not.
+
+use std::time::Duration;
+
+use crate::harness::{InProcess, Stage};
+
+/// What no look may change.
+pub(super) const FINGERPRINT: &str = r#"SELECT concat_ws('|',
+    (SELECT string_agg(concat(id, status, lease, "retryAt"), ',' ORDER BY id) FROM photo_generation_queue),
+    (SELECT string_agg(concat(account, model, paused, "blockedUntil", "cooldownUntil"), ',' ORDER BY account, model) FROM photo_generation_limits))"#;
+
+/// Jobs of another type than the worker takes, so that they stay as they are.
+const JOBS: &str = r#"
+-- Yesterday, so that what happened around it happened on one day, whenever this runs.
+CREATE FUNCTION noon() RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT (date_trunc('day', now() AT TIME ZONE 'UTC') - interval '12 hours') AT TIME ZONE 'UTC'
+$$;
+
+INSERT INTO photo_generation_batches (id, status, "createdAt")
+VALUES (1, 'generating', now() - interval '1 hour'), (2, 'completed', now() - interval '1 day');
+
+INSERT INTO photo_generation_queue
+    (id, type, status, "createdAt", priority, "batchId", model, "retryAt", "errorCode")
+VALUES
+    (101, 'tryon', 'pending', now() - interval '50 minutes', 'normal', 1, NULL, NULL, NULL),
+    (102, 'tryon', 'pending', now() - interval '45 minutes', 'urgent', 1, NULL, NULL, NULL),
+    (103, 'tryon', 'pending', now() - interval '3 hours', 'normal', NULL, 'gemini-3-pro-image', NULL, NULL),
+    (104, 'tryon', 'pending', now() - interval '2 hours', 'normal', NULL, NULL, now() + interval '1 hour', 'provider_error'),
+    (105, 'tryon', 'rate_limited', now() - interval '2 hours', 'normal', NULL, 'gemini-3.1-flash-image', now() + interval '10 minutes', 'rate_limited');
+
+INSERT INTO photo_generation_queue
+    (id, type, status, "createdAt", "startedAt", "updatedAt", run, "lockedBy", "lockedAt")
+VALUES
+    (106, 'tryon', 'processing', now() - interval '1 hour', now() - interval '1 hour', now(), gen_random_uuid(), 'gone', now()),
+    (107, 'tryon', 'processing', now() - interval '1 hour', NULL, now(), NULL, 'old-worker', now() - interval '6 minutes'),
+    (113, 'tryon', 'processing', now() - interval '1 hour', now() - interval '1 hour', now(), '00000000-0000-0000-0000-000000000113', 'silent', now()),
+    (114, 'tryon', 'processing', now() - interval '1 hour', now() - interval '1 hour', now() - interval '20 minutes', '00000000-0000-0000-0000-000000000114', 'asleep', now());
+INSERT INTO photo_generation_workers (run, label, version, "renewedAt")
+VALUES ('00000000-0000-0000-0000-000000000113', 'silent', '0', now() - interval '2 minutes'),
+       ('00000000-0000-0000-0000-000000000114', 'asleep', '0', now() + interval '1 hour');
+
+INSERT INTO photo_generation_queue
+    (id, type, status, "batchId", "userId", "numImagesPerExample", "imagesTotal", "imagesCompleted",
+     "createdAt", "startedAt", "completedAt", "errorCode", "errorMessage")
+VALUES
+    (108, 'tryon', 'completed', 1, '7', 3, 3, 2, noon() - interval '1 hour', noon() - interval '1 minute', noon() + interval '3 minutes', NULL, NULL),
+    (109, 'tryon', 'failed', 1, '7', 4, 4, 0, now() - interval '3 hours', NULL, now() - interval '2 hours', 'moderation_output', 'Refused before.'),
+    (110, 'tryon', 'failed', NULL, '7', 4, 4, 0, now() - interval '3 hours', NULL, now() - interval '1 hour', 'moderation_output', 'The picture was refused.'),
+    (111, 'tryon', 'failed', NULL, '7', 4, 4, 0, now() - interval '3 days', NULL, now() - interval '2 days', 'expired', 'Too late.'),
+    (112, 'tryon', 'canceled', 2, '7', 4, 4, 0, now() - interval '3 days', NULL, now() - interval '2 days', NULL, NULL);
+"#;
+
+/// What became of the images of job 108, and what calls cost on another account.
+const LEDGER: &str = r#"
+INSERT INTO photo_generation_images
+    ("jobId", index, state, "storageKey", "mimeType", bytes, width, height, sha256, "storedAt", "updatedAt", "hookError", "hookTries")
+VALUES
+    (108, 1, 'stored', 'user=3A7/a/1.png', 'image/png', 9, 3, 3, 'x', noon(), now(), NULL, 0),
+    (108, 2, 'stored', 'user=3A7/a/2.png', 'image/png', 9, 3, 3, 'x', noon() + interval '1 minute', now(), 'no table photos', 3),
+    (108, 3, 'refused', NULL, NULL, NULL, NULL, NULL, NULL, NULL, noon() + interval '2 minutes', NULL, 0);
+
+INSERT INTO photo_generation_calls
+    (id, "jobId", "jobUuid", tenant, index, lease, run, attempt, provider, account, model, "deadlineAt",
+     state, accepted, "startedAt", "endedAt", "inputTokens", "outputTokens")
+SELECT gen_random_uuid(), call.job, gen_random_uuid(), 'user:7', call.index, 1, gen_random_uuid(), 1,
+       'gemini', 'key-1', 'gemini-3-pro-image', now(), call.state, call.accepted,
+       call.ended - interval '9 seconds', call.ended, call.tokens, call.tokens * 129
+FROM (VALUES
+    (108, 1, 'stored',    true,  noon(), 10),
+    (108, 2, 'stored',    true,  noon() + interval '1 minute', 10),
+    (108, 3, 'refused',   true,  noon() + interval '2 minutes', NULL),
+    (109, 1, 'empty',     true,  noon(), NULL),
+    (109, 2, 'limited',   false, noon(), NULL),
+    (109, 3, 'error',     true,  noon(), NULL),
+    (109, 4, 'error',     NULL,  noon(), NULL),
+    (110, 1, 'ambiguous', NULL,  noon(), NULL),
+    (111, 1, 'stored',    true,  now() - interval '20 days',    NULL)
+) AS call (job, index, state, accepted, ended, tokens);
+"#;
+
+const LIMITS: &str = r#"
+UPDATE photo_generation_limits SET paused = true WHERE model = 'gemini-3-pro-image';
+UPDATE photo_generation_limits
+SET "cooldownUntil" = now() + interval '10 minutes', reason = 'rate_limited'
+WHERE model = 'gemini-3.1-flash-image';
+UPDATE photo_generation_limits
+SET "blockedUntil" = now() + interval '4 minutes', reason = 'bad_key: set a valid one'
+WHERE model = 'gemini-3.1-flash-image-preview';
+"#;
+
+/// A stage with all of this, and the worker that holds job 1 with two calls in flight.
+pub(super) async fn with_a_job_in_every_state() -> (Stage, InProcess) {
+    let stage = Stage::new().await;
+    let worker = stage
+        .worker_with(|settings| {
+            "alive".clone_into(&mut settings.label);
+            settings.types = Some(vec!["photo_generation".to_owned()]);
+            // It would take back the jobs of the dead; here they are to be seen.
+            settings.rhythm.sweep_every = Duration::from_hours(1);
+        })
+        .await;
+    stage.job("a lake [sim:hang]", 2).await;
+    stage.until_called(|log| log.len() == 2).await;
+    stage
+        .until("SELECT count(*) = 2 FROM photo_generation_calls WHERE state = 'calling'")
+        .await;
+    for sql in [JOBS, LEDGER, LIMITS] {
+        stage.sql(sql).await;
+    }
+    (stage, worker)
+}

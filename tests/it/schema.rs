@@ -1,0 +1,262 @@
+//! The schema itself: how it is made, what it refuses, who may touch it, and the app's hook.
+
+use std::collections::BTreeSet;
+
+use safelight::db::Db;
+use safelight::db::schema::{self, Migrated, SchemaError};
+use sqlx::PgPool;
+
+use crate::harness::{Stage, empty_database};
+
+mod hook;
+
+async fn empty() -> Db {
+    Db::connect(&empty_database().await, None, 2).await.unwrap()
+}
+
+async fn names(pool: &PgPool, sql: &str) -> BTreeSet<String> {
+    let names: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()))
+        .fetch_all(pool)
+        .await
+        .unwrap();
+    names.into_iter().collect()
+}
+
+#[tokio::test]
+async fn migrating_twice_changes_nothing_and_two_at_once_are_safe() {
+    let db = empty().await;
+    assert!(matches!(
+        schema::check(&db).await,
+        Err(SchemaError::Missing)
+    ));
+
+    let (one, other) = tokio::join!(schema::migrate(&db), schema::migrate(&db));
+    let again = schema::migrate(&db).await.unwrap();
+
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!(
+        [one.from + other.from, again.from],
+        [1, 1],
+        "one did it, one found it"
+    );
+    assert_eq!(again, Migrated { from: 1, to: 1 });
+    schema::check(&db).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_table_that_is_not_ours_is_left_alone() {
+    let db = empty().await;
+    sqlx::raw_sql("CREATE TABLE photo_generation_queue (id serial PRIMARY KEY, status text)")
+        .execute(db.pool())
+        .await
+        .unwrap();
+
+    let refused = schema::migrate(&db).await;
+
+    assert!(matches!(refused, Err(SchemaError::ForeignTable)));
+    let tables = "SELECT relname::text FROM pg_class WHERE relname LIKE 'photo_generation%' AND relkind = 'r'";
+    assert_eq!(names(db.pool(), tables).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_worker_refuses_a_schema_that_is_too_old_or_too_new_for_it() {
+    let stage = Stage::new().await;
+    let db = stage.db().await;
+    let set = async |key: &str, value: &str| {
+        stage
+            .sql(&format!(
+                "UPDATE photo_generation_settings SET value = '{value}' WHERE key = '{key}'"
+            ))
+            .await;
+    };
+
+    set("version", "9").await;
+    schema::check(&db).await.unwrap();
+    set("oldestWorker", "9").await;
+    assert!(matches!(
+        schema::check(&db).await,
+        Err(SchemaError::WorkerTooOld(9))
+    ));
+    set("version", "0").await;
+    assert!(matches!(
+        schema::check(&db).await,
+        Err(SchemaError::TooOld(0))
+    ));
+}
+
+/// Roles belong to the whole server, so that they are made once and stay.
+const SUPABASE_ROLES: &str = "DO $$ BEGIN
+    PERFORM pg_advisory_xact_lock(7335111);
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'anon') THEN CREATE ROLE anon; END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'authenticated') THEN
+        CREATE ROLE authenticated; END IF;
+    END $$";
+
+#[tokio::test]
+async fn where_supabase_has_its_roles_they_may_touch_nothing_of_ours() {
+    let db = empty().await;
+    // As Supabase sets up its databases.
+    for sql in [
+        SUPABASE_ROLES,
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO anon, authenticated",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON SEQUENCES TO anon, authenticated",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON FUNCTIONS TO anon, authenticated",
+    ] {
+        sqlx::raw_sql(sql).execute(db.pool()).await.unwrap();
+    }
+
+    schema::migrate(&db).await.unwrap();
+
+    let open = "SELECT relname::text FROM pg_class
+        WHERE relname LIKE 'photo_generation%' AND relkind IN ('r', 'p', 'v') AND NOT relrowsecurity";
+    assert_eq!(names(db.pool(), open).await, BTreeSet::new(), "without RLS");
+    let granted = "SELECT relname || ' to ' || rolname FROM pg_class, pg_roles
+        WHERE relname LIKE 'photo_generation%' AND rolname IN ('anon', 'authenticated')
+          AND CASE relkind WHEN 'r' THEN has_table_privilege(rolname, pg_class.oid,
+                  'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+                  OR has_any_column_privilege(rolname, pg_class.oid, 'SELECT, INSERT, UPDATE, REFERENCES')
+              WHEN 'S' THEN has_sequence_privilege(rolname, pg_class.oid, 'SELECT, UPDATE, USAGE') END";
+    assert_eq!(names(db.pool(), granted).await, BTreeSet::new());
+    let callable = "SELECT proname || ' by ' || rolname FROM pg_proc, pg_roles
+        WHERE proname LIKE 'photo_generation%' AND rolname IN ('anon', 'authenticated')
+          AND has_function_privilege(rolname, pg_proc.oid, 'EXECUTE')";
+    assert_eq!(names(db.pool(), callable).await, BTreeSet::new());
+}
+
+#[tokio::test]
+async fn what_we_write_is_constrained() {
+    let stage = Stage::new().await;
+    stage.job("a lake", 1).await;
+    let refused = async |sql: &str| {
+        let result = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
+            .execute(&stage.pool)
+            .await;
+        assert!(result.is_err(), "{sql}");
+    };
+
+    for change in [
+        "status = 'done'",
+        "status = NULL",
+        "attempts = -1",
+        r#""imagesTotal" = 1, "imagesCompleted" = 2"#,
+        r#""imagesCompleted" = -1"#,
+    ] {
+        refused(&format!("UPDATE photo_generation_queue SET {change}")).await;
+    }
+    for values in [
+        "1, 0, 'planned'",
+        "1, 101, 'planned'",
+        "1, 1, 'bought'",
+        "1, 1, 'stored'",
+        "2, 1, 'planned'",
+    ] {
+        refused(&format!(
+            r#"INSERT INTO photo_generation_images ("jobId", index, state) VALUES ({values})"#
+        ))
+        .await;
+    }
+    for limit in [
+        "requestsPerMinute",
+        "requestsPerDay",
+        "maxConcurrent",
+        "maxCostPerDay",
+    ] {
+        refused(&format!(
+            r#"UPDATE photo_generation_limits SET "{limit}" = 0"#
+        ))
+        .await;
+    }
+    stage
+        .sql(r#"UPDATE photo_generation_limits SET "minIntervalMs" = 0"#)
+        .await;
+}
+
+/// What an app writes is its own affair: it inserts, and ends failed with a sentence.
+#[tokio::test]
+async fn what_an_app_writes_is_not_constrained() {
+    let stage = Stage::new().await;
+    for row in [
+        r#"("basePrompt") VALUES (NULL)"#,
+        r#"("basePrompt", "numImagesPerExample") VALUES ('a lake', 0)"#,
+        r#"("basePrompt", "numImagesPerExample") VALUES ('a lake', -2147483648)"#,
+        r#"("basePrompt", "aspectRatio") VALUES ('a lake', 'very wide')"#,
+        r#"("basePrompt", type) VALUES ('a lake', 'a type of tomorrow')"#,
+        r#"("basePrompt", provider) VALUES ('a lake', 'somebody')"#,
+        r#"("basePrompt", "trainingImageUrls") VALUES ('a lake', '{"not": "an array"}')"#,
+        r#"("basePrompt", "exampleImageUrl") VALUES ('a lake', 'no url at all')"#,
+        r#"("basePrompt", "exampleImageUrl") VALUES ('a lake', 'http://127.0.0.1/secret')"#,
+        r#"("basePrompt", payload) VALUES ('a lake', '{"imageSize": 7}')"#,
+    ] {
+        stage
+            .sql(&format!("INSERT INTO photo_generation_queue {row}"))
+            .await;
+    }
+    let odd = stage
+        .insert_odd(
+            r#"("basePrompt", attempts, "maxAttempts", lease, "jobId", priority, "createdAt", type,
+                "trainingImageUrls", "numImagesPerExample", "requestId", "userId", "imagesCompleted")
+               VALUES ('a lake', NULL, NULL, NULL, NULL, 'whenever', NULL, NULL, NULL, NULL, NULL, '', NULL)"#,
+        )
+        .await;
+
+    stage.drain().await;
+
+    let failed = r#"SELECT count(*) FROM photo_generation_queue
+        WHERE status = 'failed' AND length("errorMessage") > 20 AND "errorCode" IS NOT NULL AND attempts = 0"#;
+    assert_eq!(stage.number(failed).await, 10, "{}", stage.dump().await);
+    assert_eq!(
+        stage
+            .text(&format!(
+                r#"SELECT concat_ws(' ', status, "imagesCompleted", "jobId" IS NOT NULL) FROM photo_generation_queue WHERE id = {odd}"#
+            ))
+            .await,
+        "completed 4 t"
+    );
+    assert_eq!(stage.simulator.log().len(), 4);
+}
+
+impl Stage {
+    async fn insert_odd(&self, row: &str) -> i64 {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "INSERT INTO photo_generation_queue {row} RETURNING id"
+        )))
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+}
+
+/// Rows that the old worker writes, and an app's import.
+#[tokio::test]
+async fn rows_of_other_programs_violate_nothing_and_keep_their_locks() {
+    let stage = Stage::new().await;
+    let job = stage.job("a lake", 1).await;
+    let columns = format!(
+        r#"SELECT concat_ws(' ', status, "lockedBy", "lockedAt" IS NOT NULL, "completedAt" IS NOT NULL)
+           FROM photo_generation_queue WHERE id = {job}"#
+    );
+
+    stage
+        .sql(r#"UPDATE photo_generation_queue SET status = 'processing', "lockedBy" = 'edge-1', "lockedAt" = now()"#)
+        .await;
+    stage
+        .sql(r#"UPDATE photo_generation_queue SET status = 'completed', "completedAt" = now(), "errorMessage" = NULL"#)
+        .await;
+    assert_eq!(stage.text(&columns).await, "completed edge-1 t t");
+
+    stage
+        .sql("UPDATE photo_generation_queue SET status = 'pending'")
+        .await;
+    assert_eq!(stage.text(&columns).await, "pending f f");
+    let imported = stage
+        .insert_odd(r#"("basePrompt", status) VALUES ('a lake', 'failed')"#)
+        .await;
+    assert_eq!(
+        stage
+            .text(&format!(
+                r#"SELECT "completedAt" IS NOT NULL FROM photo_generation_queue WHERE id = {imported}"#
+            ))
+            .await,
+        "true"
+    );
+}
