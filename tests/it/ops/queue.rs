@@ -53,11 +53,11 @@ VALUES
 /// What became of the images of job 108, and what calls cost on another account.
 const LEDGER: &str = r#"
 INSERT INTO photo_generation_images
-    ("jobId", index, state, "storageKey", "mimeType", bytes, width, height, sha256, "storedAt", "updatedAt", "hookError", "hookTries")
+    ("jobId", index, state, "storageKey", "mimeType", bytes, width, height, sha256, "storedAt", "updatedAt", "hookError", "hookTries", "hookTryAt")
 VALUES
-    (108, 1, 'stored', 'user=3A7/a/1.png', 'image/png', 9, 3, 3, 'x', noon(), now(), NULL, 0),
-    (108, 2, 'stored', 'user=3A7/a/2.png', 'image/png', 9, 3, 3, 'x', noon() + interval '1 minute', now(), 'no table photos', 3),
-    (108, 3, 'refused', NULL, NULL, NULL, NULL, NULL, NULL, NULL, noon() + interval '2 minutes', NULL, 0);
+    (108, 1, 'stored', 'user=3A7/a/1.png', 'image/png', 9, 3, 3, 'x', noon(), now(), NULL, 0, NULL),
+    (108, 2, 'stored', 'user=3A7/a/2.png', 'image/png', 9, 3, 3, 'x', noon() + interval '1 minute', now(), 'no table photos', 3, '2999-01-01'),
+    (108, 3, 'refused', NULL, NULL, NULL, NULL, NULL, NULL, NULL, noon() + interval '2 minutes', NULL, 0, NULL);
 
 INSERT INTO photo_generation_calls
     (id, "jobId", "jobUuid", tenant, index, lease, run, attempt, provider, account, model, "deadlineAt",

@@ -244,7 +244,7 @@ async fn retry_hooks() {
     stage.job("a lake", 1).await;
     stage.until_all_ended().await;
     stage
-        .sql(r#"UPDATE photo_generation_images SET "hookTries" = 10; CREATE TABLE photos (url text)"#)
+        .sql(r#"UPDATE photo_generation_images SET "hookTryAt" = now() + interval '1 hour'; CREATE TABLE photos (url text)"#)
         .await;
 
     psql(&stage, "retry_hooks_write.sql", &[]).await;
