@@ -4,7 +4,8 @@
 //! is exhausted must still be able to say that it lives, else others take its paid calls over.
 
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection as _, Executor as _, PgPool};
@@ -40,6 +41,7 @@ const FOREIGN_PARAMETERS: [&str; 7] = [
 pub struct Db {
     pub(super) pool: Connections,
     pub(super) renewals: Connections,
+    trust: Arc<Trust>,
     /// How a listener connects; `None` behind a transaction-mode pooler without a direct address.
     pub(super) listen: Option<PgConnectOptions>,
 }
@@ -75,19 +77,27 @@ impl Db {
         } else {
             Between::Ours
         };
-        let pool = pool_options(connections, between)
+        let trust = Arc::new(Trust::default());
+        let pool = pool_options(connections, between, &trust)
             .connect_with(address.options.clone())
             .await
             .map_err(DbError::from)?;
-        let renewals = pool_options(1, between).connect_lazy_with(address.options);
+        let renewals = pool_options(1, between, &trust).connect_lazy_with(address.options);
         Ok(Self {
             pool: Connections { pool, between },
             renewals: Connections {
                 pool: renewals,
                 between,
             },
+            trust,
             listen,
         })
+    }
+
+    /// A statement got no answer: no connection of this moment is used again. One that died without
+    /// a word looks like any other, and each would be found out by a statement that waits.
+    pub fn distrust_connections(&self) {
+        *self.trust.since() = Some(Instant::now());
     }
 
     /// Whether wake-ups can reach us; without them the worker polls.
@@ -106,12 +116,38 @@ impl Db {
     }
 }
 
+/// Connections that are older than this are not used again.
+#[derive(Debug, Default)]
+struct Trust(Mutex<Option<Instant>>);
+
+impl Trust {
+    fn since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reaches(&self, age: Duration) -> bool {
+        self.since().is_none_or(|since| since.elapsed() > age)
+    }
+}
+
 /// No ping before use: it doubles the round trips, and whoever must write retries anyway.
-fn pool_options(connections: u32, between: Between) -> PgPoolOptions {
+fn pool_options(connections: u32, between: Between, trust: &Arc<Trust>) -> PgPoolOptions {
+    let trust = trust.clone();
     let options = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
+        .before_acquire(move |_, connection| {
+            let trusted = trust.reaches(connection.age);
+            Box::pin(async move {
+                if trusted {
+                    Ok(true)
+                } else {
+                    // An error, because sqlx takes polite leave of a connection otherwise.
+                    Err(sqlx::Error::PoolTimedOut)
+                }
+            })
+        })
         // A statement that was given up leaves its connection waiting for an answer that may never
         // come; sqlx would wait with it, and keep its place in the pool.
         .after_release(|connection, _| {

@@ -65,6 +65,7 @@ pub(super) async fn work(context: &Arc<Context>) {
                 AFTER_ERROR
             }
             None => {
+                context.db().distrust_connections();
                 tracing::warn!("the database does not answer, trying again");
                 AFTER_ERROR
             }

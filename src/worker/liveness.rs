@@ -225,7 +225,10 @@ pub(super) async fn beat(context: Arc<Context>) {
         let failed = match tokio::time::timeout(BEAT_TIMEOUT, beat).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("no answer".to_owned()),
+            Err(_) => {
+                context.db().distrust_connections();
+                Some("no answer".to_owned())
+            }
         };
         match failed {
             // Sooner than usual: others judge us by this.
