@@ -27,23 +27,29 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 22] = [
+const _: [&str; 28] = [
     include_str!("../../sql/queue/calling.sql"),
+    include_str!("../../sql/queue/cancel.sql"),
     include_str!("../../sql/queue/claim.sql"),
     include_str!("../../sql/queue/ended.sql"),
     include_str!("../../sql/queue/finish.sql"),
     include_str!("../../sql/queue/finish_batch.sql"),
     include_str!("../../sql/queue/give_back.sql"),
     include_str!("../../sql/queue/grant.sql"),
+    include_str!("../../sql/queue/images.sql"),
     include_str!("../../sql/queue/jobs.sql"),
+    include_str!("../../sql/queue/left_by_dead.sql"),
     include_str!("../../sql/queue/limited.sql"),
     include_str!("../../sql/queue/next_due.sql"),
     include_str!("../../sql/queue/orphaned_calls.sql"),
     include_str!("../../sql/queue/owned.sql"),
     include_str!("../../sql/queue/plan.sql"),
+    include_str!("../../sql/queue/progress.sql"),
     include_str!("../../sql/queue/reclaim.sql"),
     include_str!("../../sql/queue/recovered.sql"),
     include_str!("../../sql/queue/renew.sql"),
+    include_str!("../../sql/queue/retry.sql"),
+    include_str!("../../sql/queue/select.sql"),
     include_str!("../../sql/queue/settle_orphan.sql"),
     include_str!("../../sql/queue/stored.sql"),
     include_str!("../../sql/queue/sweep_look.sql"),

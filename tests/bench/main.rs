@@ -19,7 +19,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::Stage;
-use safelight::db::lease::{self, Claimer};
+use safelight::db::lease::{self, Claimer, Window};
 use safelight::db::workers::{self, Idle, Registration};
 use safelight::providers::simulator::{Pictures, SimulatorConfig};
 use tokio::time::{Instant, sleep};
@@ -140,7 +140,7 @@ async fn claims(waiting: i64) -> Samples {
     for time in 0..WARM_UP + TIMES {
         workers::renew(&db, &worker, Idle::No).await.unwrap();
         let begun = Instant::now();
-        let claimed = lease::claim(&db, &claimer, 1).await.unwrap();
+        let claimed = lease::claim(&db, &claimer, 1, Window::Usual).await.unwrap();
         let took = begun.elapsed();
         assert_eq!(claimed.len(), 1);
         if time >= WARM_UP {
@@ -168,6 +168,7 @@ async fn explain_claim(stage: &Stage, claimer: &Claimer) {
     .bind(1_i64)
     .bind(&claimer.accounts)
     .bind(None::<Vec<String>>)
+    .bind(100_i64)
     .fetch_all(&mut *transaction)
     .await
     .unwrap();
@@ -183,7 +184,7 @@ async fn insert_to_claim() -> Samples {
         let job = stage.job(&format!("lake {time}"), 1).await;
         let committed = Instant::now();
         let look = "SELECT lease > 0 FROM photo_generation_queue WHERE id = $1";
-        while !sqlx::query_scalar(look)
+        while !sqlx::query_scalar::<_, bool>(look)
             .bind(job)
             .fetch_one(&stage.pool)
             .await
