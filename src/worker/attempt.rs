@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::Context;
-use super::image::{self, Patience};
+use super::image;
 use super::liveness::Hold;
+use super::patience::Patience;
 use super::settle::{self, SettleError};
+use super::{Attempt, Context, jitter};
 use crate::db::lease::{self, Counted, GiveBack};
 use crate::db::{DbError, Lease, ledger, persist};
-use crate::domain::backoff::{self, Jitter};
+use crate::domain::backoff;
 use crate::domain::failure::Remedy;
 use crate::domain::outcome::{ImageOutcome, Outcome, Resume, of_images};
 use crate::domain::{ClaimedJob, Failure, ImageState, Request};
@@ -51,16 +51,6 @@ pub(super) async fn run(context: Arc<Context>, lease: Lease, job: ClaimedJob, ho
     .instrument(span)
     .await;
     drop(hold);
-}
-
-/// What the steps of one attempt share.
-#[derive(Clone, Copy)]
-pub(super) struct Attempt<'a> {
-    pub(super) context: &'a Arc<Context>,
-    pub(super) lease: &'a Lease,
-    pub(super) job: &'a ClaimedJob,
-    /// Rings when the job is no longer ours.
-    pub(super) lost: &'a CancellationToken,
 }
 
 impl Attempt<'_> {
@@ -262,11 +252,6 @@ impl Attempt<'_> {
         })
         .await
     }
-}
-
-/// A draw for the backoff formulas.
-pub(super) fn jitter() -> Jitter {
-    Jitter(fastrand::f64())
 }
 
 /// A panic ends this attempt, as an error that is worth another try.

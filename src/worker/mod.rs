@@ -1,14 +1,16 @@
 //! Many attempts: claim what can be served, work it, say that we live, take back from the dead.
 //!
-//! Reading order: `claimer` decides when to look and how much to take; `attempt` works one job;
-//! `image` buys one picture; `liveness` renews and notices what is lost; `sweep` cleans up
-//! after the dead. They share a `Context` and nothing else; what they tell each other about jobs
-//! goes through Postgres.
+//! Reading order: `claimer` decides when to look and how much to take; `attempt` works one job,
+//! `image` one of its images, `call` makes the paid call; `liveness` renews and notices what is
+//! lost; `sweep` and `settle` clean up after the dead. They share a `Context` and nothing else;
+//! what they tell each other about jobs goes through Postgres.
 
 mod attempt;
+mod call;
 mod claimer;
 mod image;
 mod liveness;
+mod patience;
 mod settle;
 mod sweep;
 mod throttle;
@@ -23,8 +25,9 @@ use uuid::Uuid;
 use crate::db::lease::Claimer;
 use crate::db::ledger::StoredPicture;
 use crate::db::workers::Registration;
-use crate::db::{self, Db, DbError};
-use crate::domain::Provider;
+use crate::db::{self, Db, DbError, Lease};
+use crate::domain::backoff::Jitter;
+use crate::domain::{ClaimedJob, Provider};
 use crate::images::decode::Decoder;
 use crate::pipeline::inputs::Inputs;
 use crate::pipeline::publish;
@@ -141,6 +144,21 @@ impl Context {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// What the steps of one attempt share.
+#[derive(Clone, Copy)]
+struct Attempt<'a> {
+    context: &'a Arc<Context>,
+    lease: &'a Lease,
+    job: &'a ClaimedJob,
+    /// Rings when the job is no longer ours.
+    lost: &'a CancellationToken,
+}
+
+/// A draw for the backoff formulas.
+fn jitter() -> Jitter {
+    Jitter(fastrand::f64())
 }
 
 /// Works until it is told to stop, or until the queue is drained.

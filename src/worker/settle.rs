@@ -6,8 +6,7 @@
 
 use std::time::Duration;
 
-use super::Context;
-use super::attempt::Attempt;
+use super::{Attempt, Context};
 use crate::db::ledger::{self, CallState, DeadCall, EndedCall, OrphanedCall};
 use crate::db::{DbError, persist};
 use crate::domain::failure::{Failure, Usage};

@@ -1,0 +1,332 @@
+//! One paid call: `calling`, the call, decode, store, `stored`.
+//!
+//! The order is the product: the ledger says `calling` before the request leaves, the object is
+//! whole in storage before the ledger says `stored`. Wherever the process dies between two of these
+//! lines, [`super::settle`] finds out what happened.
+
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::patience::Patience;
+use super::{Attempt, jitter};
+use crate::db::ledger::{self, CallState, EndedCall, NewCall};
+use crate::db::limits::{self, Granted, Refusal};
+use crate::db::{DbError, persist};
+use crate::domain::backoff;
+use crate::domain::failure::{Answer, CallResult, Failure, Limit, Remedy};
+use crate::domain::outcome::{ImageOutcome, Resume};
+use crate::domain::{ImageState, Status};
+use crate::pipeline::publish;
+use crate::providers::ImageRequest;
+
+/// How long a job waits whose worker could not renew.
+const NOT_RENEWED: Duration = Duration::from_secs(2);
+/// A grant is used this soon, or returned.
+const USE_GRANT_WITHIN: Duration = Duration::from_secs(1);
+/// A 429 that is over this soon is waited out in place (before jitter) ...
+const LIMITED_IN_PLACE: Duration = Duration::from_secs(2);
+/// ... and at most this often for one image.
+const LIMITED_TRIES: u32 = 3;
+
+/// The right to make one call now.
+pub(super) struct Turn {
+    /// Held while the provider works.
+    pub(super) slot: Option<OwnedSemaphorePermit>,
+    pub(super) granted: Granted,
+    /// How often this image was refused for a moment before.
+    pub(super) limited: u32,
+}
+
+/// What one call led to.
+pub(super) enum Step {
+    Done(ImageOutcome),
+    /// Refused for a moment: ask for a new grant after this long.
+    CallAgain(Duration),
+}
+
+/// Makes one paid call and settles it.
+pub(super) async fn make(
+    attempt: Attempt<'_>,
+    request: &ImageRequest,
+    index: i32,
+    turn: Turn,
+    patience: &Patience,
+) -> Result<Step, DbError> {
+    let context = attempt.context;
+    let granted = &turn.granted;
+    let new = NewCall {
+        id: Uuid::new_v4(),
+        index,
+        run: context.run(),
+        tenant: &attempt.job.tenant,
+        provider: request.model.provider().as_str(),
+        account: &granted.account,
+        model: request.model.name(),
+        deadline: context.settings.call_timeout,
+    };
+    let granted_at = Instant::now();
+    persist(|| ledger::calling(context.db(), attempt.lease, &new)).await?;
+    let started = Instant::now();
+    let ended = Ended {
+        attempt,
+        request,
+        granted,
+        call: new.id,
+        index,
+    };
+    if !context.liveness.may_call() || started - granted_at > USE_GRANT_WITHIN {
+        // The database was away in between: others may have been granted what we were, or our jobs.
+        return ended.not_made().await;
+    }
+    let deadline = context.settings.call_timeout;
+    let result = tokio::select! {
+        // In this order: what is lost already is not even begun.
+        biased;
+        // Nothing may be written any more: the sweep settles the call.
+        () = attempt.lost.cancelled() => return Ok(Step::Done(ImageOutcome::Lost)),
+        () = context.shutdown.abort.cancelled() => CallResult::Ambiguous(Failure::retry(
+            "shutdown", "The worker was stopped in the middle of a call.")),
+        () = patience.exhausted() => CallResult::Ambiguous(Failure::retry(
+            "job_timeout", "No image was finished for too long.")),
+        result = context.tools.providers.generate(&granted.account, request, deadline) => result,
+    };
+    // The provider's part is over; decoding and storing need no slot of its.
+    drop(turn.slot);
+    tracing::info!(image = index, call = %new.id, account = %granted.account,
+        elapsed_ms = started.elapsed().as_millis(), result = name(&result), "called");
+    match result {
+        CallResult::Picture(answer) => ended.with_picture(answer).await,
+        CallResult::Refused(failure) => {
+            ended
+                .write(
+                    CallState::Refused,
+                    Some(true),
+                    Some(ImageState::Refused),
+                    &failure,
+                )
+                .await?;
+            ended.recovered().await?;
+            Ok(Step::Done(ImageOutcome::Settled))
+        }
+        CallResult::Empty(failure) => {
+            ended
+                .with_error(CallState::Empty, Some(true), failure)
+                .await
+        }
+        CallResult::Failed { failure, accepted } => {
+            ended.with_error(CallState::Error, accepted, failure).await
+        }
+        CallResult::Ambiguous(failure) => ended.without_knowing(failure).await,
+        CallResult::Limited(limit) => ended.at_a_limit(limit, turn.limited).await,
+    }
+}
+
+/// Too long without a renewal to start a paid call: the job waits until we are sure that we live.
+pub(super) fn not_renewed() -> ImageOutcome {
+    ImageOutcome::Waiting {
+        resume: Resume::After(NOT_RENEWED),
+    }
+}
+
+/// The word for the log.
+fn name(result: &CallResult) -> &'static str {
+    match result {
+        CallResult::Picture(_) => "picture",
+        CallResult::Refused(_) => "refused",
+        CallResult::Empty(_) => "empty",
+        CallResult::Limited(_) => "limited",
+        CallResult::Failed { .. } => "error",
+        CallResult::Ambiguous(_) => "ambiguous",
+    }
+}
+
+/// A call that has ended and must be settled.
+#[derive(Clone, Copy)]
+struct Ended<'a> {
+    attempt: Attempt<'a>,
+    request: &'a ImageRequest,
+    granted: &'a Granted,
+    call: Uuid,
+    index: i32,
+}
+
+impl Ended<'_> {
+    async fn with_picture(self, answer: Answer) -> Result<Step, DbError> {
+        let tools = &self.attempt.context.tools;
+        let job = self.attempt.job;
+        let place = publish::Place {
+            tenant: &job.tenant,
+            job_id: job.job_id,
+            index: self.index,
+            call: self.call,
+        };
+        match publish::publish(&tools.decoder, &tools.storage, place, answer.bytes).await {
+            Ok(published) => {
+                let picture = published.into();
+                persist(|| {
+                    ledger::stored(
+                        &tools.db,
+                        self.attempt.lease,
+                        self.call,
+                        &picture,
+                        answer.usage,
+                        answer.request_id.as_deref(),
+                    )
+                })
+                .await?;
+                tracing::info!(image = self.index, key = %picture.key, "stored");
+                self.recovered().await?;
+                Ok(Step::Done(ImageOutcome::Settled))
+            }
+            Err(publish::PublishError::Unreadable(failure)) => {
+                self.with_error(CallState::Empty, Some(true), failure).await
+            }
+            Err(publish::PublishError::NotStored(failure)) => {
+                self.with_error(CallState::Error, Some(true), failure).await
+            }
+        }
+    }
+
+    async fn with_error(
+        self,
+        state: CallState,
+        accepted: Option<bool>,
+        failure: Failure,
+    ) -> Result<Step, DbError> {
+        let (image, outcome) = match failure.remedy {
+            Remedy::Never => (ImageState::Failed, ImageOutcome::Settled),
+            Remedy::Retry => (
+                ImageState::Planned,
+                ImageOutcome::Retryable(failure.clone()),
+            ),
+        };
+        self.write(state, accepted, Some(image), &failure).await?;
+        Ok(Step::Done(outcome))
+    }
+
+    /// The call was written down and not made.
+    async fn not_made(self) -> Result<Step, DbError> {
+        let failure = Failure::retry("not_called", "The call was given up before it was made.");
+        self.write(
+            CallState::Error,
+            Some(false),
+            Some(ImageState::Planned),
+            &failure,
+        )
+        .await?;
+        Ok(Step::Done(not_renewed()))
+    }
+
+    async fn without_knowing(self, failure: Failure) -> Result<Step, DbError> {
+        let image = self
+            .write(CallState::Ambiguous, None, None, &failure)
+            .await?;
+        Ok(Step::Done(if image == ImageState::Ambiguous {
+            ImageOutcome::Settled
+        } else if self.attempt.context.shutdown.abort.is_cancelled() {
+            ImageOutcome::Waiting {
+                resume: Resume::Now,
+            }
+        } else {
+            ImageOutcome::Retryable(failure)
+        }))
+    }
+
+    async fn at_a_limit(self, limit: Limit, limited: u32) -> Result<Step, DbError> {
+        let failure = Failure::retry(
+            Status::RateLimited.as_str(),
+            "The provider asks us to wait.",
+        );
+        let outcome = match limit {
+            Limit::Short { wait } => {
+                let in_a_row = self.granted.limited_in_a_row;
+                let wait = backoff::after_limited(in_a_row, wait);
+                let pause = jitter().added_to(wait);
+                self.write_limited(&failure).await?;
+                self.refuse(Refusal::Cooldown {
+                    wait: pause,
+                    in_a_row: in_a_row + 1,
+                })
+                .await?;
+                if wait <= LIMITED_IN_PLACE && limited < LIMITED_TRIES {
+                    return Ok(Step::CallAgain(pause));
+                }
+                ImageOutcome::RateLimited {
+                    until: Resume::After(pause),
+                    failure,
+                }
+            }
+            Limit::Daily => {
+                let failure =
+                    Failure::retry("daily_quota", "The provider's daily quota is used up.");
+                self.write_limited(&failure).await?;
+                self.refuse(Refusal::QuotaDay).await?;
+                ImageOutcome::RateLimited {
+                    until: Resume::NextQuotaDay,
+                    failure,
+                }
+            }
+            Limit::Blocked { reason, detail } => {
+                tracing::error!(account = %self.granted.account, model = %self.request.model,
+                    reason = reason.as_str(), %detail, "{}", reason.advice());
+                let failure = Failure::retry(reason.as_str(), "The provider's account is blocked.");
+                self.write_limited(&failure).await?;
+                self.refuse(Refusal::Blocked {
+                    reason,
+                    detail: &detail,
+                })
+                .await?;
+                ImageOutcome::Waiting {
+                    resume: Resume::Now,
+                }
+            }
+        };
+        Ok(Step::Done(outcome))
+    }
+
+    /// Tells the fleet. After the ledger: a worker that lost its lease writes nothing, not here.
+    async fn refuse(self, refusal: Refusal<'_>) -> Result<(), DbError> {
+        let db = self.attempt.context.db();
+        persist(|| limits::refused(db, &self.granted.account, &self.request.model, refusal)).await
+    }
+
+    async fn write_limited(self, failure: &Failure) -> Result<(), DbError> {
+        self.write(
+            CallState::Limited,
+            Some(false),
+            Some(ImageState::Planned),
+            failure,
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn recovered(self) -> Result<(), DbError> {
+        if !self.granted.troubled {
+            return Ok(());
+        }
+        let db = self.attempt.context.db();
+        persist(|| limits::recovered(db, self.granted, &self.request.model)).await
+    }
+
+    async fn write(
+        self,
+        state: CallState,
+        accepted: Option<bool>,
+        image: Option<ImageState>,
+        failure: &Failure,
+    ) -> Result<ImageState, DbError> {
+        let end = EndedCall {
+            state,
+            accepted,
+            image,
+            failure,
+            provider_request_id: None,
+        };
+        let db = self.attempt.context.db();
+        persist(|| ledger::ended(db, self.attempt.lease, self.call, &end)).await
+    }
+}
