@@ -168,6 +168,7 @@ async fn explain_claim(stage: &Stage, claimer: &Claimer) {
     .bind(1_i64)
     .bind(&claimer.accounts)
     .bind(None::<Vec<String>>)
+    .bind(100_i64)
     .fetch_all(&mut *transaction)
     .await
     .unwrap();
