@@ -22,18 +22,21 @@ fn soon(settings: &mut Settings) {
 }
 
 impl Stage {
-    async fn job_of(&self, model: &str, prompt: &str, images: i32) -> i64 {
-        let job = self.job(prompt, images).await;
-        self.sql(&format!(
-            "UPDATE photo_generation_queue SET model = '{model}' WHERE id = {job}"
-        ))
-        .await;
-        job
+    async fn job_of(&self, model: &str, prompt: &str) -> i64 {
+        sqlx::query_scalar(
+            r#"INSERT INTO photo_generation_queue ("basePrompt", "numImagesPerExample", model)
+               VALUES ($1, 1, $2) RETURNING id"#,
+        )
+        .bind(prompt)
+        .bind(model)
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
     }
 
     /// Lets a job of another model through: whoever did it has looked at the whole queue since.
     async fn another_model_works(&self) {
-        let job = self.job_of(OTHER_MODEL, "a job of another model", 1).await;
+        let job = self.job_of(OTHER_MODEL, "a job of another model").await;
         self.until(&format!(
             "SELECT status = 'completed' FROM photo_generation_queue WHERE id = {job}"
         ))

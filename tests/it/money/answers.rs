@@ -176,11 +176,11 @@ async fn every_answer_is_what_the_contract_says() {
 #[tokio::test]
 async fn retries_wait_twice_as_long_each_time_and_end_at_max_attempts() {
     let stage = Stage::new().await;
-    let worker = stage.worker_with(soon).await;
     let job = stage.job("a lake [sim:500]", 2).await;
     stage
         .sql(r#"UPDATE photo_generation_queue SET "maxAttempts" = 3"#)
         .await;
+    let worker = stage.worker_with(soon).await;
 
     for (attempts, wait) in [(1, 8.0), (2, 16.0)] {
         stage.until_attempts(job, attempts).await;
@@ -203,7 +203,6 @@ async fn retries_wait_twice_as_long_each_time_and_end_at_max_attempts() {
 #[tokio::test]
 async fn a_stored_image_is_kept_through_retries_and_completes_the_job_in_the_end() {
     let stage = Stage::new().await;
-    let worker = stage.worker_with(soon).await;
     let given_up = stage.job("a lake [sim:500@2-]", 2).await;
     let mended = stage.job("a hill [sim:500@2]", 3).await;
     stage
@@ -211,6 +210,7 @@ async fn a_stored_image_is_kept_through_retries_and_completes_the_job_in_the_end
             r#"UPDATE photo_generation_queue SET "maxAttempts" = 2 WHERE id = {given_up}"#
         ))
         .await;
+    let worker = stage.worker_with(soon).await;
 
     for job in [given_up, mended] {
         stage.until_attempts(job, 1).await;
