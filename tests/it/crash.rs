@@ -217,7 +217,7 @@ async fn a_worker_that_wakes_after_its_job_was_taken_over_writes_nothing() {
     // It cannot renew, and so learns from nobody that the job is not its own any more: it takes the
     // answer that lies there, stores the picture, and tries to say so.
     let mut lock = stage.pool.begin().await.unwrap();
-    sqlx::query("SELECT FROM photo_generation_workers WHERE label = 'zombie' FOR UPDATE")
+    sqlx::query("LOCK TABLE photo_generation_workers IN SHARE ROW EXCLUSIVE MODE")
         .execute(&mut *lock)
         .await
         .unwrap();
