@@ -253,9 +253,10 @@ pub async fn give_back(db: &Db, lease: &Lease, why: GiveBack<'_>) -> Result<(), 
 }
 
 /// Gives back, uncounted, a job that this run owns and does not know: the answer to its claim was
-/// lost, or its task died. Not due at once, so that a job that kills its task does not spin.
-pub async fn give_back_unknown(db: &Db, job: JobId, token: i64) -> Result<(), DbError> {
-    sqlx::query!(
+/// lost, or its task died. Not due at once, so that a job that kills its task does not spin. Returns
+/// whether it was so: mostly the attempt ended just after we asked.
+pub async fn give_back_unknown(db: &Db, job: JobId, token: i64) -> Result<bool, DbError> {
+    let given_back = sqlx::query!(
         r#"UPDATE photo_generation_queue
            SET status = 'pending', "retryAt" = now() + interval '5 seconds'
            WHERE id = $1 AND lease = $2 AND status = 'processing'"#,
@@ -264,7 +265,7 @@ pub async fn give_back_unknown(db: &Db, job: JobId, token: i64) -> Result<(), Db
     )
     .execute(&db.pool)
     .await?;
-    Ok(())
+    Ok(given_back.rows_affected() == 1)
 }
 
 /// Zero rows: somebody else has the job.

@@ -5,7 +5,7 @@
 //! and no other.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
@@ -145,10 +145,22 @@ impl Attempt<'_> {
         let mut settled = Vec::new();
         let mut turn = planned;
         loop {
+            let told_to_wait = OnceLock::new();
             let outcomes: Vec<(i32, Result<ImageOutcome, DbError>)> = stream::iter(turn)
                 .map(|index| {
-                    let patience = &patience;
-                    async move { (index, image::work(self, request, index, patience).await) }
+                    let (patience, told_to_wait) = (&patience, &told_to_wait);
+                    async move {
+                        // A hundred images would ask for half a minute, to be told the same.
+                        if let Some(&resume) = told_to_wait.get() {
+                            return (index, Ok(ImageOutcome::Waiting { resume }));
+                        }
+                        let outcome = image::work(self, request, index, patience).await;
+                        if let Ok(ImageOutcome::Waiting { resume }) = outcome {
+                            // What the first one was told stands.
+                            let _ = told_to_wait.set(resume);
+                        }
+                        (index, outcome)
+                    }
                 })
                 .buffer_unordered(IMAGES_AT_ONCE)
                 .collect()

@@ -142,11 +142,12 @@ impl Desk<'_> {
     async fn look(&mut self, look: Look) -> Result<Next, DbError> {
         let context = self.context;
         for stranger in context.liveness.take_strangers() {
-            tracing::warn!(
-                job = stranger.job,
-                "gave back a job that nobody here works on"
-            );
-            lease::give_back_unknown(context.db(), stranger.job, stranger.token).await?;
+            if lease::give_back_unknown(context.db(), stranger.job, stranger.token).await? {
+                tracing::warn!(
+                    job = stranger.job,
+                    "gave back a job that nobody here works on"
+                );
+            }
         }
         while let Some(ended) = self.jobs.try_join_next() {
             report(ended);

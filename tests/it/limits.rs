@@ -401,3 +401,26 @@ async fn paused_stops_at_once_and_unpaused_goes_on() {
     stage.assert_photos().await;
     worker.stop().await;
 }
+
+/// Asked for one by one at the pace of calls, a hundred images would hold the slot for half a minute.
+#[tokio::test]
+async fn a_job_of_a_hundred_images_is_given_back_as_soon_as_it_has_to_wait() {
+    let stage = Stage::new().await;
+    let worker = stage.worker_with(soon).await;
+    stage.job("a lake", 100).await;
+    stage.until_called(|log| log.len() == 2).await;
+
+    stage
+        .sql("UPDATE photo_generation_limits SET paused = true")
+        .await;
+    stage
+        .until_within(
+            "SELECT status = 'pending' FROM photo_generation_queue",
+            Duration::from_secs(15),
+        )
+        .await;
+
+    stage.assert_no_attempt_counted().await;
+    assert!(stage.calls() < 50);
+    worker.stop().await;
+}
