@@ -57,8 +57,9 @@
 //!    no HTTP client of ours repeats a request.
 //! 7. A statement that must be written is written through [`db::persist`] and bears being sent
 //!    twice: after a lost connection nobody knows whether it was committed.
-//! 8. The database's clock decides every lease, wait and deadline; outcomes carry lengths, not
-//!    moments. The process's own clock only paces its loops.
+//! 8. The database's clock decides when a job is due and when a call is overdue; outcomes carry
+//!    lengths, not moments. Who is dead is judged on the judge's own monotonic clock, by watching
+//!    renewals (`worker::sweep`), and no two clocks are ever compared.
 //! 9. A wake-up is a hint. With notifications off everything works, only slower.
 //! 10. Only [`images::fetch`] opens a URL that came from a user.
 //! 11. The environment is read in [`config`] only; the six states are spelled in
@@ -80,6 +81,13 @@
 //!   not built yet.
 //! - *The default model is written by the first worker or by `migrate`*, not by the schema, so
 //!   that `GEMINI_MODEL_NAME` of the first start counts.
+//! - *The dead are not found by the age of their renewal.* By age, a jump of the database's clock or
+//!   an outage makes everybody look dead at once, and paid calls are bought again. Watching for a
+//!   whole interval costs the same time and makes the check of Postgres's own start needless.
+//! - *An error of our own side in the middle of an attempt* (`domain::outcome::Outcome::Broken`)
+//!   counts, but never ends the job: calls may be open, and only the next claim settles them.
+//! - *Behind a transaction-mode pooler each statement has a transaction of its own*, because sqlx
+//!   parses and executes in two steps that may meet two servers.
 //! - *A knowledge of limits outlives the lease:* a 429 is told to the fleet after the call is
 //!   settled in the ledger, so a worker that lost its job tells nothing.
 
