@@ -177,9 +177,7 @@ pub async fn finish(
         return Err(DbError::LeaseLost);
     }
     if let Some(batch) = lease.batch {
-        sqlx::query_file!("sql/queue/finish_batch.sql", batch)
-            .execute(&mut transaction)
-            .await?;
+        judge_batch(&mut transaction, batch).await?;
     }
     transaction.commit().await?;
     Ok(())
@@ -188,6 +186,10 @@ pub async fn finish(
 /// Ends a batch if its last job has ended. Several in one transaction go in order of their ids.
 pub(super) async fn end_batch(transaction: &mut Transaction, batch: i64) -> Result<(), DbError> {
     lock_batch(transaction, batch).await?;
+    judge_batch(transaction, batch).await
+}
+
+async fn judge_batch(transaction: &mut Transaction, batch: i64) -> Result<(), DbError> {
     sqlx::query_file!("sql/queue/finish_batch.sql", batch)
         .execute(transaction)
         .await?;

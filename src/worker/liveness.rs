@@ -6,12 +6,10 @@
 //! it holds and we do not know (the claim's answer was lost, a task died) is given back.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +46,14 @@ struct Held {
     lost: CancellationToken,
 }
 
+impl State {
+    /// Whether this job is worked on here, and under this lease.
+    fn holds(&self, owned: Owned) -> bool {
+        let held = self.held.get(&owned.job);
+        held.is_some_and(|held| held.token == owned.token)
+    }
+}
+
 /// A job is held from here until this is dropped.
 #[derive(Debug)]
 pub(super) struct Hold {
@@ -61,11 +67,13 @@ pub(super) struct Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         let mut state = self.context.liveness.state();
+        let owned = Owned {
+            job: self.job,
+            token: self.token,
+        };
         // Not under a later lease of ours: then the entry is that one's.
-        if let Entry::Occupied(entry) = state.held.entry(self.job)
-            && entry.get().token == self.token
-        {
-            entry.remove();
+        if state.holds(owned) {
+            state.held.remove(&self.job);
         }
     }
 }
@@ -101,16 +109,9 @@ impl Liveness {
     /// Jobs the database says are ours and nobody here works on.
     pub(super) fn take_strangers(&self) -> Vec<Owned> {
         let mut state = self.state();
-        let strangers = std::mem::take(&mut state.strangers);
+        let mut strangers = std::mem::take(&mut state.strangers);
+        strangers.retain(|owned| !state.holds(*owned));
         strangers
-            .into_iter()
-            .filter(|owned| {
-                state
-                    .held
-                    .get(&owned.job)
-                    .is_none_or(|held| held.token != owned.token)
-            })
-            .collect()
     }
 
     fn held(&self) -> Vec<Owned> {
@@ -132,21 +133,14 @@ impl Liveness {
     fn compare(&self, held_before: &[Owned], owned: &[Owned]) {
         let mut state = self.state();
         for held in held_before.iter().filter(|held| !owned.contains(held)) {
-            if let Some(entry) = state.held.get(&held.job)
-                && entry.token == held.token
-            {
-                entry.lost.cancel();
+            if state.holds(*held) {
+                state.held[&held.job].lost.cancel();
             }
         }
         let strangers: Vec<Owned> = owned
             .iter()
-            .filter(|owned| {
-                state
-                    .held
-                    .get(&owned.job)
-                    .is_none_or(|held| held.token != owned.token)
-            })
             .copied()
+            .filter(|owned| !state.holds(*owned))
             .collect();
         if !strangers.is_empty() {
             state.strangers = strangers;

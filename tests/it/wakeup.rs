@@ -265,9 +265,9 @@ async fn a_wake_up_that_fails_never_fails_the_insert() {
     }
 }
 
-#[tokio::test]
-async fn a_saturated_worker_asks_for_no_wake_ups() {
-    let stage = Stage::new().await;
+/// A worker with one slot, which is taken: it asks for no wake-ups, and nothing else will make it
+/// look when it goes idle again.
+async fn saturated(stage: &Stage) -> InProcess {
     let worker = stage
         .worker_with(|settings| {
             seldom(settings);
@@ -275,11 +275,18 @@ async fn a_saturated_worker_asks_for_no_wake_ups() {
         })
         .await;
     stage.until_idle().await;
-
-    stage.job("a lake [sim:hang@1]", 1).await;
+    stage.job("a hill [sim:hang@1]", 1).await;
     stage
         .until("SELECT NOT bool_or(idle) FROM photo_generation_workers")
         .await;
+    worker
+}
+
+#[tokio::test]
+async fn a_saturated_worker_asks_for_no_wake_ups() {
+    let stage = Stage::new().await;
+    let worker = saturated(&stage).await;
+
     let insert = "INSERT INTO photo_generation_queue (\"basePrompt\") VALUES ('a hill')";
     assert_eq!(stage.notifications_of(insert).await, 0);
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{PgPool, Postgres, Transaction};
 
-use super::{InProcess, Stage, seldom};
+use super::{Stage, saturated, seldom};
 
 const INSERT: &str = "INSERT INTO photo_generation_queue (\"basePrompt\") VALUES ('a lake')";
 /// How long older writers are waited for, and then some; a poll is five times as far away.
@@ -77,23 +77,6 @@ async fn a_row_inserted_after_the_flag_in_a_transaction_that_began_before_it() {
         stage.until_claimed().await;
         worker.stop().await;
     }
-}
-
-/// A worker with one slot, which is taken: it asks for no wake-ups, and nothing else will make it
-/// look when it goes idle again.
-async fn saturated(stage: &Stage) -> InProcess {
-    let worker = stage
-        .worker_with(|settings| {
-            seldom(settings);
-            settings.concurrency = 1;
-        })
-        .await;
-    stage.until_idle().await;
-    stage.job("a hill [sim:hang@1]", 1).await;
-    stage
-        .until("SELECT NOT bool_or(idle) FROM photo_generation_workers")
-        .await;
-    worker
 }
 
 async fn set_free(stage: &Stage) {
