@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::{ConfigError, DatabaseArgs, ProviderArgs, StorageArgs, WorkerArgs};
 use crate::db::pool::AddressError;
 use crate::db::schema::{self, SchemaError};
-use crate::db::{Db, DbError, limits};
+use crate::db::{Db, DbError, limits, settings};
 use crate::domain::Provider;
 use crate::domain::model::{DEFAULT_MODEL, KNOWN_MODELS};
 use crate::images::{Decoder, FetchError, Fetcher};
@@ -103,9 +103,9 @@ impl WorkerConfig {
     async fn record(&self, db: &Db, providers: &Providers) -> Result<(), StartError> {
         let wished = self.provider.model()?;
         let provider = Provider::Gemini;
-        schema::record_setting(db, "defaultProvider", provider.as_str()).await?;
+        settings::record(db, "defaultProvider", provider.as_str()).await?;
         let key = default_model_key(provider);
-        let recorded = schema::record_setting(db, &key, wished.unwrap_or(DEFAULT_MODEL)).await?;
+        let recorded = settings::record(db, &key, wished.unwrap_or(DEFAULT_MODEL)).await?;
         if let Some(wished) = wished.filter(|wished| *wished != recorded) {
             tracing::warn!(
                 "GEMINI_MODEL_NAME is {wished}, but the database says {recorded} for the whole fleet; \

@@ -17,11 +17,7 @@ CROSS JOIN LATERAL (
      FROM photo_generation_queue
      WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
        AND coalesce(model, '') = models.model
-     -- The words of photo_generation_queue_fresh_idx.
-     ORDER BY ("createdAt" AT TIME ZONE 'UTC')
-              + CASE priority WHEN 'urgent' THEN interval '-10 minutes'
-                              WHEN 'batch' THEN interval '30 minutes'
-                              ELSE interval '0' END, id
+     ORDER BY photo_generation_place("createdAt", priority), id
      LIMIT 1)
     UNION ALL
     (SELECT id, "retryAt"

@@ -23,24 +23,14 @@ SELECT job.id,
        job."errorMessage"
 FROM models
 CROSS JOIN LATERAL (
-    (SELECT *, ("createdAt" AT TIME ZONE 'UTC')
-               + CASE priority WHEN 'urgent' THEN interval '-10 minutes'
-                               WHEN 'batch' THEN interval '30 minutes'
-                               ELSE interval '0' END AS place
+    (SELECT *, photo_generation_place("createdAt", priority) AS place
      FROM photo_generation_queue
      WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
        AND coalesce(model, '') = models.model
-     -- The words of photo_generation_queue_fresh_idx.
-     ORDER BY ("createdAt" AT TIME ZONE 'UTC')
-              + CASE priority WHEN 'urgent' THEN interval '-10 minutes'
-                              WHEN 'batch' THEN interval '30 minutes'
-                              ELSE interval '0' END, id
+     ORDER BY photo_generation_place("createdAt", priority), id
      LIMIT :rows)
     UNION ALL
-    (SELECT *, ("createdAt" AT TIME ZONE 'UTC')
-               + CASE priority WHEN 'urgent' THEN interval '-10 minutes'
-                               WHEN 'batch' THEN interval '30 minutes'
-                               ELSE interval '0' END AS place
+    (SELECT *, photo_generation_place("createdAt", priority) AS place
      FROM photo_generation_queue
      WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NOT NULL
        AND coalesce(model, '') = models.model

@@ -1,7 +1,7 @@
 -- queue/claim: lease up to $3 due jobs to run $1. Called by db::lease::claim.
 -- $1 run, $2 label for people, $3 how many, $4 accounts ('provider:account'), $5 types (NULL: all),
 -- $6 how far to look past rows that others hold locked.
--- Reads photo_generation_queue_fresh_idx and _retry_idx, at most $6 rows of each per waiting
+-- Reads safelight_place_idx and safelight_retry_idx, at most $6 rows of each per waiting
 -- model; locks only the rows it takes and skips those that others hold. The bump of lease is the
 -- trigger's. Nothing is claimed for a run that failed to renew for half the lease.
 WITH candidates AS MATERIALIZED (
@@ -10,11 +10,7 @@ WITH candidates AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT ranked.*, row_number() OVER (ORDER BY ranked.place, ranked.id) AS rank
         FROM (
-            (SELECT id, type,
-                    ("createdAt" AT TIME ZONE 'UTC')
-                    + CASE priority WHEN 'urgent' THEN interval '-10 minutes'
-                                    WHEN 'batch' THEN interval '30 minutes'
-                                    ELSE interval '0' END AS place
+            (SELECT id, type, photo_generation_place("createdAt", priority) AS place
              FROM photo_generation_queue
              WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
                AND coalesce(model, '') = models.model
@@ -22,11 +18,7 @@ WITH candidates AS MATERIALIZED (
              ORDER BY 3, id
              LIMIT $6)
             UNION ALL
-            (SELECT id, type,
-                    ("createdAt" AT TIME ZONE 'UTC')
-                    + CASE priority WHEN 'urgent' THEN interval '-10 minutes'
-                                    WHEN 'batch' THEN interval '30 minutes'
-                                    ELSE interval '0' END AS place
+            (SELECT id, type, photo_generation_place("createdAt", priority) AS place
              FROM photo_generation_queue
              WHERE status IN ('pending', 'rate_limited') AND "retryAt" <= now()
                AND coalesce(model, '') = models.model
@@ -70,7 +62,7 @@ claimed AS (
 -- A batch whose job runs again is generating again; in id order, as every lock on two batches.
 finished_batches AS MATERIALIZED (
     SELECT batch.id FROM photo_generation_batches AS batch
-    WHERE batch.id IN (SELECT "batchId" FROM claimed) AND batch.status <> 'generating'
+    WHERE batch.id IN (SELECT "batchId" FROM claimed) AND batch.status::text IN ('completed', 'failed')
     ORDER BY batch.id
     FOR NO KEY UPDATE
 ),

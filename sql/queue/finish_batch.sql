@@ -2,7 +2,7 @@
 -- row was locked in a statement of its own: with lock and count in one, the count is older than
 -- the lock, and two last jobs left the batch open for ever. An ended batch is judged again, in case
 -- a job was claimed again while it was being ended.
--- $1 batch. Uses photo_generation_queue_batch_idx.
+-- $1 batch. Uses safelight_batch_idx.
 WITH verdict AS (
     SELECT CASE WHEN EXISTS (
         SELECT FROM photo_generation_queue
@@ -10,9 +10,11 @@ WITH verdict AS (
     ) THEN 'completed' ELSE 'failed' END AS status
 )
 UPDATE photo_generation_batches AS batch
-SET status = verdict.status, "completedAt" = now()
+SET status = photo_generation_batch_status(verdict.status), "completedAt" = now()
 FROM verdict
-WHERE batch.id = $1 AND batch.status <> verdict.status
+WHERE batch.id = $1 AND batch.status::text <> verdict.status
+  -- Other words are the app's own, and its own affair.
+  AND batch.status::text IN ('generating', 'completed', 'failed')
   AND NOT EXISTS (
       SELECT FROM photo_generation_queue
       WHERE "batchId" = $1 AND status IN ('pending', 'processing', 'rate_limited'))

@@ -1,7 +1,7 @@
 -- queue/next_due: seconds until the next job may be claimed; 0 when one is due; NULL when none waits
 -- for a moment that we know. Called by db::lease::next_due, to set the timer.
 -- $1 accounts ('provider:account'), $2 types (NULL: all).
--- Reads one row per waiting model from photo_generation_queue_fresh_idx and _retry_idx.
+-- Reads one row per waiting model from safelight_place_idx and safelight_retry_idx.
 SELECT CASE WHEN coalesce(min(job.due), 'infinity') = 'infinity' THEN NULL
             -- greatest skips NULL, so no job at all must not come here; and -infinity, which an app
             -- may have written, cannot be subtracted from.

@@ -15,7 +15,7 @@ use super::{CommandError, output};
 use crate::app::{self, default_model_key};
 use crate::config::{DatabaseArgs, StorageArgs};
 use crate::db::jobs::{self, NewJob, Watched};
-use crate::db::{Db, schema};
+use crate::db::{Db, settings};
 use crate::domain::model::DEFAULT_MODEL;
 use crate::domain::request::MAX_IMAGES;
 use crate::domain::{ClaimedJob, JobId, Provider, Request, Status, Tenant};
@@ -178,7 +178,7 @@ async fn model_of(db: &Db, job: &NewJob) -> Result<String, CommandError> {
     if let Some(model) = job.model.as_deref().filter(|model| !model.is_empty()) {
         return Ok(model.to_owned());
     }
-    let recorded = schema::setting(db, &default_model_key(Provider::Gemini)).await?;
+    let recorded = settings::get(db, &default_model_key(Provider::Gemini)).await?;
     Ok(recorded.unwrap_or_else(|| DEFAULT_MODEL.to_owned()))
 }
 

@@ -17,7 +17,8 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// The same behind a pooler, with what `pool` asks of a session, and only as long as the connection
 /// to Postgres is ours.
 const BEGIN_SHARED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL jit = off; \
-     SET LOCAL statement_timeout = '20s'; SET LOCAL lock_timeout = '5s'";
+     SET LOCAL statement_timeout = '20s'; SET LOCAL lock_timeout = '5s'; \
+     SET LOCAL timezone = 'UTC'";
 
 /// Whose the connection to Postgres is between two transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod listener;
 pub mod pool;
 pub mod schema;
+pub mod settings;
 pub mod sweep;
 mod words;
 pub mod workers;

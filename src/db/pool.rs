@@ -22,9 +22,10 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What we ask of a session that is ours alone (behind a transaction pooler none is).
 /// No JIT: the planner cannot know how few rows our statements touch, and compiles for seconds.
 /// Limits: whoever holds a row locked for long must not hold our connections with it; what must be
-/// written is tried again. Our statements are written for READ COMMITTED.
+/// written is tried again. Our statements are written for READ COMMITTED. `timestamp` columns of an
+/// app's own table are read as UTC.
 const SESSION: &str = "SET jit = off; SET statement_timeout = '20s'; SET lock_timeout = '5s'; \
-     SET default_transaction_isolation = 'read committed'";
+     SET default_transaction_isolation = 'read committed'; SET timezone = 'UTC'";
 /// Parameters that Prisma and its kin add to a URL, unknown to Postgres.
 const FOREIGN_PARAMETERS: [&str; 7] = [
     "schema",

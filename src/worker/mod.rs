@@ -24,8 +24,9 @@ use uuid::Uuid;
 
 use crate::db::lease::Claimer;
 use crate::db::ledger::StoredPicture;
+use crate::db::schema::{self, SchemaError};
 use crate::db::workers::Registration;
-use crate::db::{self, Db, DbError, Lease};
+use crate::db::{self, Db, Lease};
 use crate::domain::backoff::Jitter;
 use crate::domain::{ClaimedJob, Provider};
 use crate::images::decode::Decoder;
@@ -165,7 +166,7 @@ fn jitter() -> Jitter {
 ///
 /// # Errors
 /// Only when it cannot even begin: afterwards an outage of the database is waited out.
-pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result<(), DbError> {
+pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result<(), SchemaError> {
     let run = Uuid::new_v4();
     let claimer = Claimer {
         run,
@@ -191,6 +192,11 @@ pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result
         shutdown,
     });
     liveness::renew(&context).await?;
+    // Once more, now that this worker is seen: an adoption may be taken back at this moment.
+    if let Err(error) = schema::check(context.db()).await {
+        db::workers::deregister(context.db(), run).await?;
+        return Err(error);
+    }
     tracing::info!(worker = %context.settings.label, %run, "worker started");
 
     let end = context.shutdown.clone();

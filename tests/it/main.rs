@@ -4,6 +4,7 @@
     reason = "here an unwrap that panics is a test that fails, as it should"
 )]
 
+mod adoption;
 mod alive;
 mod batches;
 mod crash;

@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 use crate::app::{StartError, WorkerConfig, default_model_key};
 use crate::cli::CommandError;
 use crate::config::{ProviderArgs, StorageArgs, WorkerArgs};
-use crate::db::{Db, DbError, demo, schema};
+use crate::db::schema::{self, SchemaError};
+use crate::db::{Db, DbError, demo, settings};
 use crate::domain::Provider;
 use crate::domain::model::DEFAULT_MODEL;
 use crate::providers::simulator::{DEFAULT_KEY, Simulator, SimulatorConfig};
@@ -46,7 +47,7 @@ impl Source {
 pub(super) struct Studio {
     pub(super) db: Db,
     /// Ends when the worker does, which it should not do by itself.
-    pub(super) worker: JoinHandle<Result<(), DbError>>,
+    pub(super) worker: JoinHandle<Result<(), SchemaError>>,
     accounts: Vec<String>,
     model: String,
     shutdown: Shutdown,
@@ -123,8 +124,10 @@ impl Studio {
 
 /// The schema, and what an earlier run left in it.
 async fn prepare(db: &Db, source: &Source, model: &str) -> Result<(), CommandError> {
-    schema::migrate(db).await.map_err(StartError::from)?;
-    schema::set_setting(db, &default_model_key(Provider::Gemini), model).await?;
+    schema::migrate(db, &|_| {})
+        .await
+        .map_err(StartError::from)?;
+    settings::set(db, &default_model_key(Provider::Gemini), model).await?;
     demo::forget_limits(db).await?;
     if source.is_paid() {
         // What was meant for the simulator is not bought with money.

@@ -50,7 +50,11 @@ async fn copy(mut connection: PgConnection, server: &str, template: &str) -> Str
 
 /// Named after the migrations, so that a change of them makes a new one.
 async fn template(connection: &mut PgConnection, server: &str) -> String {
-    let schema = include_str!("../../../migrations/0001_queue.sql");
+    let schema = concat!(
+        include_str!("../../../migrations/1_tables.sql"),
+        include_str!("../../../migrations/2_functions.sql"),
+        include_str!("../../../migrations/3_online.sql"),
+    );
     let hash = Sha256::digest(schema);
     let name = format!(
         "template_{:02x}{:02x}{:02x}{:02x}",
@@ -74,7 +78,7 @@ async fn template(connection: &mut PgConnection, server: &str) -> String {
         let db = Db::connect(&with_database(server, &draft), None, 1)
             .await
             .unwrap();
-        schema::migrate(&db).await.unwrap();
+        schema::migrate(&db, &|_| {}).await.unwrap();
         db.close().await;
         run(
             connection,

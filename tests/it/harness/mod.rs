@@ -53,7 +53,8 @@ impl Stage {
         Self::at(create_database_on(&server.url).await, simulator).await
     }
 
-    async fn at(url: String, simulator: SimulatorConfig) -> Self {
+    /// On a database of the test's own.
+    pub(crate) async fn at(url: String, simulator: SimulatorConfig) -> Self {
         let pool = PgPool::connect(&url).await.unwrap();
         Self {
             url,

@@ -1,0 +1,143 @@
+//! Doing what was planned, on tables that are in use.
+//!
+//! Whoever waits for a lock on a table makes everybody wait who comes after, so a step that needs one
+//! waits for less than a second and tries again a little later.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use super::SchemaError;
+use super::plan::{How, Step};
+use crate::db::DbError;
+
+/// Longest wait for a lock: as long as everybody else may have to wait because of us.
+const LOCK_WAIT: &str = "SET LOCAL lock_timeout = '400ms'";
+/// Between two tries the others go on.
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+/// After this long somebody must act: a transaction stays open on the table.
+const GIVE_UP: Duration = Duration::from_mins(5);
+/// How often a step that takes long says that it goes on.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// What happens while a plan is carried out.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// These changes are about to be made.
+    Changes(&'a [String]),
+    /// It is still being done.
+    Working(Duration),
+    /// Somebody holds a lock that it needs.
+    Locked { by: String },
+    /// Another migration of this database is under way.
+    OtherMigration,
+}
+
+/// Who listens to the events.
+pub type Report<'a> = &'a (dyn Fn(Event<'_>) + Sync);
+
+/// Does the steps, in order. What was done before an error stays, and is not planned again.
+pub(super) async fn apply(
+    connection: &mut PgConnection,
+    steps: &[Step],
+    report: Report<'_>,
+) -> Result<(), SchemaError> {
+    for step in steps {
+        report(Event::Changes(&step.changes));
+        match step.how {
+            How::Briefly => briefly(connection, &step.sql, report).await?,
+            How::Online => online(connection, &step.sql, report).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Runs SQL in a transaction that waits for locks only for a moment, until it gets them.
+pub(super) async fn briefly(
+    connection: &mut PgConnection,
+    sql: &str,
+    report: Report<'_>,
+) -> Result<(), SchemaError> {
+    let started = Instant::now();
+    loop {
+        match attempt(connection, sql).await {
+            Ok(()) => return Ok(()),
+            Err(error) if is_about_locks(&error) => {
+                let by = holders(connection).await?;
+                if started.elapsed() > GIVE_UP {
+                    return Err(SchemaError::Locked(by));
+                }
+                report(Event::Locked { by });
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn attempt(connection: &mut PgConnection, sql: &str) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(LOCK_WAIT).execute(&mut *transaction).await?;
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await
+}
+
+/// Lock not available, or a deadlock that Postgres resolved at our cost.
+fn is_about_locks(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|code| matches!(code.as_ref(), "55P03" | "40P01"))
+}
+
+/// Runs a statement of its own, and says every now and then that it goes on.
+async fn online(
+    connection: &mut PgConnection,
+    sql: &str,
+    report: Report<'_>,
+) -> Result<(), SchemaError> {
+    let started = Instant::now();
+    let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection);
+    tokio::pin!(statement);
+    let mut heartbeat =
+        tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
+    loop {
+        tokio::select! {
+            done = &mut statement => {
+                done?;
+                return Ok(());
+            }
+            _ = heartbeat.tick() => report(Event::Working(started.elapsed())),
+        }
+    }
+}
+
+/// The transaction that has been open longest on a table of ours, in words.
+async fn holders(connection: &mut PgConnection) -> Result<String, DbError> {
+    let holder = sqlx::query!(
+        r#"SELECT a.pid AS "pid!", coalesce(nullif(a.application_name, ''), a.usename::text, '?') AS "name!",
+                  coalesce(a.state, '?') AS "state!",
+                  coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::bigint AS "seconds!"
+           FROM pg_locks AS l
+           JOIN pg_class AS c ON c.oid = l.relation
+           JOIN pg_stat_activity AS a ON a.pid = l.pid
+           WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND c.relname LIKE 'photo\_generation\_%'
+           ORDER BY a.xact_start
+           LIMIT 1"#
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(holder.map_or_else(
+        || "somebody who has gone meanwhile".to_owned(),
+        |holder| {
+            format!(
+                "{} (process {} of Postgres, {}, transaction open for {} s); to end it: SELECT pg_terminate_backend({})",
+                holder.name, holder.pid, holder.state, holder.seconds, holder.pid
+            )
+        },
+    ))
+}

@@ -1,0 +1,67 @@
+use super::{Trigger, literal, quote, sends_rows};
+
+#[test]
+fn only_a_trigger_that_does_nothing_but_notify_is_replaced() {
+    let check = |source: &str, expected: bool| {
+        let trigger = Trigger {
+            name: "photo_job_trigger".to_owned(),
+            definition: String::new(),
+            for_each_row: true,
+            source: source.to_owned(),
+        };
+        assert_eq!(sends_rows(&trigger), expected, "{source}");
+    };
+
+    check(
+        "BEGIN PERFORM pg_notify('jobs', row_to_json(NEW)::text); RETURN NEW; END;",
+        true,
+    );
+    check(
+        "BEGIN PERFORM pg_notify('jobs', json_build_object('id', NEW.id, 'status', NEW.status)::text);
+         RAISE NOTICE 'job % is %', NEW.id, NEW.status; RETURN NEW; END;",
+        true,
+    );
+    check(
+        "BEGIN IF NEW.status = 'pending' THEN NOTIFY jobs; END IF; RETURN NEW; END;",
+        true,
+    );
+    check(
+        "BEGIN NEW.\"updatedAt\" := now(); PERFORM pg_notify('jobs', '1'); RETURN NEW; END;",
+        false,
+    );
+    check(
+        "BEGIN INSERT INTO audit VALUES (NEW.id); PERFORM pg_notify('jobs', '1'); RETURN NEW; END;",
+        false,
+    );
+    check(
+        "BEGIN PERFORM net.http_post('https://example.com', '{}'); PERFORM pg_notify('jobs', '1'); END;",
+        false,
+    );
+    check("BEGIN NEW.\"updatedAt\" := now(); RETURN NEW; END;", false);
+}
+
+#[test]
+fn a_trigger_per_statement_and_one_of_ours_stay() {
+    let trigger = Trigger {
+        name: "photo_job_trigger".to_owned(),
+        definition: String::new(),
+        for_each_row: false,
+        source: "BEGIN NOTIFY jobs; RETURN NULL; END;".to_owned(),
+    };
+    assert!(!sends_rows(&trigger));
+
+    let ours = Trigger {
+        name: "photo_generation_wake_on_pending".to_owned(),
+        for_each_row: true,
+        ..trigger
+    };
+    assert!(!sends_rows(&ours));
+}
+
+#[test]
+fn names_and_texts_are_quoted() {
+    assert_eq!(quote("retryAt"), "\"retryAt\"");
+    assert_eq!(quote("a\"b"), "\"a\"\"b\"");
+    assert_eq!(literal("it's"), "'it''s'");
+    assert_eq!(literal("a\\b'"), "E'a\\\\b'''");
+}

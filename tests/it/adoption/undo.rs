@@ -1,0 +1,1 @@
+//! An adoption taken back.
