@@ -9,12 +9,12 @@ SELECT id::bigint AS "id!", "jobId" AS job_id, "batchId"::bigint AS batch_id,
        coalesce("imagesTotal", "numImagesPerExample", 4)::integer AS "images_total!",
        coalesce("imagesCompleted", 0) AS "images_completed!", "imageUrls" AS image_urls,
        coalesce(attempts, 0) AS "attempts!", coalesce("maxAttempts", 5) AS "max_attempts!",
-       CASE WHEN isfinite("retryAt") THEN "retryAt" END AS retry_at,
+       CASE WHEN isfinite("retryAt") THEN "retryAt"::timestamptz END AS retry_at,
        "lockedBy" AS locked_by, "errorMessage" AS error,
        "errorCode" AS error_code, "retryOf" AS retry_of, "requestId" AS request_id, metadata,
-       CASE WHEN isfinite("createdAt") THEN "createdAt" END AS created_at,
-       CASE WHEN isfinite("startedAt") THEN "startedAt" END AS started_at,
-       CASE WHEN isfinite("completedAt") THEN "completedAt" END AS completed_at,
+       CASE WHEN isfinite("createdAt") THEN "createdAt"::timestamptz END AS created_at,
+       CASE WHEN isfinite("startedAt") THEN "startedAt"::timestamptz END AS started_at,
+       CASE WHEN isfinite("completedAt") THEN "completedAt"::timestamptz END AS completed_at,
        now() AS "read_at!"
 FROM photo_generation_queue
 WHERE ($1::uuid IS NULL OR "jobId" = $1)

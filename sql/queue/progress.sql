@@ -7,7 +7,7 @@ SELECT id::bigint AS "id!", "jobId" AS job_id, status::text AS "status!: Status"
        coalesce("imagesCompleted", 0) AS "images_completed!",
        coalesce(attempts, 0) AS "attempts!", coalesce("maxAttempts", 5) AS "max_attempts!",
        "errorMessage" AS error, "errorCode" AS error_code,
-       CASE WHEN isfinite("retryAt") THEN "retryAt" END AS retry_at,
+       CASE WHEN isfinite("retryAt") THEN "retryAt"::timestamptz END AS retry_at,
        CASE WHEN status IN ('pending', 'rate_limited')
             THEN extract(epoch FROM "retryAt" - now()) END::float8 AS retry_in_seconds,
        greatest(extract(epoch FROM coalesce("completedAt", now()) - "createdAt"), 0)::float8

@@ -81,7 +81,7 @@ impl App {
             .replace("$BATCH_STATUS", self.batch_status)
             .replace("$STATUS", self.status)
             .replace("$TIME", self.time);
-        let sql = format!("{}{tables}{}", self.before, self.after);
+        let sql = format!("{}{tables}{}; ANALYZE;", self.before, self.after);
         sqlx::raw_sql(AssertSqlSafe(sql))
             .execute(&pool)
             .await

@@ -52,10 +52,22 @@ fn type_name(value: &Value) -> String {
     }
 }
 
+/// The demo has a database of its own making.
+fn is_of_the_demo(statement: &Compiled) -> bool {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/demo");
+    std::fs::read_dir(folder)
+        .unwrap()
+        .any(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap() == statement.sql)
+}
+
 #[tokio::test]
 async fn every_statement_has_the_same_types_on_every_app() {
-    let statements = compiled();
+    let statements: Vec<Compiled> = compiled()
+        .into_iter()
+        .filter(|one| !is_of_the_demo(one))
+        .collect();
     assert!(statements.len() > 60, "{}", statements.len());
+    let mut wrong = Vec::new();
     for app in APPS {
         let stage = Stage::of(app).await;
         stage.migrate().await;
@@ -71,20 +83,21 @@ async fn every_statement_has_the_same_types_on_every_app() {
                 })
                 .collect();
             let sql = AssertSqlSafe(statement.sql.clone()).into_sql_str();
-            let prepared = (&mut connection)
-                .prepare_with(sql, &types)
-                .await
-                .unwrap_or_else(|error| panic!("{}: {error}\n{}", app.name, statement.sql));
-            let columns: Vec<String> = prepared
-                .columns()
-                .iter()
-                .map(|column| column.type_info().name().to_uppercase())
-                .collect();
-            assert_eq!(
-                columns, statement.columns,
-                "{}\n{}",
-                app.name, statement.sql
-            );
+            match (&mut connection).prepare_with(sql, &types).await {
+                Ok(prepared) => {
+                    let columns = prepared.columns().iter();
+                    let types = columns.map(|column| column.type_info().name().to_uppercase());
+                    let types: Vec<String> = types.collect();
+                    if types != statement.columns {
+                        wrong.push(format!(
+                            "{}: {types:?} for {:?}\n{}",
+                            app.name, statement.columns, statement.sql
+                        ));
+                    }
+                }
+                Err(error) => wrong.push(format!("{}: {error}\n{}", app.name, statement.sql)),
+            }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

@@ -1,1 +1,157 @@
-//! An adoption taken back.
+//! An adoption taken back: the app and its old worker go on as if we had never been there.
+
+use safelight::db::schema::{self, SchemaError};
+
+use super::changes::schema_of;
+use super::{APPS_INSERT, Stage, TEXT};
+
+async fn undo(stage: &Stage) -> Result<Vec<String>, SchemaError> {
+    schema::undo(&stage.db().await, &|_| {}).await
+}
+
+/// What the app's tables are held to, without what is new.
+async fn rules_of(stage: &Stage) -> Vec<String> {
+    let is_about_the_app = |line: &String| {
+        let tables = ["photo_generation_queue", "photo_generation_batches"];
+        tables.iter().any(|table| line.contains(table))
+    };
+    schema_of(stage)
+        .await
+        .into_iter()
+        .filter(is_about_the_app)
+        // A longer text hurts nobody, and columns with data stay.
+        .filter(|line| !line.contains("lockedBy") && !line.contains("errorMessage"))
+        .collect()
+}
+
+#[tokio::test]
+async fn an_adoption_taken_back_leaves_the_tables_as_they_were() {
+    let stage = Stage::of(TEXT).await;
+    let before = rules_of(&stage).await;
+    stage.migrate().await;
+    let worker = stage.worker().await;
+    stage.sql(APPS_INSERT).await;
+    stage.until_all_ended().await;
+    worker.stop().await;
+    let stored = "SELECT count(*) FROM photo_generation_images WHERE state = 'stored'";
+    let photos = stage.number(stored).await;
+
+    let left = undo(&stage).await.unwrap();
+
+    assert_eq!(left, Vec::<String>::new());
+    let after = rules_of(&stage).await;
+    let missing: Vec<_> = before.iter().filter(|rule| !after.contains(rule)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    let added: Vec<_> = after
+        .iter()
+        .filter(|rule| !before.contains(rule))
+        .filter(|rule| !rule.starts_with("column "))
+        // Our own tables and functions, which hold what was paid for.
+        .filter(|rule| !rule.contains("photo_generation_images") && !rule.starts_with("function "))
+        .collect();
+    assert!(added.is_empty(), "{added:#?}");
+    assert_eq!(stage.number(stored).await, photos, "what was bought stays");
+
+    let refused = schema::check(&stage.db().await).await;
+    assert!(matches!(refused, Err(SchemaError::Missing)), "{refused:?}");
+}
+
+/// The old worker's documented way: look, take by id, write by id.
+#[tokio::test]
+async fn afterwards_the_old_worker_and_the_app_work_as_before() {
+    let stage = Stage::of(TEXT).await;
+    stage.migrate().await;
+    undo(&stage).await.unwrap();
+
+    stage.sql(APPS_INSERT).await;
+    stage
+        .sql(r#"UPDATE photo_generation_queue SET status = 'processing', "lockedBy" = 'edge-worker-2', "lockedAt" = now()
+                WHERE status = 'pending' AND "lockedBy" IS NULL;
+                UPDATE photo_generation_queue SET status = 'completed', "completedAt" = now()
+                WHERE "lockedBy" = 'edge-worker-2'"#)
+        .await;
+
+    let done = r#"SELECT count(*) FROM photo_generation_queue WHERE "lockedBy" = 'edge-worker-2'
+        AND status = 'completed' AND "lockedAt" IS NOT NULL AND lease = 0"#;
+    assert_eq!(
+        stage.number(done).await,
+        9,
+        "none of our triggers had a say"
+    );
+    for refused in [
+        APPS_INSERT.replace("'16:9'", "'7:5'"),
+        APPS_INSERT.replace("'no'", "NULL"),
+        "UPDATE photo_generation_queue SET status = 'canceled'".to_owned(),
+    ] {
+        let result = sqlx::raw_sql(sqlx::AssertSqlSafe(refused.clone()))
+            .execute(&stage.pool)
+            .await;
+        assert!(result.is_err(), "{refused}");
+    }
+
+    let again = stage.migrate().await;
+    assert!(!again.plan.steps.is_empty());
+    stage.drain().await;
+    stage.until_all_ended().await;
+}
+
+#[tokio::test]
+async fn what_the_new_rows_do_not_allow_is_said_and_left() {
+    let stage = Stage::of(TEXT).await;
+    stage.migrate().await;
+    stage
+        .sql(r#"INSERT INTO photo_generation_queue ("basePrompt", status) VALUES ('by HTTP', 'canceled')"#)
+        .await;
+
+    let left = undo(&stage).await.unwrap();
+
+    let said = left.join("\n");
+    assert!(
+        said.contains("photo_generation_queue_status_check"),
+        "{said}"
+    );
+    assert!(
+        said.contains("\"userId\" of photo_generation_queue may still be null"),
+        "{said}"
+    );
+    assert!(!said.contains("basePrompt"), "{said}");
+    let row = r#"SELECT status FROM photo_generation_queue WHERE "basePrompt" = 'by HTTP'"#;
+    assert_eq!(stage.text(row).await, "canceled", "data stay");
+}
+
+#[tokio::test]
+async fn nothing_is_taken_back_under_a_living_worker_or_where_nothing_was_adopted() {
+    let stage = Stage::of(TEXT).await;
+    stage.migrate().await;
+    let before = schema_of(&stage).await;
+    let worker = stage.worker().await;
+
+    let refused = undo(&stage).await;
+
+    assert!(
+        matches!(refused, Err(SchemaError::WorkersLive(_))),
+        "{refused:?}"
+    );
+    assert_eq!(schema_of(&stage).await, before);
+    schema::check(&stage.db().await).await.unwrap();
+    worker.stop().await;
+
+    let ours = Stage::new().await;
+    assert!(matches!(undo(&ours).await, Err(SchemaError::NotAdopted)));
+}
+
+/// A dead worker's jobs are the old worker's to do.
+#[tokio::test]
+async fn jobs_of_dead_workers_go_back_to_the_queue() {
+    let stage = Stage::of(TEXT).await;
+    stage.migrate().await;
+    stage
+        .sql(r#"UPDATE photo_generation_queue SET status = 'processing', run = gen_random_uuid(), "lockedBy" = 'dead'
+                WHERE id = (SELECT min(id) FROM photo_generation_queue WHERE status = 'pending')"#)
+        .await;
+
+    undo(&stage).await.unwrap();
+
+    let held = r#"SELECT count(*) FROM photo_generation_queue WHERE "lockedBy" = 'dead'"#;
+    assert_eq!(stage.number(held).await, 0);
+}
