@@ -2,6 +2,9 @@
 
 mod app;
 mod changes;
+mod chaos;
+mod cutover;
+mod load;
 mod obstacles;
 mod statements;
 mod undo;

@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgTypeInfo};
 use sqlx::{AssertSqlSafe, Column as _, ConnectOptions as _, Executor as _, SqlSafeStr as _};
-use sqlx::{Statement as _, TypeInfo as _};
+use sqlx::{Row as _, Statement as _, TypeInfo as _};
 
 use super::{APPS, Stage};
 
@@ -100,4 +100,31 @@ async fn every_statement_has_the_same_types_on_every_app() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// The claim reads both of its indexes, whatever the types: an index whose expression is another than
+/// the statement's would be built for nothing.
+#[tokio::test]
+async fn the_claim_uses_its_indexes_on_every_app() {
+    for app in APPS {
+        let stage = Stage::of(app).await;
+        stage.migrate().await;
+        let claim = include_str!("../../../sql/queue/claim.sql");
+        let explained = format!(
+            "SET enable_seqscan = off;
+             PREPARE claim (uuid, text, bigint, text[], text[], bigint) AS {claim};
+             EXPLAIN EXECUTE claim (gen_random_uuid(), 'a', 5, '{{gemini:default}}', NULL, 50)"
+        );
+        let lines = sqlx::raw_sql(AssertSqlSafe(explained)).fetch_all(&stage.pool);
+        let lines: Vec<String> = lines
+            .await
+            .unwrap()
+            .iter()
+            .map(|line| line.get(0))
+            .collect();
+        let plan = lines.join("\n");
+        for index in ["safelight_place_idx", "safelight_retry_idx"] {
+            assert!(plan.contains(index), "{}: {index}\n{plan}", app.name);
+        }
+    }
 }
