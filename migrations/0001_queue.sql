@@ -120,6 +120,8 @@ COMMENT ON COLUMN public.photo_generation_queue.metadata IS 'The app''s own, ret
 COMMENT ON COLUMN public.photo_generation_queue."imageUrls" IS 'Keys of the stored images, in order of their index once the job has ended.';
 COMMENT ON COLUMN public.photo_generation_queue.lease IS 'Fencing token, bumped by trigger whenever processing is entered, left or taken over, whoever does it.';
 COMMENT ON COLUMN public.photo_generation_queue.run IS 'The worker process that holds the job; null: some other program.';
+COMMENT ON COLUMN public.photo_generation_queue."idempotencyKey" IS 'Unique per tenant: a second insert with the same key is refused.';
+COMMENT ON COLUMN public.photo_generation_queue."expiresAt" IS 'No call is begun after this moment. Stored images complete the job, else it fails with code expired.';
 COMMENT ON COLUMN public.photo_generation_queue."requestId" IS 'Follows the job through every log line.';
 
 -- Few indexes: each costs direct inserts 5 to 25 %. None on lockedAt or progress: with one,
@@ -145,6 +147,17 @@ CREATE INDEX photo_generation_queue_retry_idx
 -- The live jobs: renewal, reclaim, "what runs now". A few hundred rows at most.
 CREATE INDEX photo_generation_queue_processing_idx
     ON public.photo_generation_queue (id) WHERE status = 'processing';
+-- Waiting jobs that may come too late, for the sweep. Most apps never set it: then this is empty.
+CREATE INDEX photo_generation_queue_expires_idx
+    ON public.photo_generation_queue ("expiresAt")
+    WHERE status IN ('pending', 'rate_limited') AND "expiresAt" IS NOT NULL;
+-- A key names one job of its tenant. The words are those of domain::tenant; ids are cast because
+-- only then they may be of any type: integer || text would not be IMMUTABLE.
+CREATE UNIQUE INDEX photo_generation_queue_idempotency_key
+    ON public.photo_generation_queue
+       ((coalesce('team:' || nullif("teamId"::text, ''), 'user:' || nullif("userId"::text, ''), 'none')),
+        "idempotencyKey")
+    WHERE "idempotencyKey" IS NOT NULL;
 CREATE INDEX photo_generation_queue_batch_idx
     ON public.photo_generation_queue ("batchId") WHERE "batchId" IS NOT NULL;
 

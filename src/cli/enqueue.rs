@@ -199,14 +199,14 @@ fn check(job: &NewJob, model: &str) -> Result<(), CommandError> {
         example_url: None,
         training_urls: Some(serde_json::Value::from(job.pictures.clone()).to_string()),
         aspect_ratio: job.aspect_ratio.clone(),
-        images: job.images.unwrap_or(DEFAULT_IMAGES),
+        images: job.images.unwrap_or(DEFAULT_IMAGES).into(),
         provider: None,
         model: model.to_owned(),
         payload: job.payload.as_ref().map(ToString::to_string),
         attempts: 0,
         max_attempts: 1,
         request_id: String::new(),
-        expired: false,
+        expires_in: None,
     };
     match Request::parse(&claimed) {
         Ok(_) => Ok(()),

@@ -27,11 +27,13 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 28] = [
+const _: [&str; 30] = [
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
     include_str!("../../sql/queue/claim.sql"),
     include_str!("../../sql/queue/ended.sql"),
+    include_str!("../../sql/queue/expire.sql"),
+    include_str!("../../sql/queue/expired.sql"),
     include_str!("../../sql/queue/finish.sql"),
     include_str!("../../sql/queue/finish_batch.sql"),
     include_str!("../../sql/queue/give_back.sql"),

@@ -8,6 +8,7 @@ mod alive;
 mod batches;
 mod crash;
 mod demo;
+mod expiry;
 mod fence;
 mod fleet;
 mod harness;
