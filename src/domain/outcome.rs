@@ -30,6 +30,7 @@ pub enum Outcome {
 impl Outcome {
     /// What it comes to when the job has expired meanwhile: what would be tried again ends. But not
     /// while calls may be open, and a job that is done stays done.
+    #[must_use]
     pub fn past_expiry(self) -> Self {
         match self {
             Self::Retry { .. } | Self::RateLimited { .. } | Self::Released { .. } => {

@@ -19,7 +19,7 @@ use crate::db::{Db, DbError, ledger};
 
 /// Intervals are spread by this share, so that a fleet does not sweep as one.
 const SPREAD: f64 = 0.2;
-/// Rounds of ending expired jobs in one sweep; each takes a few hundredths of a second.
+/// Rounds of ending expired jobs in one sweep; each takes less than a tenth of a second.
 const EXPIRE_ROUNDS: usize = 20;
 /// A sweep that takes longer is on a dead connection, or waits for a storage that is away.
 const SWEEP_TIMEOUT: Duration = Duration::from_mins(1);

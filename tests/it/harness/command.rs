@@ -7,7 +7,7 @@ use tokio::process::Command;
 use super::Stage;
 
 /// No command of a person takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a command said, and how it ended.
 #[derive(Debug)]
