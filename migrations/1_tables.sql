@@ -132,6 +132,8 @@ COMMENT ON COLUMN public.photo_generation_queue.metadata IS 'The app''s own, ret
 COMMENT ON COLUMN public.photo_generation_queue."imageUrls" IS 'Keys of the stored images, in order of their index once the job has ended.';
 COMMENT ON COLUMN public.photo_generation_queue.lease IS 'Fencing token, bumped by trigger whenever processing is entered, left or taken over, whoever does it.';
 COMMENT ON COLUMN public.photo_generation_queue.run IS 'The worker process that holds the job; null: some other program.';
+COMMENT ON COLUMN public.photo_generation_queue."idempotencyKey" IS 'Unique per tenant: a second insert with the same key is refused.';
+COMMENT ON COLUMN public.photo_generation_queue."expiresAt" IS 'No call is begun after this moment. Stored images complete the job, else it fails with code expired.';
 COMMENT ON COLUMN public.photo_generation_queue."requestId" IS 'Follows the job through every log line.';
 
 -- ------------------------------------------------------------------------ images and the ledger

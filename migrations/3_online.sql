@@ -31,6 +31,17 @@ CREATE INDEX CONCURRENTLY safelight_retry_idx
 -- The live jobs: renewal, reclaim, "what runs now". A few hundred rows at most.
 CREATE INDEX CONCURRENTLY safelight_processing_idx
     ON public.photo_generation_queue (id) WHERE status = 'processing';
+-- Waiting jobs that may come too late, for the sweep. Most apps never set it: then this is empty.
+CREATE INDEX CONCURRENTLY safelight_expires_idx
+    ON public.photo_generation_queue ("expiresAt")
+    WHERE status IN ('pending', 'rate_limited') AND "expiresAt" IS NOT NULL;
+-- A key names one job of its tenant. The words are those of domain::tenant; ids are cast because
+-- only then they may be of any type: integer || text would not be IMMUTABLE.
+CREATE UNIQUE INDEX CONCURRENTLY safelight_idempotency_key
+    ON public.photo_generation_queue
+       ((coalesce('team:' || nullif("teamId"::text, ''), 'user:' || nullif("userId"::text, ''), 'none')),
+        "idempotencyKey")
+    WHERE "idempotencyKey" IS NOT NULL;
 CREATE INDEX CONCURRENTLY safelight_batch_idx
     ON public.photo_generation_queue ("batchId") WHERE "batchId" IS NOT NULL;
 

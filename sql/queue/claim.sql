@@ -72,13 +72,18 @@ reopened AS (
     FROM finished_batches
     WHERE batch.id = finished_batches.id
 )
--- JSON as text: a number or a depth that a parser refuses must fail its own job, not the claim.
+-- JSON as text, numbers as bigint: what a parser or a smaller type refuses must fail its own job,
+-- not the claim.
 SELECT id::bigint AS "id!", lease AS "lease!", "jobId" AS "job_id!",
        "teamId"::text AS team_id, "userId"::text AS user_id, type::text AS kind,
        "batchId"::bigint AS batch_id, "basePrompt"::text AS base_prompt,
        "exampleImagePrompt"::text AS example_prompt, "exampleImageUrl"::text AS example_url,
        "trainingImageUrls"::text AS training_urls, "aspectRatio"::text AS aspect_ratio,
-       "numImagesPerExample"::integer AS images, provider::text AS provider, "calledModel" AS "model!", payload::text AS payload,
-       attempts, "maxAttempts" AS max_attempts, "requestId" AS "request_id!",
-       coalesce("expiresAt" <= now(), false) AS "expired!"
+       "numImagesPerExample"::bigint AS images, provider::text AS provider,
+       "calledModel"::text AS "model!", payload::text AS payload, attempts::bigint AS attempts,
+       "maxAttempts"::bigint AS max_attempts, "requestId"::text AS "request_id!",
+       -- Nothing can be subtracted from an infinity; 0 when it has passed.
+       CASE WHEN "expiresAt" < 'infinity'
+            THEN extract(epoch FROM greatest("expiresAt", now()) - now()) END::float8
+           AS expires_in_seconds
 FROM claimed

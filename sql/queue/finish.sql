@@ -9,7 +9,10 @@ WITH own AS MATERIALIZED (
 ),
 given_up AS (
     UPDATE photo_generation_images AS image
-    SET state = 'failed', error = coalesce(image.error, $5), "errorCode" = coalesce(image."errorCode", $4),
+    -- What went wrong before says more, but for an expiry: without it there were time to try again.
+    SET state = 'failed',
+        error = CASE WHEN $4 = 'expired' THEN $5 ELSE coalesce(image.error, $5) END,
+        "errorCode" = CASE WHEN $4 = 'expired' THEN $4 ELSE coalesce(image."errorCode", $4) END,
         "updatedAt" = now()
     FROM own
     WHERE image."jobId" = own.id AND image.state = 'planned'
@@ -26,7 +29,7 @@ result AS (
 UPDATE photo_generation_queue AS job
 SET status = photo_generation_status(CASE WHEN result.stored > 0 THEN 'completed' ELSE 'failed' END),
     attempts = least(coalesce(job.attempts, 0), 2147483646) + $3,
-    "imagesTotal" = greatest(job."imagesTotal", result.stored::integer),
+    "imagesTotal" = greatest(job."imagesTotal", result.stored),
     "imagesCompleted" = result.stored,
     "imageUrls" = coalesce(result.keys, job."imageUrls"),
     "errorMessage" = CASE WHEN result.stored = 0 THEN coalesce($5, result.error) END,

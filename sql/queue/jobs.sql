@@ -1,20 +1,31 @@
 -- queue/jobs: jobs as people see them, newest first. Called by db::jobs::find and list.
 -- $1 uuid, $2 id, $3 states (empty: all), $4 error code, $5 batch, $6 created within seconds,
 -- $7 at most. NULL does not filter.
+-- One odd row must not hide the others: JSON is read as text, numbers as bigint (an app's own table
+-- may have wider ones), and moments that a calendar cannot show as none.
 SELECT id::bigint AS "id!", "jobId" AS job_id, "batchId"::bigint AS batch_id,
-       coalesce(type, 'photo_generation') AS "kind!", status::text AS "status!: Status",
+       coalesce(type::text, 'photo_generation') AS "kind!", status::text AS "status!: Status",
        "teamId"::text AS team_id, "userId"::text AS user_id,
        "basePrompt"::text AS prompt, "aspectRatio"::text AS aspect_ratio, model::text AS model,
        priority::text AS priority,
-       coalesce("imagesTotal", "numImagesPerExample", 4)::integer AS "images_total!",
-       coalesce("imagesCompleted", 0) AS "images_completed!", "imageUrls" AS image_urls,
-       coalesce(attempts, 0) AS "attempts!", coalesce("maxAttempts", 5) AS "max_attempts!",
-       CASE WHEN isfinite("retryAt") THEN "retryAt"::timestamptz END AS retry_at,
-       "lockedBy" AS locked_by, "errorMessage" AS error,
-       "errorCode" AS error_code, "retryOf" AS retry_of, "requestId" AS request_id, metadata,
-       CASE WHEN isfinite("createdAt") THEN "createdAt"::timestamptz END AS created_at,
-       CASE WHEN isfinite("startedAt") THEN "startedAt"::timestamptz END AS started_at,
-       CASE WHEN isfinite("completedAt") THEN "completedAt"::timestamptz END AS completed_at,
+       coalesce("imagesTotal", "numImagesPerExample", 4)::bigint AS "images_total!",
+       coalesce("imagesCompleted", 0)::bigint AS "images_completed!",
+       "imageUrls"::text AS "image_urls: Json",
+       coalesce(attempts, 0)::bigint AS "attempts!",
+       coalesce("maxAttempts", 5)::bigint AS "max_attempts!",
+       CASE WHEN "retryAt" BETWEEN '0001-01-01' AND '9999-12-31' THEN "retryAt" END::timestamptz
+           AS retry_at,
+       CASE WHEN "expiresAt" BETWEEN '0001-01-01' AND '9999-12-31' THEN "expiresAt" END::timestamptz
+           AS expires_at,
+       "lockedBy"::text AS locked_by, "errorMessage"::text AS error, "errorCode"::text AS error_code,
+       "retryOf" AS retry_of, "requestId"::text AS request_id,
+       "idempotencyKey"::text AS idempotency_key, metadata::text AS "metadata: Json",
+       CASE WHEN "createdAt" BETWEEN '0001-01-01' AND '9999-12-31' THEN "createdAt" END::timestamptz
+           AS created_at,
+       CASE WHEN "startedAt" BETWEEN '0001-01-01' AND '9999-12-31' THEN "startedAt" END::timestamptz
+           AS started_at,
+       CASE WHEN "completedAt" BETWEEN '0001-01-01' AND '9999-12-31' THEN "completedAt" END::timestamptz
+           AS completed_at,
        now() AS "read_at!"
 FROM photo_generation_queue
 WHERE ($1::uuid IS NULL OR "jobId" = $1)

@@ -4,7 +4,8 @@
 -- The job's row is locked first, so that a claim of it and this statement come one after the other;
 -- if the job is already processing under another lease, that attempt settles the call itself.
 WITH job AS MATERIALIZED (
-    SELECT id, status, lease FROM photo_generation_queue WHERE id = $2 FOR NO KEY UPDATE
+    SELECT id, status, lease, "errorCode" AS code FROM photo_generation_queue
+    WHERE id = $2 FOR NO KEY UPDATE
 ),
 call AS (
     UPDATE photo_generation_calls AS call
@@ -34,13 +35,21 @@ image AS (
       AND image.state = 'calling' AND image."callId" = $1
     RETURNING image."jobId", image.state
 ),
+late AS (
+    SELECT job.status = 'failed' AND job.code = 'expired' AS completes FROM job
+),
 progress AS (
     UPDATE photo_generation_queue AS row
-    SET "imagesCompleted" = coalesce(row."imagesCompleted", 0) + 1,
-        "imagesTotal" = greatest(row."imagesTotal", coalesce(row."imagesCompleted", 0) + 1),
+    SET "imagesCompleted" = least(coalesce(row."imagesCompleted", 0), 2147483646) + 1,
+        "imagesTotal" = greatest(row."imagesTotal",
+                                 least(coalesce(row."imagesCompleted", 0), 2147483646) + 1),
         "imageUrls" = coalesce(row."imageUrls", '[]') || to_jsonb($4::text),
+        -- It expired without a picture, as far as was known then.
+        status = CASE WHEN late.completes THEN photo_generation_status('completed') ELSE row.status END,
+        "errorCode" = CASE WHEN late.completes THEN NULL ELSE row."errorCode" END,
+        "errorMessage" = CASE WHEN late.completes THEN NULL ELSE row."errorMessage" END,
         "updatedAt" = now()
-    FROM image
+    FROM image CROSS JOIN late
     WHERE row.id = image."jobId" AND image.state = 'stored' AND row.lease >= $3
 )
 SELECT count(*) AS "settled!" FROM call

@@ -26,9 +26,10 @@ image AS (
     RETURNING image."jobId"
 )
 UPDATE photo_generation_queue AS job
-SET "imagesCompleted" = coalesce(job."imagesCompleted", 0) + 1,
+SET "imagesCompleted" = least(coalesce(job."imagesCompleted", 0), 2147483646) + 1,
     -- Whatever hands did to the counters must not keep a paid picture from being recorded.
-    "imagesTotal" = greatest(job."imagesTotal", coalesce(job."imagesCompleted", 0) + 1),
+    "imagesTotal" = greatest(job."imagesTotal",
+                             least(coalesce(job."imagesCompleted", 0), 2147483646) + 1),
     -- In the order of finishing for now; queue/finish writes them in order of index.
     "imageUrls" = coalesce(job."imageUrls", '[]') || to_jsonb($4::text),
     "updatedAt" = now()

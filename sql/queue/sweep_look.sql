@@ -20,6 +20,8 @@ SELECT worker.run AS "run?", worker."renewedAt" AS "renewed_at?",
                   AND (call."deadlineAt" < now()
                        OR NOT EXISTS (SELECT FROM photo_generation_workers AS other
                                       WHERE other.run = call.run)))) AS "overdue_calls!",
+       (EXISTS (SELECT FROM photo_generation_queue
+                WHERE status IN ('pending', 'rate_limited') AND "expiresAt" <= now())) AS "expired_jobs!",
        (EXISTS (SELECT FROM photo_generation_batch_checks)) AS "batches!",
        (EXISTS (SELECT FROM photo_generation_images
                 WHERE "hookError" IS NOT NULL AND "hookTryAt" <= now())) AS "hooks!"

@@ -12,7 +12,7 @@ use clap::Args;
 pub(super) use report::Action;
 use report::Report;
 
-use super::time::Since;
+use super::time::Length;
 use super::words::{count, tally};
 use super::{CommandError, output};
 use crate::app;
@@ -51,7 +51,7 @@ struct Choice {
     code: Option<String>,
     /// All jobs created within this time: 90s, 30m, 2h, 7d
     #[arg(long, value_name = "TIME")]
-    since: Option<Since>,
+    since: Option<Length>,
     /// All jobs of this batch
     #[arg(long, value_name = "ID")]
     batch: Option<i64>,

@@ -9,20 +9,24 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::time::Length;
 use super::watch::{self, View};
 use super::words::{count, excerpt};
 use super::{CommandError, output};
 use crate::app::{self, default_model_key};
 use crate::config::{DatabaseArgs, StorageArgs};
-use crate::db::jobs::{self, NewJob, Watched};
+use crate::db::jobs::{self, EnqueueError, Enqueued, Insertion, NewJob, Watched};
+use crate::db::json::Json;
 use crate::db::{Db, settings};
 use crate::domain::model::DEFAULT_MODEL;
 use crate::domain::request::MAX_IMAGES;
-use crate::domain::{ClaimedJob, JobId, Provider, Request, Status, Tenant};
+use crate::domain::{ClaimedJob, Provider, Request, Tenant};
 use pictures::Input;
 
 /// What a row asks for that says nothing; the columns' own defaults.
 const DEFAULT_IMAGES: i32 = 4;
+/// Bytes of an idempotency key; an index takes no more than some 2700.
+const LONGEST_KEY: usize = 255;
 /// Cells of the prompt in the answer.
 const PROMPT_CELLS: usize = 48;
 
@@ -32,7 +36,8 @@ const PROMPT_CELLS: usize = 48;
     safelight enqueue \"a red bicycle\" --watch\n  \
     safelight enqueue \"a red bicycle at dawn\" --images 1 --aspect-ratio 16:9 --priority urgent\n  \
     safelight enqueue \"a portrait in a studio\" --image ./me.jpg --image https://example.com/pose.jpg\n  \
-    safelight enqueue \"a logo\" --model gemini-3-pro-image --image-size 2K --team 7 --json\n\n\
+    safelight enqueue \"a logo\" --model gemini-3-pro-image --image-size 2K --team 7 --json\n  \
+    safelight enqueue \"a poster\" --user 7 --idempotency-key order-81 --expires-in 30m\n\n\
     A local picture is put into the storage, where the workers must be able to read it: use the same\n\
     STORAGE as they do.")]
 pub(super) struct EnqueueCommand {
@@ -69,6 +74,15 @@ pub(super) struct EnqueueCommand {
     /// Tries that may end badly before the job fails [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=100))]
     max_attempts: Option<i32>,
+    /// Give it up when it has not been made within this time: 90s, 30m, 2h, 7d
+    #[arg(long, value_name = "TIME")]
+    expires_in: Option<Length>,
+    /// Your own JSON, returned unchanged by list and show
+    #[arg(long, value_name = "JSON")]
+    metadata: Option<Json>,
+    /// At most one job per team or user has this key: the same again prints the job that is there
+    #[arg(long, value_name = "KEY", value_parser = parse_key)]
+    idempotency_key: Option<String>,
     /// Then watch it, as safelight watch does
     #[arg(long)]
     watch: bool,
@@ -81,8 +95,9 @@ pub(super) struct EnqueueCommand {
     storage: StorageArgs,
 }
 
+/// The words that the claim knows; any other counts as normal.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Priority {
+pub(super) enum Priority {
     Urgent,
     Normal,
     Batch,
@@ -106,16 +121,21 @@ impl EnqueueCommand {
         }
         let job = self.new_job(&inputs);
         let db = app::connect_checked(&self.database).await?;
+        let told = |error| self.told(&job, error);
+        let tenant = jobs::tenant_of(&db, &job).await.map_err(told)?;
         check(&job, &model_of(&db, &job).await?)?;
-        self.store(inputs, &tenant_of(&job)).await?;
-        let (id, uuid) = insert(&db, &job).await?;
-        self.tell(&job, id, uuid)?;
+        self.store(inputs, &tenant).await?;
+        let enqueued = jobs::enqueue(&db, &job).await.map_err(told)?;
+        self.tell(&job, enqueued)?;
         if self.watch {
             let watched = Watched {
-                jobs: vec![id],
+                jobs: vec![enqueued.id],
                 batch_id: None,
             };
             return watch::follow(&db, watched, View::fitting(self.json)).await;
+        }
+        if enqueued.status.is_final() {
+            return Ok(());
         }
         if let Some(advice) = watch::lack_of_workers(&db).await? {
             eprintln!("{advice}");
@@ -139,7 +159,9 @@ impl EnqueueCommand {
                 .image_size
                 .as_ref()
                 .map(|size| json!({ "imageSize": size })),
-            metadata: None,
+            metadata: self.metadata.clone(),
+            idempotency_key: self.idempotency_key.clone(),
+            expires_in: self.expires_in.map(|length| length.0),
         }
     }
 
@@ -155,21 +177,59 @@ impl EnqueueCommand {
         Ok(())
     }
 
-    fn tell(&self, job: &NewJob, id: JobId, uuid: Uuid) -> Result<(), CommandError> {
+    fn tell(&self, job: &NewJob, enqueued: Enqueued) -> Result<(), CommandError> {
+        let Enqueued {
+            id,
+            job_id,
+            status,
+            how,
+        } = enqueued;
         if self.json {
-            return output::json(&json!({"id": id, "jobId": uuid, "status": Status::Pending}));
+            return output::json(&json!({"id": id, "jobId": job_id, "status": status}));
         }
         let images = usize::try_from(job.images.unwrap_or(DEFAULT_IMAGES)).unwrap_or(0);
-        output::line(format!(
-            "Job {id} is enqueued: {} of \"{}\"",
+        let wishes = format!(
+            "{} of \"{}\"",
             count(images, "image"),
             excerpt(&job.prompt, PROMPT_CELLS)
-        ))?;
-        output::line(format!("  uuid  {uuid}"))?;
+        );
+        output::line(match how {
+            Insertion::Inserted => format!("Job {id} is enqueued: {wishes}"),
+            Insertion::WasThere => {
+                format!("Job {id} was there already, with this key; it is {status}: {wishes}")
+            }
+        })?;
+        output::line(format!("  uuid  {job_id}"))?;
         if self.watch {
             return Ok(());
         }
-        output::line(format!("  next  safelight watch {id}"))
+        let next = if status.is_final() { "show" } else { "watch" };
+        output::line(format!("  next  safelight {next} {id}"))
+    }
+
+    /// What was typed, in the words of this command.
+    fn told(&self, job: &NewJob, error: EnqueueError) -> CommandError {
+        match error {
+            EnqueueError::Database(error) => error.into(),
+            EnqueueError::DoesNotFit { column, kind } => CommandError::Usage(format!(
+                "{} does not fit into this database, where \"{column}\" is of type {kind}",
+                option_of(column)
+            )),
+            EnqueueError::NoSuchRow { column, table } => {
+                CommandError::Failed(match (column.as_str(), job.batch_id) {
+                    ("batchId", Some(batch)) => format!("there is no batch {batch}"),
+                    _ => format!(
+                        "{} names a row of {table} that is not there",
+                        option_of(&column)
+                    ),
+                })
+            }
+            EnqueueError::KeyTaken(id) => CommandError::Failed(format!(
+                "--idempotency-key {} is that of job {id}, which asks for something else; \
+                 safelight show {id} says more",
+                self.idempotency_key.as_deref().unwrap_or_default()
+            )),
+        }
     }
 }
 
@@ -182,8 +242,33 @@ async fn model_of(db: &Db, job: &NewJob) -> Result<String, CommandError> {
     Ok(recorded.unwrap_or_else(|| DEFAULT_MODEL.to_owned()))
 }
 
-fn tenant_of(job: &NewJob) -> Tenant {
-    Tenant::of(job.team_id.as_deref(), job.user_id.as_deref())
+/// What fits into an index, and into a line of a log.
+fn parse_key(text: &str) -> Result<String, String> {
+    if (1..=LONGEST_KEY).contains(&text.len()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("a key has 1 to {LONGEST_KEY} bytes"))
+    }
+}
+
+/// How this command calls a column.
+fn option_of(column: &str) -> &str {
+    match column {
+        "basePrompt" => "PROMPT",
+        "numImagesPerExample" => "--images",
+        "aspectRatio" => "--aspect-ratio",
+        "model" => "--model",
+        "priority" => "--priority",
+        "teamId" => "--team",
+        "userId" => "--user",
+        "batchId" => "--batch",
+        "maxAttempts" => "--max-attempts",
+        "trainingImageUrls" => "--image",
+        "payload" => "--image-size",
+        "metadata" => "--metadata",
+        "idempotencyKey" => "--idempotency-key",
+        column => column,
+    }
 }
 
 /// Reads the job as a worker will.
@@ -191,7 +276,7 @@ fn check(job: &NewJob, model: &str) -> Result<(), CommandError> {
     let claimed = ClaimedJob {
         id: 0,
         job_id: Uuid::nil(),
-        tenant: tenant_of(job),
+        tenant: Tenant::of(job.team_id.as_deref(), job.user_id.as_deref()),
         kind: "photo_generation".to_owned(),
         batch_id: job.batch_id,
         base_prompt: Some(job.prompt.clone()),
@@ -199,27 +284,18 @@ fn check(job: &NewJob, model: &str) -> Result<(), CommandError> {
         example_url: None,
         training_urls: Some(serde_json::Value::from(job.pictures.clone()).to_string()),
         aspect_ratio: job.aspect_ratio.clone(),
-        images: job.images.unwrap_or(DEFAULT_IMAGES),
+        images: job.images.unwrap_or(DEFAULT_IMAGES).into(),
         provider: None,
         model: model.to_owned(),
         payload: job.payload.as_ref().map(ToString::to_string),
         attempts: 0,
         max_attempts: 1,
         request_id: String::new(),
-        expired: false,
+        expires_in: None,
     };
     match Request::parse(&claimed) {
         Ok(_) => Ok(()),
         Err(error) => Err(CommandError::Usage(error.to_string())),
-    }
-}
-
-async fn insert(db: &Db, job: &NewJob) -> Result<(JobId, Uuid), CommandError> {
-    match (jobs::enqueue(db, job).await, job.batch_id) {
-        (Err(error), Some(batch)) if error.is_missing_reference() => {
-            Err(CommandError::Failed(format!("there is no batch {batch}")))
-        }
-        (result, _) => Ok(result?),
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::table::{self, Column};
-use super::time::{Since, ago, between};
+use super::time::{Length, ago, between};
 use super::words::excerpt;
 use super::{CommandError, output};
 use crate::app;
@@ -37,7 +37,7 @@ pub(super) struct ListCommand {
     batch: Option<i64>,
     /// Only jobs created within this time: 90s, 30m, 2h, 7d
     #[arg(long, value_name = "TIME")]
-    since: Option<Since>,
+    since: Option<Length>,
     /// Only jobs that ended with this error code
     #[arg(long, value_name = "CODE")]
     code: Option<String>,

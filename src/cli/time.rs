@@ -8,28 +8,28 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 /// A hundred years: more is a mistake, and Postgres's calendar has an end.
-const LONGEST_SINCE: Duration = Duration::from_hours(24 * 36_500);
+const LONGEST: Duration = Duration::from_hours(24 * 36_500);
 /// Below this, an age says nothing and only makes lines differ.
 const JUST_NOW: Duration = Duration::from_secs(5);
 /// Below this, tenths of a second matter.
 const PRECISE_BELOW: Duration = Duration::from_secs(10);
 
-/// How far back a search goes: a number and `s`, `m`, `h` or `d`.
+/// A length of time as people type it: a number and `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Since(pub(super) Duration);
+pub(super) struct Length(pub(super) Duration);
 
 /// A text that is no such time.
 #[derive(Debug, thiserror::Error)]
 #[error("\"{0}\" is not a time such as 90s, 30m, 2h or 7d")]
-pub(super) struct InvalidSince(String);
+pub(super) struct InvalidLength(String);
 
-impl FromStr for Since {
-    type Err = InvalidSince;
+impl FromStr for Length {
+    type Err = InvalidLength;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         parse(text)
             .map(Self)
-            .ok_or_else(|| InvalidSince(text.to_owned()))
+            .ok_or_else(|| InvalidLength(text.to_owned()))
     }
 }
 
@@ -44,7 +44,7 @@ fn parse(text: &str) -> Option<Duration> {
         _ => return None,
     };
     let since = Duration::from_secs(number.checked_mul(seconds)?);
-    (!since.is_zero() && since <= LONGEST_SINCE).then_some(since)
+    (!since.is_zero() && since <= LONGEST).then_some(since)
 }
 
 /// From one moment to a later one; nothing if it is not later.

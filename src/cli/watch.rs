@@ -239,8 +239,11 @@ pub(super) async fn lack_of_workers(db: &Db) -> Result<Option<&'static str>, DbE
 /// `4 jobs: 3 completed, 1 failed; 13 of 16 images`.
 fn summary(tracker: &Tracker) -> String {
     let jobs: Vec<&Progress> = tracker.jobs().collect();
-    let done: i64 = jobs.iter().map(|job| i64::from(job.images_completed)).sum();
-    let asked: i64 = jobs.iter().map(|job| i64::from(job.images_total)).sum();
+    // Wide enough for whatever rows an app has made.
+    let sum = |images: fn(&Progress) -> i64| -> i128 {
+        jobs.iter().map(|job| i128::from(images(job))).sum()
+    };
+    let (done, asked) = (sum(|job| job.images_completed), sum(|job| job.images_total));
     let mut ends = tally(jobs.iter().map(|job| job.status));
     if tracker.deleted() > 0 {
         let comma = if ends.is_empty() { "" } else { ", " };

@@ -1,9 +1,10 @@
 //! Jobs as people and programs ask for them: enqueue, look, cancel, retry.
 //!
-//! Nothing here needs a worker: enqueueing is an INSERT, as an app would do it. What is done to
-//! many jobs at once, and watching, stand in files of their own.
+//! Nothing here needs a worker. Enqueueing, what is done to many jobs at once, and watching stand in
+//! files of their own.
 
 mod bulk;
+mod enqueue;
 mod progress;
 
 use std::fmt;
@@ -15,8 +16,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub use bulk::{Retried, Selected, Selection, cancel, retry, select};
+pub use enqueue::{EnqueueError, Enqueued, Insertion, NewJob, enqueue, tenant_of};
 pub use progress::{Progress, Watched, progress};
 
+use super::json::Json;
 use super::words::words;
 use super::{Db, DbError, seconds};
 use crate::domain::{ImageState, JobId, Status, Tenant};
@@ -59,25 +62,6 @@ impl JobRef {
     }
 }
 
-/// What to enqueue. `None` leaves the column's default.
-#[derive(Debug, Default, Clone)]
-pub struct NewJob {
-    pub prompt: String,
-    pub images: Option<i32>,
-    pub aspect_ratio: Option<String>,
-    pub model: Option<String>,
-    pub priority: Option<String>,
-    pub team_id: Option<String>,
-    pub user_id: Option<String>,
-    pub batch_id: Option<i64>,
-    pub max_attempts: Option<i32>,
-    /// Input pictures: URLs or `upload:` names.
-    pub pictures: Vec<String>,
-    /// For `imageSize` and its kin.
-    pub payload: Option<serde_json::Value>,
-    pub metadata: Option<serde_json::Value>,
-}
-
 /// A job as it stands, without its lock columns.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -95,18 +79,21 @@ pub struct Job {
     pub model: Option<String>,
     pub priority: Option<String>,
     /// Images asked for.
-    pub images_total: i32,
-    pub images_completed: i32,
-    pub image_urls: Option<serde_json::Value>,
-    pub attempts: i32,
-    pub max_attempts: i32,
+    pub images_total: i64,
+    pub images_completed: i64,
+    pub image_urls: Option<Json>,
+    pub attempts: i64,
+    pub max_attempts: i64,
     pub retry_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<DateTime<Utc>>,
     pub locked_by: Option<String>,
     pub error: Option<String>,
     pub error_code: Option<String>,
     pub retry_of: Option<Uuid>,
     pub request_id: Option<String>,
-    pub metadata: Option<serde_json::Value>,
+    pub idempotency_key: Option<String>,
+    /// The app's own, letter by letter.
+    pub metadata: Option<Json>,
     pub created_at: Option<DateTime<Utc>>,
     pub started_at: Option<DateTime<Utc>>,
     pub completed_at: Option<DateTime<Utc>>,
@@ -160,34 +147,6 @@ pub struct Filter {
     /// Created within this long.
     pub since: Option<Duration>,
     pub limit: Option<i64>,
-}
-
-/// Inserts a row, as an app would.
-pub async fn enqueue(db: &Db, job: &NewJob) -> Result<(JobId, Uuid), DbError> {
-    let pictures = serde_json::Value::from(job.pictures.clone());
-    let row = sqlx::query!(
-        r#"INSERT INTO photo_generation_queue
-               ("basePrompt", "numImagesPerExample", "aspectRatio", model, priority, "teamId",
-                "userId", "batchId", "maxAttempts", "trainingImageUrls", payload, metadata)
-           VALUES ($1, coalesce($2, 4), $3, $4, coalesce($5, 'normal'), $6, $7, $8, coalesce($9, 5),
-                   $10, $11, $12)
-           RETURNING id::bigint AS "id!", "jobId" AS "job_id!""#,
-        job.prompt,
-        job.images,
-        job.aspect_ratio,
-        job.model,
-        job.priority,
-        job.team_id,
-        job.user_id,
-        job.batch_id,
-        job.max_attempts,
-        pictures,
-        job.payload,
-        job.metadata,
-    )
-    .fetch_one(&db.pool)
-    .await?;
-    Ok((row.id, row.job_id))
 }
 
 /// One job, or `None`.

@@ -15,8 +15,8 @@ use crate::domain::outcome::Resume;
 use crate::domain::{ClaimedJob, Failure, JobId, Status, Tenant};
 
 /// What a row means that says nothing (the columns' defaults; apps may write null).
-const DEFAULT_IMAGES: i32 = 4;
-const DEFAULT_MAX_ATTEMPTS: i32 = 5;
+const DEFAULT_IMAGES: i64 = 4;
+const DEFAULT_MAX_ATTEMPTS: i64 = 5;
 
 /// The right to write to one job. Not `Clone`: whoever ends the attempt gives it up.
 #[derive(Debug)]
@@ -128,15 +128,24 @@ pub async fn claim(
                 attempts: count(row.attempts.unwrap_or(0)),
                 max_attempts: count(row.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS)).max(1),
                 request_id: row.request_id,
-                expired: row.expired,
+                expires_in: row.expires_in_seconds.map(from_seconds),
             };
             (lease, job)
         })
         .collect())
 }
 
-fn count(number: i32) -> u32 {
-    u32::try_from(number).unwrap_or(0)
+/// A counter as a hand may have left it. What lies beyond the bounds of the ledger's own column is as
+/// good as at them.
+fn count(number: i64) -> u32 {
+    const MOST: i64 = i32::MAX as i64;
+
+    u32::try_from(number.clamp(0, MOST)).unwrap_or(0)
+}
+
+/// A moment further off than a duration reaches is no different from one at its end.
+fn from_seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 /// How long until the next job may be claimed; `None` when nothing waits for a known moment.

@@ -46,6 +46,15 @@ pub struct NewCall<'a> {
     pub deadline: Duration,
 }
 
+/// Whether a call that was asked for may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// It is on record as `calling`.
+    Open,
+    /// The job has expired; nothing was written.
+    Expired,
+}
+
 /// A picture as it lies in storage.
 #[derive(Debug, Clone)]
 pub struct StoredPicture {
@@ -127,8 +136,8 @@ pub async fn images_of(db: &Db, job: JobId) -> Result<Vec<PlannedImage>, DbError
 }
 
 /// Commits that a call is about to be made: the last gate before money.
-pub async fn calling(db: &Db, lease: &Lease, call: &NewCall<'_>) -> Result<(), DbError> {
-    let written = sqlx::query_file!(
+pub async fn calling(db: &Db, lease: &Lease, call: &NewCall<'_>) -> Result<Gate, DbError> {
+    let answer = sqlx::query_file!(
         "sql/queue/calling.sql",
         lease.job(),
         lease.token(),
@@ -141,9 +150,13 @@ pub async fn calling(db: &Db, lease: &Lease, call: &NewCall<'_>) -> Result<(), D
         call.model,
         seconds(call.deadline),
     )
-    .execute(&db.pool)
+    .fetch_optional(&db.pool)
     .await?;
-    must_be_one(written.rows_affected())
+    match answer {
+        Some(answer) if answer.written => Ok(Gate::Open),
+        Some(answer) if answer.expired => Ok(Gate::Expired),
+        Some(_) | None => Err(DbError::LeaseLost),
+    }
 }
 
 /// Records that the picture of a call is in storage.

@@ -10,6 +10,7 @@
 mod connections;
 pub mod demo;
 pub mod jobs;
+pub mod json;
 pub mod lease;
 pub mod ledger;
 pub mod limits;
@@ -28,17 +29,20 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 28] = [
+const _: [&str; 31] = [
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
     include_str!("../../sql/queue/claim.sql"),
     include_str!("../../sql/queue/ended.sql"),
+    include_str!("../../sql/queue/expire.sql"),
+    include_str!("../../sql/queue/expired.sql"),
     include_str!("../../sql/queue/finish.sql"),
     include_str!("../../sql/queue/finish_batch.sql"),
     include_str!("../../sql/queue/give_back.sql"),
     include_str!("../../sql/queue/grant.sql"),
     include_str!("../../sql/queue/images.sql"),
     include_str!("../../sql/queue/jobs.sql"),
+    include_str!("../../sql/queue/keyed.sql"),
     include_str!("../../sql/queue/left_by_dead.sql"),
     include_str!("../../sql/queue/limited.sql"),
     include_str!("../../sql/queue/next_due.sql"),
@@ -79,9 +83,26 @@ pub enum DbError {
 impl DbError {
     /// A statement named a row of another table that is not there.
     pub fn is_missing_reference(&self) -> bool {
+        self.answer()
+            .is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
+    }
+
+    /// A value is none of its column's type (class 22, data exception).
+    fn is_bad_value(&self) -> bool {
+        let code = self.answer().and_then(sqlx::error::DatabaseError::code);
+        code.is_some_and(|code| code.starts_with("22"))
+    }
+
+    /// The constraint that was violated.
+    fn constraint(&self) -> Option<&str> {
+        self.answer()?.constraint()
+    }
+
+    /// What Postgres answered to a statement that it refused.
+    fn answer(&self) -> Option<&dyn sqlx::error::DatabaseError> {
         match self {
-            Self::Refused(sqlx::Error::Database(error)) => error.is_foreign_key_violation(),
-            Self::LeaseLost | Self::Unavailable(_) | Self::Refused(_) | Self::Corrupt(_) => false,
+            Self::Refused(sqlx::Error::Database(error)) => Some(error.as_ref()),
+            Self::LeaseLost | Self::Unavailable(_) | Self::Refused(_) | Self::Corrupt(_) => None,
         }
     }
 }

@@ -9,8 +9,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Db, DbError, lease, seconds};
-use crate::domain::JobId;
+use crate::domain::{Failure, JobId};
 
+/// Expired jobs that are ended in one transaction: a claim skips them for as long as it takes.
+const EXPIRED_AT_ONCE: usize = 500;
 /// Batches that are ended in one transaction: finishes of theirs wait for it.
 const BATCHES_AT_ONCE: i64 = 100;
 
@@ -28,13 +30,15 @@ pub struct Seen {
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four questions, four answers"
+    reason = "five questions, five answers"
 )]
 pub struct Litter {
     /// Held by no worker that has a row, or by another program for too long.
     pub unowned_jobs: bool,
     /// In flight past their deadline, or of a worker that has no row.
     pub overdue_calls: bool,
+    /// Still waiting, past their `"expiresAt"`.
+    pub expired_jobs: bool,
     pub batches: bool,
     pub hooks: bool,
 }
@@ -47,6 +51,7 @@ pub async fn look(db: &Db, stale: Duration) -> Result<(Vec<Seen>, Litter), DbErr
     let litter = rows.first().map_or_else(Litter::default, |row| Litter {
         unowned_jobs: row.unowned_jobs,
         overdue_calls: row.overdue_calls,
+        expired_jobs: row.expired_jobs,
         batches: row.batches,
         hooks: row.hooks,
     });
@@ -68,6 +73,41 @@ pub async fn reclaim(db: &Db, dead: &[Uuid], stale: Duration) -> Result<Vec<JobI
             .fetch_all(&db.pool)
             .await?,
     )
+}
+
+/// Whether a sweep of something has come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swept {
+    All,
+    /// As many as one transaction may take.
+    Some,
+}
+
+/// Ends waiting jobs that have expired: `completed` if any image is stored, else `failed`. Their
+/// batches are noted by a trigger, for [`close_batches`].
+pub async fn expire(db: &Db) -> Result<Swept, DbError> {
+    let mut transaction = db.pool.begin().await?;
+    let limit = i64::try_from(EXPIRED_AT_ONCE).unwrap_or(i64::MAX);
+    let jobs: Vec<JobId> = sqlx::query_file_scalar!("sql/queue/expired.sql", limit)
+        .fetch_all(&mut transaction)
+        .await?;
+    let expired = Failure::expired();
+    sqlx::query_file!("sql/queue/expire.sql", &jobs, expired.code, expired.message)
+        .execute(&mut transaction)
+        .await?;
+    transaction.commit().await?;
+    if jobs.is_empty() {
+        return Ok(Swept::All);
+    }
+    tracing::info!(
+        jobs = jobs.len(),
+        "ended jobs that expired while they waited"
+    );
+    Ok(if jobs.len() < EXPIRED_AT_ONCE {
+        Swept::All
+    } else {
+        Swept::Some
+    })
 }
 
 /// Ends the batches whose last job has ended by other hands than a finish of ours.

@@ -123,6 +123,11 @@ impl Failure {
         Self::new(code, message.into(), Remedy::Never)
     }
 
+    /// Past `"expiresAt"`. The statements that look for this code name it too.
+    pub fn expired() -> Self {
+        Self::never("expired", "The job expired before it could be done.")
+    }
+
     fn new(code: &'static str, message: String, remedy: Remedy) -> Self {
         Self {
             code,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
@@ -28,8 +29,8 @@ pub struct ClaimedJob {
     /// JSON, not parsed yet.
     pub training_urls: Option<String>,
     pub aspect_ratio: Option<String>,
-    /// Images asked for; 4 when the row says nothing.
-    pub images: i32,
+    /// Images asked for, any number; 4 when the row says nothing.
+    pub images: i64,
     pub provider: Option<String>,
     /// The row's model, else the default recorded in the database.
     pub model: String,
@@ -40,8 +41,8 @@ pub struct ClaimedJob {
     pub max_attempts: u32,
     /// Follows the job through every log line.
     pub request_id: String,
-    /// `"expiresAt"` has passed.
-    pub expired: bool,
+    /// From the claim until `"expiresAt"`; nothing when that has passed, `None` when it never comes.
+    pub expires_in: Option<Duration>,
 }
 
 /// Where one requested image stands; the `state` of a row in `photo_generation_images`.

@@ -27,6 +27,20 @@ pub enum Outcome {
     Lost,
 }
 
+impl Outcome {
+    /// What it comes to when the job has expired meanwhile: what would be tried again ends. But not
+    /// while calls may be open, and a job that is done stays done.
+    #[must_use]
+    pub fn past_expiry(self) -> Self {
+        match self {
+            Self::Retry { .. } | Self::RateLimited { .. } | Self::Released { .. } => {
+                Self::Rejected(Failure::expired())
+            }
+            Self::Finished | Self::Rejected(_) | Self::Broken { .. } | Self::Lost => self,
+        }
+    }
+}
+
 /// When a job that was not at fault may be claimed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Resume {

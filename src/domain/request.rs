@@ -62,17 +62,12 @@ impl Request {
     pub fn parse(job: &ClaimedJob) -> Result<Self, RequestError> {
         check_kind(&job.kind)?;
         let model = parse_model(job)?;
-        if !(1..=MAX_IMAGES).contains(&job.images) {
-            return Err(invalid(format!(
-                "\"numImagesPerExample\" is {}; a job makes 1 to {MAX_IMAGES} images.",
-                job.images
-            )));
-        }
+        let images = parse_images(job.images)?;
         let aspect_ratio = parse_ratio(job.aspect_ratio.as_deref(), &model)?;
         Ok(Self {
             prompt: parse_prompt(job, aspect_ratio)?,
             pictures: parse_pictures(job, &model)?,
-            images: job.images,
+            images,
             aspect_ratio,
             image_size: parse_size(json(job.payload.as_deref(), "payload")?.as_ref(), &model)?,
             model,
@@ -99,6 +94,17 @@ fn check_kind(kind: &str) -> Result<(), RequestError> {
             super::failure::excerpt(other)
         ))),
     }
+}
+
+fn parse_images(wanted: i64) -> Result<i32, RequestError> {
+    let images = i32::try_from(wanted).ok();
+    images
+        .filter(|images| (1..=MAX_IMAGES).contains(images))
+        .ok_or_else(|| {
+            invalid(format!(
+                "\"numImagesPerExample\" is {wanted}; a job makes 1 to {MAX_IMAGES} images."
+            ))
+        })
 }
 
 fn parse_model(job: &ClaimedJob) -> Result<Model, RequestError> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tracing::Instrument as _;
 
+use super::expiry::Expiry;
 use super::image;
 use super::liveness::Hold;
 use super::patience::Patience;
@@ -32,6 +33,7 @@ const AFTER_REFUSED_END: Duration = Duration::from_mins(5);
 
 /// Works a claimed job and ends the attempt.
 pub(super) async fn run(context: Arc<Context>, lease: Lease, job: ClaimedJob, hold: Hold) {
+    let expiry = Expiry::after(job.expires_in);
     let span = tracing::info_span!(
         "job",
         job = job.id, id = %job.job_id, lease = lease.token(), attempt = job.attempts + 1,
@@ -44,6 +46,7 @@ pub(super) async fn run(context: Arc<Context>, lease: Lease, job: ClaimedJob, ho
             lease: &lease,
             job: &job,
             lost: &hold.lost,
+            expiry: &expiry,
         };
         let outcome = contained(attempt.work(), &job).await;
         attempt.conclude(outcome).await;
@@ -69,6 +72,7 @@ impl Attempt<'_> {
         let prepared = tokio::select! {
             prepared = self.context.tools.inputs.prepare(&self.job.tenant, &request.pictures) => prepared,
             () = self.lost.cancelled() => return Ok(Outcome::Lost),
+            () = self.expiry.passed() => return Ok(Outcome::Rejected(Failure::expired())),
             () = self.context.shutdown.stop.cancelled() => {
                 return Ok(Outcome::Released { resume: Resume::Now });
             }
@@ -110,11 +114,8 @@ impl Attempt<'_> {
 
     /// Why nothing may be called for this job any more, whatever the row asks for.
     fn is_over(self) -> Option<Failure> {
-        if self.job.expired {
-            return Some(Failure::never(
-                "expired",
-                "The job expired before it could be done.",
-            ));
+        if self.expiry.has_passed() {
+            return Some(Failure::expired());
         }
         (self.job.attempts >= self.job.max_attempts).then(|| {
             Failure::never(
@@ -183,6 +184,7 @@ impl Attempt<'_> {
                 && settled
                     .iter()
                     .all(|outcome| matches!(outcome, ImageOutcome::Settled))
+                && !self.expiry.has_passed()
                 && !self.context.shutdown.stop.is_cancelled();
             if !another_turn {
                 settled.append(&mut waits);
@@ -199,6 +201,7 @@ impl Attempt<'_> {
     /// Ends the attempt with the one statement that its outcome asks for.
     async fn conclude(self, outcome: Result<Outcome, SettleError>) {
         let outcome = match outcome {
+            Ok(outcome) if self.expiry.has_passed() => outcome.past_expiry(),
             Ok(outcome) => outcome,
             Err(SettleError::Database(DbError::LeaseLost)) => Outcome::Lost,
             Err(SettleError::Storage(failure)) => self.broken(failure),

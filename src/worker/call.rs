@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::patience::Patience;
 use super::{Attempt, jitter};
-use crate::db::ledger::{self, CallState, EndedCall, NewCall};
+use crate::db::ledger::{self, CallState, EndedCall, Gate, NewCall};
 use crate::db::limits::{self, Granted, Refusal};
 use crate::db::{DbError, persist};
 use crate::domain::backoff;
@@ -68,7 +68,13 @@ pub(super) async fn make(
         deadline: context.settings.call_timeout,
     };
     let granted_at = Instant::now();
-    persist(|| ledger::calling(context.db(), attempt.lease, &new)).await?;
+    let gate = persist(|| ledger::calling(context.db(), attempt.lease, &new)).await?;
+    if gate == Gate::Expired {
+        attempt.expiry.tell();
+        return Ok(Step::Done(ImageOutcome::Waiting {
+            resume: Resume::Now,
+        }));
+    }
     let started = Instant::now();
     let ended = Ended {
         attempt,

@@ -30,7 +30,8 @@ pub(super) async fn work(
         if attempt.lost.is_cancelled() {
             return Ok(ImageOutcome::Lost);
         }
-        if context.shutdown.stop.is_cancelled() {
+        // An expired job ends as such, whatever its images would wait for.
+        if attempt.expiry.has_passed() || context.shutdown.stop.is_cancelled() {
             return Ok(ImageOutcome::Waiting {
                 resume: Resume::Now,
             });
@@ -38,6 +39,7 @@ pub(super) async fn work(
         let slot = tokio::select! {
             slot = context.throttle.acquire(&request.model) => slot,
             () = attempt.lost.cancelled() => continue,
+            () = attempt.expiry.passed() => continue,
             () = context.shutdown.stop.cancelled() => continue,
         };
         if !context.liveness.may_call() {
@@ -82,6 +84,7 @@ pub(super) async fn work(
         tokio::select! {
             () = sleep(pause) => {}
             () = attempt.lost.cancelled() => {}
+            () = attempt.expiry.passed() => {}
             () = context.shutdown.stop.cancelled() => {}
         }
     }

@@ -8,6 +8,7 @@
 mod attempt;
 mod call;
 mod claimer;
+mod expiry;
 mod image;
 mod liveness;
 mod patience;
@@ -34,6 +35,7 @@ use crate::pipeline::inputs::Inputs;
 use crate::pipeline::publish;
 use crate::providers::Providers;
 use crate::storage::Storage;
+use expiry::Expiry;
 use liveness::Liveness;
 use throttle::Throttle;
 
@@ -155,6 +157,8 @@ struct Attempt<'a> {
     job: &'a ClaimedJob,
     /// Rings when the job is no longer ours.
     lost: &'a CancellationToken,
+    /// After this no call is begun.
+    expiry: &'a Expiry,
 }
 
 /// A draw for the backoff formulas.

@@ -14,11 +14,13 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{Context, Rhythm, settle};
-use crate::db::sweep::{self, Litter, Seen};
-use crate::db::{DbError, ledger};
+use crate::db::sweep::{self, Litter, Seen, Swept};
+use crate::db::{Db, DbError, ledger};
 
 /// Intervals are spread by this share, so that a fleet does not sweep as one.
 const SPREAD: f64 = 0.2;
+/// Rounds of ending expired jobs in one sweep; each takes less than a tenth of a second.
+const EXPIRE_ROUNDS: usize = 20;
 /// A sweep that takes longer is on a dead connection, or waits for a storage that is away.
 const SWEEP_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -55,8 +57,17 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
     if litter.overdue_calls || holds(|one| one.has_calls) {
         report("calls", settle_orphans(context, &dead).await);
     }
-    let Litter { batches, hooks, .. } = litter;
-    if batches {
+    let Litter {
+        expired_jobs,
+        batches,
+        hooks,
+        ..
+    } = litter;
+    if expired_jobs {
+        report("expired jobs", expire(db).await);
+    }
+    // An expired job may have been its batch's last.
+    if batches || expired_jobs {
         report("batches", sweep::close_batches(db).await);
     }
     if hooks {
@@ -72,6 +83,17 @@ async fn reclaim(context: &Context, dead: &[Uuid]) -> Result<(), DbError> {
     let lost = sweep::reclaim(context.db(), dead, context.settings.rhythm.stale_after).await?;
     if !lost.is_empty() {
         tracing::warn!(jobs = ?lost, "took back the jobs of a worker that stopped renewing");
+    }
+    Ok(())
+}
+
+/// Many rounds, each short: a day's backlog that expires at once must not take a day to end, and must
+/// not keep us from looking at the others.
+async fn expire(db: &Db) -> Result<(), DbError> {
+    for _ in 0..EXPIRE_ROUNDS {
+        if sweep::expire(db).await? == Swept::All {
+            break;
+        }
     }
     Ok(())
 }

@@ -114,7 +114,9 @@ impl Held {
             model: MODEL,
             deadline: Duration::from_mins(3),
         };
-        ledger::calling(self.db(), &self.lease, &call).await
+        ledger::calling(self.db(), &self.lease, &call)
+            .await
+            .map(drop)
     }
 
     async fn stored(&self) -> Result<(), DbError> {

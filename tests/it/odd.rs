@@ -1,6 +1,7 @@
 //! What apps, operators and networks may do to a worker, and what it must bear.
 
 mod frozen;
+mod rows;
 
 use std::time::Duration;
 

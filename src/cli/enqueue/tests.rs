@@ -48,7 +48,7 @@ fn flags_become_columns() {
     assert_eq!(job.images, Some(2));
     assert_eq!(job.priority.as_deref(), Some("urgent"));
     assert_eq!(job.payload, Some(json!({"imageSize": "2K"})));
-    assert_eq!(tenant_of(&job).as_str(), "team:7");
+    assert_eq!(job.team_id.as_deref(), Some("7"));
 }
 
 #[test]
@@ -124,4 +124,26 @@ async fn a_url_goes_into_the_row_as_it_is() {
         assert_eq!(input.name(), name);
         assert!(!input.is_file());
     }
+}
+
+#[test]
+fn metadata_goes_on_letter_by_letter() {
+    let text = r#"{"order": 12345678901234567890.10, "order": 2}"#;
+
+    let job = job(&["--metadata", text]);
+
+    assert_eq!(job.metadata.as_ref().map(Json::as_str), Some(text));
+}
+
+#[test]
+fn what_is_no_json_no_time_and_no_key_is_wrong_usage() {
+    let refused = |flag: &str, value: &str| {
+        let line = Line::try_parse_from(["enqueue", "a red bicycle", flag, value]);
+        assert!(line.is_err(), "{flag} {value}");
+    };
+
+    refused("--metadata", "{order: 1}");
+    refused("--expires-in", "soon");
+    refused("--idempotency-key", "");
+    refused("--idempotency-key", &"k".repeat(256));
 }

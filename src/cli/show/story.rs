@@ -2,13 +2,19 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use clap::ValueEnum as _;
+
 use super::Story;
+use crate::cli::enqueue::Priority;
 use crate::cli::table::{self, Column};
 use crate::cli::time::{ago, between, span};
 use crate::cli::words::{excerpt, one_line, size};
 use crate::db::jobs::{Call, Image};
+use crate::db::json::Json;
 use crate::domain::{ImageState, Status};
 
+/// Cells of what an app noted; `--json` has it whole.
+const METADATA_CELLS: usize = 80;
 /// Cells of an error in the table of calls; its image has it whole.
 const ERROR_CELLS: usize = 60;
 
@@ -43,7 +49,7 @@ impl Story {
             ),
             ("ratio", text(&job.aspect_ratio)),
             ("model", text(&job.model)),
-            ("priority", text(&job.priority)),
+            ("priority", job.priority.as_deref().map(priority)),
             ("tenant", Some(one_line(job.tenant().as_str()))),
             ("batch", job.batch_id.map(|id| id.to_string())),
             (
@@ -53,8 +59,11 @@ impl Story {
             ("worker", text(&job.locked_by)),
             ("retry of", job.retry_of.map(|id| id.to_string())),
             ("request", text(&job.request_id)),
+            ("key", text(&job.idempotency_key)),
+            ("metadata", job.metadata.as_ref().map(metadata)),
             ("created", self.moment(job.created_at)),
             ("started", self.moment(job.started_at)),
+            ("expires", self.expires()),
             ("ended", self.ended()),
             ("error", self.error()),
         ];
@@ -74,6 +83,20 @@ impl Story {
             "{} ({age})",
             at.to_rfc3339_opts(SecondsFormat::Secs, true)
         ))
+    }
+
+    /// Of no interest any more once the job has ended.
+    fn expires(&self) -> Option<String> {
+        let at = self
+            .job
+            .expires_at
+            .filter(|_| !self.job.status.is_final())?;
+        let left = between(self.job.read_at, at);
+        if left.is_zero() {
+            return self.moment(Some(at));
+        }
+        let moment = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        Some(format!("{moment} (in {})", span(left)))
     }
 
     fn ended(&self) -> Option<String> {
@@ -140,7 +163,10 @@ impl Story {
     }
 
     fn what_is_missing(&self) -> String {
-        let missing = self.job.images_total - self.job.images_completed;
+        let missing = self
+            .job
+            .images_total
+            .saturating_sub(self.job.images_completed);
         if missing > 0 {
             format!(
                 "All is done. {missing} of {} images could not be made; see the errors above.",
@@ -154,6 +180,21 @@ impl Story {
 
 fn indented(lines: Vec<String>) -> impl Iterator<Item = String> {
     lines.into_iter().map(|line| format!("  {line}"))
+}
+
+/// As stored; the claim goes by three words only.
+fn priority(word: &str) -> String {
+    let known = Priority::from_str(word, false).is_ok();
+    let word = one_line(word);
+    if known || word.is_empty() {
+        word
+    } else {
+        format!("{word} (counts as normal)")
+    }
+}
+
+fn metadata(json: &Json) -> String {
+    excerpt(json.as_str(), METADATA_CELLS)
 }
 
 fn images(images: &[Image]) -> Vec<String> {
@@ -231,6 +272,9 @@ fn advice(code: Option<&str>) -> &'static str {
         }
         Some("invalid_input_image") => {
             "An input picture cannot be used; enqueue the job with another. The same again, as a new job:"
+        }
+        Some("expired") => {
+            "It came too late: its \"expiresAt\" had passed. To make it all the same, as a new job, which does not expire:"
         }
         Some("provider_rejected") => {
             "The provider does not accept this request, and most likely will not the next time. The same again, as a new job:"

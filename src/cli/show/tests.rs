@@ -27,11 +27,13 @@ fn story(status: Status) -> Story {
             attempts: 1,
             max_attempts: 5,
             retry_at: None,
+            expires_at: None,
             locked_by: None,
             error: None,
             error_code: None,
             retry_of: None,
             request_id: None,
+            idempotency_key: None,
             metadata: None,
             created_at: Some(at(0)),
             started_at: None,
@@ -231,4 +233,39 @@ fn a_program_gets_the_job_with_its_images_and_calls() {
     assert_eq!(value["images"][0]["state"], "planned");
     assert_eq!(value["calls"][0]["startedAt"], "2023-11-14T22:15:00Z");
     assert!(value.get("readAt").is_none() && value.get("workerAlive").is_none());
+}
+
+#[test]
+fn a_priority_that_nobody_knows_is_shown_as_stored_with_what_it_means() {
+    let check = |priority: Option<&str>, expected: Option<&str>| {
+        let mut story = story(Status::Pending);
+        story.job.priority = priority.map(str::to_owned);
+        let lines = story.lines();
+        let line = lines.iter().find(|line| line.starts_with("  priority"));
+        assert_eq!(line.map(String::as_str), expected);
+    };
+
+    check(Some("urgent"), Some("  priority  urgent"));
+    check(Some("asap"), Some("  priority  asap (counts as normal)"));
+    check(
+        Some("URGENT"),
+        Some("  priority  URGENT (counts as normal)"),
+    );
+    check(None, None);
+}
+
+#[test]
+fn an_expiry_is_told_as_long_as_it_matters() {
+    let check = |status: Status, expected: Option<&str>| {
+        let mut story = story(status);
+        story.job.expires_at = Some(at(160));
+        let lines = story.lines();
+        let line = lines.iter().find(|line| line.starts_with("  expires"));
+        assert_eq!(line.map(String::as_str), expected);
+    };
+
+    let soon = Some("  expires   2023-11-14T22:16:00Z (in 40 s)");
+    check(Status::Pending, soon);
+    check(Status::Processing, soon);
+    check(Status::Completed, None);
 }

@@ -3,10 +3,10 @@ use super::*;
 #[test]
 fn a_time_back_is_a_number_and_a_unit() {
     let check = |text: &str, expected: Option<u64>| {
-        let since = text.parse::<Since>().ok();
+        let since = text.parse::<Length>().ok();
         assert_eq!(
             since,
-            expected.map(|s| Since(Duration::from_secs(s))),
+            expected.map(|s| Length(Duration::from_secs(s))),
             "{text}"
         );
     };
@@ -32,7 +32,7 @@ fn a_time_back_is_a_number_and_a_unit() {
 
 #[test]
 fn what_is_no_time_is_told_with_examples() {
-    let message = "soon".parse::<Since>().expect_err("no time").to_string();
+    let message = "soon".parse::<Length>().expect_err("no time").to_string();
 
     assert_eq!(message, "\"soon\" is not a time such as 90s, 30m, 2h or 7d");
 }

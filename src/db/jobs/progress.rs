@@ -24,10 +24,10 @@ pub struct Progress {
     /// Its beginning, to recognise the job by.
     #[serde(skip)]
     pub prompt: Option<String>,
-    pub images_total: i32,
-    pub images_completed: i32,
-    pub attempts: i32,
-    pub max_attempts: i32,
+    pub images_total: i64,
+    pub images_completed: i64,
+    pub attempts: i64,
+    pub max_attempts: i64,
     pub error: Option<String>,
     pub error_code: Option<String>,
     pub retry_at: Option<DateTime<Utc>>,

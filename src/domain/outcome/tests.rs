@@ -65,3 +65,46 @@ fn the_longest_wait_of_the_images_decides() {
         }
     ));
 }
+
+#[test]
+fn past_the_expiry_nothing_is_tried_again_and_nothing_done_is_undone() {
+    let wait = Duration::from_secs(1);
+    let check = |outcome: Outcome, expected: &str| {
+        let code = match outcome.past_expiry() {
+            Outcome::Rejected(failure) => failure.code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(code, expected);
+    };
+    let failure = || Failure::retry("provider_error", "It broke.");
+
+    let until = Resume::NextQuotaDay;
+    check(
+        Outcome::Retry {
+            failure: failure(),
+            wait,
+        },
+        "expired",
+    );
+    check(
+        Outcome::RateLimited {
+            failure: failure(),
+            until,
+        },
+        "expired",
+    );
+    check(
+        Outcome::Released {
+            resume: Resume::Now,
+        },
+        "expired",
+    );
+    check(Outcome::Rejected(failure()), "provider_error");
+    assert!(matches!(Outcome::Finished.past_expiry(), Outcome::Finished));
+    assert!(matches!(Outcome::Lost.past_expiry(), Outcome::Lost));
+    let broken = Outcome::Broken {
+        failure: failure(),
+        wait,
+    };
+    assert!(matches!(broken.past_expiry(), Outcome::Broken { .. }));
+}

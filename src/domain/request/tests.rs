@@ -23,7 +23,7 @@ fn job() -> ClaimedJob {
         attempts: 0,
         max_attempts: 5,
         request_id: "r".to_owned(),
-        expired: false,
+        expires_in: None,
     }
 }
 

@@ -40,6 +40,6 @@ fn job() -> ClaimedJob {
         attempts: 0,
         max_attempts: 5,
         request_id: "request".to_owned(),
-        expired: false,
+        expires_in: None,
     }
 }

@@ -134,6 +134,10 @@ async fn retry() {
     stage.until_all_ended().await;
     assert_eq!(progress(&stage, half).await, "completed 1/2 attempts 0");
     assert_eq!(progress(&stage, failed).await, "failed 0/1 attempts 0");
+    // What expired is not to expire again at once.
+    stage
+        .sql(r#"UPDATE photo_generation_queue SET "expiresAt" = now() - interval '1 hour'"#)
+        .await;
 
     for job in [half, failed] {
         let retried = psql(&stage, "retry_write.sql", &[&format!("job={job}")]).await;
