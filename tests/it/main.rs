@@ -8,6 +8,7 @@ mod alive;
 mod batches;
 mod crash;
 mod demo;
+mod doctor;
 mod fence;
 mod fleet;
 mod harness;
