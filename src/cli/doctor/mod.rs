@@ -62,15 +62,14 @@ impl DoctorCommand {
         let mut report = Report::new(if self.json { Form::Json } else { Form::Text });
         let (line, place) = database::check(&self.database).await;
         report.add(line)?;
-        let recorded = match place {
-            Some(place) => self.with_database(&place, &mut report).await?,
-            None => {
-                for name in OF_DATABASE {
-                    report.add(vec![Line::skip(name, "no database")])?;
-                }
-                None
+        let mut recorded = None;
+        if let Some(place) = place {
+            recorded = self.with_database(&place, &mut report).await?;
+        } else {
+            for name in OF_DATABASE {
+                report.add(vec![Line::skip(name, "no database")])?;
             }
-        };
+        }
         report.add(storage::check(&self.storage).await)?;
         report.add(provider::check(&self.provider, recorded.as_deref()).await)?;
         report.end()

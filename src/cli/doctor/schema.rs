@@ -32,7 +32,7 @@ pub(super) async fn check(db: &Db) -> (Vec<Line>, Tables) {
 
 async fn look(db: &Db, tables: &mut Tables) -> Result<Vec<Line>, DbError> {
     let rights = doctor::rights(db).await?;
-    tables.exist = rights.has_queue;
+    tables.exist = rights.owner.is_some();
     if !rights.has_settings {
         let line = Line::fail("schema", SchemaError::Missing, [Mend::shell(MIGRATE)]);
         return Ok(vec![line, Line::skip("rights", "no schema")]);

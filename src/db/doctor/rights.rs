@@ -7,10 +7,9 @@ use crate::db::{Db, DbError};
 #[derive(Debug)]
 pub struct Rights {
     pub role: String,
-    /// Who may grant rights on the queue.
+    /// Who may grant rights on `photo_generation_queue`; `None`: there is no such table, neither
+    /// ours nor somebody's.
     pub owner: Option<String>,
-    /// There is a table `photo_generation_queue`, ours or somebody's.
-    pub has_queue: bool,
     /// There is the table that holds the schema's version.
     pub has_settings: bool,
     /// Our tables are found by their bare names, as our statements write them.
@@ -27,7 +26,6 @@ pub async fn rights(db: &Db) -> Result<Rights, DbError> {
         Rights,
         r#"SELECT current_user::text AS "role!",
                   pg_get_userbyid(queue.relowner)::text AS owner,
-                  queue.oid IS NOT NULL AS "has_queue!",
                   settings.oid IS NOT NULL AS "has_settings!",
                   coalesce(pg_table_is_visible(queue.oid) AND pg_table_is_visible(settings.oid), true)
                       AS "visible!",
