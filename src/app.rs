@@ -60,6 +60,17 @@ pub async fn connect_checked(args: &DatabaseArgs) -> Result<Db, StartError> {
     Ok(db)
 }
 
+/// The client for Gemini, with the keys that are set.
+pub fn gemini(args: &ProviderArgs) -> Result<Gemini, StartError> {
+    install_tls();
+    let accounts = args.accounts()?;
+    Ok(Gemini::new(
+        providers::http_client()?,
+        args.base_url()?,
+        accounts,
+    ))
+}
+
 /// The storage for photos and uploads, tried out.
 pub async fn open_storage(args: &StorageArgs) -> Result<Storage, StartError> {
     let storage = args.target()?.open();
@@ -78,14 +89,7 @@ pub struct WorkerConfig {
 impl WorkerConfig {
     /// Builds the tools of a worker, and records what a first worker records.
     pub async fn tools(&self, db: Db) -> Result<Tools, StartError> {
-        install_tls();
-        let accounts = self.provider.accounts()?;
-        let gemini = Gemini::new(
-            providers::http_client()?,
-            self.provider.base_url()?,
-            accounts,
-        );
-        let providers = Providers::new(gemini);
+        let providers = Providers::new(gemini(&self.provider)?);
         let storage = open_storage(&self.storage).await?;
         let decoder = Decoder::new(std::thread::available_parallelism().map_or(1, NonZero::get));
         let fetcher = Fetcher::new(self.storage.fetch_policy()?)?;

@@ -6,6 +6,7 @@
 mod act;
 mod cancel;
 mod demo;
+mod doctor;
 mod enqueue;
 mod list;
 mod migrate;
@@ -36,7 +37,8 @@ use crate::telemetry::{self, Loudness};
         safelight demo                                   see it work, nothing configured\n  \
         DATABASE_URL=... safelight migrate               create the tables\n  \
         DATABASE_URL=... GEMINI_API_KEY=... safelight worker\n  \
-        DATABASE_URL=... safelight enqueue \"a red bicycle\" --watch\n\n\
+        DATABASE_URL=... safelight enqueue \"a red bicycle\" --watch\n  \
+        DATABASE_URL=... safelight doctor                what is wrong, and what mends it\n\n\
         Settings are read from the environment, from .env, and from flags; see each command's --help."
 )]
 struct Cli {
@@ -51,6 +53,7 @@ enum Command {
     Worker(worker::WorkerCommand),
     Demo(demo::DemoCommand),
     Migrate(migrate::MigrateCommand),
+    Doctor(doctor::DoctorCommand),
     Enqueue(enqueue::EnqueueCommand),
     List(list::ListCommand),
     Show(show::ShowCommand),
@@ -114,6 +117,7 @@ pub fn run() -> ExitCode {
         Command::Worker(_) | Command::Simulate(_) => Loudness::Worker,
         Command::Demo(_)
         | Command::Migrate(_)
+        | Command::Doctor(_)
         | Command::Enqueue(_)
         | Command::List(_)
         | Command::Show(_)
@@ -134,6 +138,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Worker(command) => command.run().await,
         Command::Demo(command) => command.run().await,
         Command::Migrate(command) => command.run().await,
+        Command::Doctor(command) => command.run().await,
         Command::Enqueue(command) => command.run().await,
         Command::List(command) => command.run().await,
         Command::Show(command) => command.run().await,

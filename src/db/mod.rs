@@ -9,6 +9,7 @@
 
 mod connections;
 pub mod demo;
+pub mod doctor;
 pub mod jobs;
 pub mod json;
 pub mod lease;
@@ -81,6 +82,14 @@ pub enum DbError {
 }
 
 impl DbError {
+    /// This role may not do that: insufficient privilege.
+    pub fn is_forbidden(&self) -> bool {
+        match self {
+            Self::Refused(sqlx::Error::Database(error)) => error.code().as_deref() == Some("42501"),
+            Self::LeaseLost | Self::Unavailable(_) | Self::Refused(_) | Self::Corrupt(_) => false,
+        }
+    }
+
     /// A statement named a row of another table that is not there.
     pub fn is_missing_reference(&self) -> bool {
         self.answer()

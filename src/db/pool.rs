@@ -3,6 +3,7 @@
 //! Two pools: the work pool, and one connection that does nothing but renew. A worker whose pool
 //! is exhausted must still be able to say that it lives, else others take its paid calls over.
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -95,6 +96,24 @@ impl Db {
         })
     }
 
+    /// For a look at a database of which nothing is known yet: right behind any pooler, known as one
+    /// or not, and nothing is connected before the first statement.
+    pub(super) fn careful(address: &Address, connections: u32) -> Self {
+        let between = Between::Anybodys;
+        let trust = Arc::new(Trust::default());
+        let pool = |connections| Connections {
+            pool: pool_options(connections, between, &trust)
+                .connect_lazy_with(address.options.clone()),
+            between,
+        };
+        Self {
+            pool: pool(connections),
+            renewals: pool(1),
+            trust: trust.clone(),
+            listen: None,
+        }
+    }
+
     /// A statement got no answer: no connection of this moment is used again. One that died without
     /// a word looks like any other, and each would be found out by a statement that waits.
     pub fn distrust_connections(&self) {
@@ -167,13 +186,40 @@ fn pool_options(connections: u32, between: Between, trust: &Arc<Trust>) -> PgPoo
     })
 }
 
-struct Address {
-    options: PgConnectOptions,
+/// Where a database is, and whether connections there are taken for a transaction-mode pooler's.
+/// Shows as `host:port/database as user`, without the password.
+#[derive(Clone)]
+pub struct Address {
+    pub(super) options: PgConnectOptions,
     pooled: bool,
 }
 
 impl Address {
-    fn parse(url: &str) -> Result<Self, AddressError> {
+    /// Whether safelight takes it for a transaction-mode pooler, by its port or because it is told.
+    pub fn is_taken_for_pooler(&self) -> bool {
+        self.pooled
+    }
+
+    pub fn host(&self) -> &str {
+        self.options.get_host()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.options.get_port()
+    }
+
+    pub fn user(&self) -> &str {
+        self.options.get_username()
+    }
+
+    /// As `DATABASE_URL` is written, with a word for the password and `port` for its own.
+    pub fn example(&self, port: u16) -> String {
+        let (user, host) = (self.user(), self.host());
+        let database = self.options.get_database().unwrap_or(user);
+        format!("postgres://{user}:PASSWORD@{host}:{port}/{database}")
+    }
+
+    pub fn parse(url: &str) -> Result<Self, AddressError> {
         let mut url = url::Url::parse(url.trim()).map_err(|_| AddressError::NotAnAddress)?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(AddressError::NotAnAddress);
@@ -201,6 +247,23 @@ impl Address {
             .extra_float_digits(None)
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(2));
         Ok(Self { options, pooled })
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.user();
+        let database = self.options.get_database().unwrap_or(user);
+        match self.options.get_socket() {
+            Some(socket) => write!(f, "{}/{database} as {user}", socket.display()),
+            None => write!(f, "{}:{}/{database} as {user}", self.host(), self.port()),
+        }
     }
 }
 

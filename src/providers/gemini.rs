@@ -15,7 +15,10 @@ use super::keys::{Account, Secret};
 use crate::domain::{CallResult, Failure, Model};
 
 mod classify;
+mod examine;
 mod wire;
+
+pub use examine::KeyFinding;
 
 /// Where Google serves the API.
 pub const DEFAULT_BASE_URL: &str = "https://generativelanguage.googleapis.com";

@@ -14,6 +14,9 @@ use uuid::Uuid;
 
 use super::{ObjectKey, StorageError};
 
+/// What a probe writes.
+const PROBE: &[u8] = b"safelight";
+
 /// Objects below one directory. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Local {
@@ -32,7 +35,7 @@ impl Local {
         blocking(move || {
             create_folder(&root)?;
             let probe = temporary_in(&root);
-            write_whole(&probe, b"safelight")?;
+            write_whole(&probe, PROBE)?;
             fs::remove_file(&probe)
         })
         .await
@@ -40,6 +43,16 @@ impl Local {
             directory: self.root.to_path_buf(),
             source,
         })
+    }
+
+    pub(super) async fn examine(&self) -> Result<(), StorageError> {
+        let root = Arc::clone(&self.root);
+        blocking(move || examine(&root))
+            .await
+            .map_err(|source| StorageError::Unusable {
+                directory: self.root.to_path_buf(),
+                source,
+            })
     }
 
     pub(super) async fn put(
@@ -101,6 +114,30 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return Err(error);
     }
     flush_folder(folder)
+}
+
+/// As `put` and `get` do it, and then back to what was there before.
+fn examine(root: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = root
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+        .collect();
+    let tried = create_folder(root).and_then(|()| {
+        let probe = temporary_in(root);
+        let read = write_whole(&probe, PROBE).and_then(|()| fs::read(&probe));
+        let removed = fs::remove_file(&probe);
+        if read? != PROBE {
+            return Err(io::Error::other(
+                "what was written reads back as something else",
+            ));
+        }
+        removed
+    });
+    for folder in missing {
+        // A worker that starts meanwhile may have put something there.
+        let _ = fs::remove_dir(folder);
+    }
+    tried
 }
 
 fn temporary_in(folder: &Path) -> PathBuf {

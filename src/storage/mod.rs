@@ -108,6 +108,14 @@ impl Storage {
         }
     }
 
+    /// Writes something, reads it back and removes it; nothing stays, not even a folder. Its error
+    /// says more than that of a start, for somebody who wants to know.
+    pub async fn examine(&self) -> Result<(), StorageError> {
+        match self {
+            Self::Local(local) => local.examine().await,
+        }
+    }
+
     /// Stores an object, durably once this returns. The same key again is the same object again.
     pub async fn put(
         &self,

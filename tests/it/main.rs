@@ -9,6 +9,7 @@ mod alive;
 mod batches;
 mod crash;
 mod demo;
+mod doctor;
 mod enqueue;
 mod expiry;
 mod fence;

@@ -72,7 +72,7 @@ async fn a_worker_refuses_a_schema_that_is_too_old_or_too_new_for_it() {
 }
 
 /// Roles belong to the whole server, so that they are made once and stay.
-const SUPABASE_ROLES: &str = "DO $$ BEGIN
+pub(crate) const SUPABASE_ROLES: &str = "DO $$ BEGIN
     PERFORM pg_advisory_xact_lock(7335111);
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'anon') THEN CREATE ROLE anon; END IF;
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'authenticated') THEN

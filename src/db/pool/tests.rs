@@ -22,7 +22,7 @@ fn a_transaction_pooler_is_recognised_or_told() {
 #[test]
 fn what_is_no_address_says_where_to_find_one() {
     for url in ["", "mysql://a/b", "localhost:5432"] {
-        let error = Address::parse(url).err().expect("is no address");
+        let error = Address::parse(url).expect_err("is no address");
         assert!(error.to_string().contains("Supabase"), "{url}");
     }
 }

@@ -10,7 +10,7 @@ use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::picture::Size;
 use answer::ApiError;
@@ -138,10 +138,7 @@ pub(super) fn read(
     body: Result<&[u8], String>,
 ) -> Reading {
     let (model, method) = target.split_once(':').unwrap_or((target, ""));
-    let key = headers
-        .get("x-goog-api-key")
-        .and_then(|key| key.to_str().ok());
-    let account = key.and_then(|key| accounts.get(key));
+    let account = account(accounts, headers);
     let mut reading = Reading {
         account: account.cloned().unwrap_or_default(),
         model: model.to_owned(),
@@ -165,6 +162,29 @@ pub(super) fn read(
         reading.ask = check(model, method, body);
     }
     reading
+}
+
+fn account<'a>(accounts: &'a HashMap<String, String>, headers: &HeaderMap) -> Option<&'a String> {
+    let key = headers.get("x-goog-api-key")?.to_str().ok()?;
+    accounts.get(key)
+}
+
+/// Answers `GET /v1beta/models/{model}`, with some of the fields that Gemini's answer has.
+pub(super) fn describe(
+    accounts: &HashMap<String, String>,
+    model: &str,
+    headers: &HeaderMap,
+) -> Result<Value, ApiError> {
+    account(accounts, headers).ok_or_else(ApiError::bad_key)?;
+    if Model::named(model).is_none() {
+        return Err(ApiError::unknown_model(model, "getModel"));
+    }
+    Ok(json!({
+        "name": format!("models/{model}"),
+        "version": "001",
+        "displayName": model,
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
+    }))
 }
 
 fn check(model: &str, method: &str, body: Result<Body, ApiError>) -> Result<Ask, ApiError> {

@@ -1,4 +1,4 @@
-//! The simulator's HTTP: Gemini's one route, and three of its own for other processes.
+//! The simulator's HTTP: Gemini's two routes, and three of its own for other processes.
 
 use std::collections::HashMap;
 use std::io;
@@ -47,7 +47,7 @@ pub(super) struct Shared {
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/v1beta/models/{target}", post(generate))
+        .route("/v1beta/models/{target}", post(generate).get(describe))
         .route("/_simulator/log", get(log))
         .route("/_simulator/faults", post(push_fault))
         .route("/_simulator/quota", post(set_quota))
@@ -85,6 +85,18 @@ async fn generate(
     tokio::select! {
         () = shared.stopped.cancelled() => broken_off(),
         response = carry_out(&shared, reception) => response,
+    }
+}
+
+/// What a model is. Costs nothing, so it is no call and not in the log.
+async fn describe(
+    State(shared): State<Arc<Shared>>,
+    Path(model): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    match gemini::describe(&shared.accounts, &model, &headers) {
+        Ok(description) => Json(description).into_response(),
+        Err(error) => answer_now(&error),
     }
 }
 

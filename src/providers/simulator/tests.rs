@@ -101,6 +101,33 @@ async fn a_call_is_answered_with_a_picture_of_the_right_size() {
 }
 
 #[tokio::test]
+async fn a_model_is_described_to_whoever_has_a_key_and_it_is_no_call() {
+    let simulator = instant().await;
+    let describe = async |key: &str, model: &str| {
+        let url = format!("{}/v1beta/models/{model}", simulator.base_url());
+        let request = client().get(url).header("x-goog-api-key", key);
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.json::<Value>().await.unwrap())
+    };
+
+    let (status, description) = describe(DEFAULT_KEY, MODEL).await;
+    assert_eq!(
+        (status, &description["name"]),
+        (200, &json!(format!("models/{MODEL}")))
+    );
+    let (status, refusal) = describe("wrong", MODEL).await;
+    assert_eq!(status, 400);
+    assert_eq!(refusal["error"]["details"][0]["reason"], "API_KEY_INVALID");
+    let (status, refusal) = describe(DEFAULT_KEY, "gemini-1").await;
+    assert_eq!(
+        (status, &refusal["error"]["status"]),
+        (404, &json!("NOT_FOUND"))
+    );
+    assert!(simulator.log().is_empty());
+}
+
+#[tokio::test]
 async fn the_log_tells_what_was_billed() {
     let simulator = instant().await;
 

@@ -160,3 +160,38 @@ async fn a_directory_that_cannot_be_used_is_named_to_the_operator_only() {
     assert!(error.to_string().contains(&place), "{error}");
     assert!(!Failure::from(error).message.contains(&place));
 }
+
+#[tokio::test]
+async fn an_examination_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let storage = Storage::Local(Local::new(directory.path().join("not/yet")));
+
+    storage.examine().await.expect("can be written");
+
+    let left = fs::read_dir(directory.path()).expect("a directory").count();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn an_examination_spares_what_was_there() {
+    let (directory, storage) = storage();
+    let key = prefix(1).with(PictureFormat::Png);
+    storage.put(&key, b"picture").await.expect("is put");
+
+    storage.examine().await.expect("can be written");
+
+    assert_eq!(storage.get(&key).await.expect("is there"), b"picture");
+    assert_eq!(files(directory.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn an_examination_finds_a_storage_that_is_no_directory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("file");
+    fs::write(&file, "a file").expect("is written");
+    let storage = Storage::Local(Local::new(file.join("photos")));
+
+    let refused = storage.examine().await;
+
+    assert!(matches!(refused, Err(StorageError::Unusable { .. })));
+}

@@ -1,0 +1,176 @@
+//! How the fleet stands: clocks, limits, workers.
+
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
+
+use super::report::{Line, Mend};
+use crate::cli::time::{from_seconds, span};
+use crate::cli::words::count;
+use crate::db::doctor::{self, Held, Limited, Zone};
+use crate::db::{Db, DbError};
+
+/// Nothing of ours compares two clocks, but people who read logs beside tables do, and TLS and
+/// signatures of storages refuse a clock that is minutes off.
+const CLOCKS_APART: f64 = 5.0;
+
+/// This machine's clock beside the database's, and the zones in which times without one are written.
+pub(super) async fn clock(db: &Db) -> Result<Vec<Line>, DbError> {
+    let before = SystemTime::now();
+    let theirs = doctor::clock(db).await?;
+    let round_trip = before.elapsed().unwrap_or_default();
+    let apart = of_clocks(before, theirs, round_trip);
+    let columns = doctor::untimed_columns(db).await?;
+    if columns.is_empty() {
+        return Ok(vec![apart]);
+    }
+    let mut zones = doctor::zones(db).await?;
+    zones.extend(doctor::session_zone(db).await?);
+    let mut lines: Vec<Line> = zones
+        .into_iter()
+        .map(|zone| of_zone(zone, &columns))
+        .collect();
+    if lines.is_empty() || !apart.is_ok() {
+        lines.push(apart);
+    }
+    Ok(lines)
+}
+
+fn of_zone(zone: Zone, columns: &[String]) -> Line {
+    let seen = format!(
+        "{} is set, but times without a zone, which are read as UTC, are in {}",
+        zone.setting,
+        columns.join(", ")
+    );
+    let mend = [
+        Mend::say("Set it so, then restart what is connected, workers and app:"),
+        Mend::sql(zone.sql),
+    ];
+    Line::warn("clock", seen, mend)
+}
+
+fn of_clocks(before: SystemTime, theirs: DateTime<Utc>, round_trip: Duration) -> Line {
+    let ours: DateTime<Utc> = (before + round_trip / 2).into();
+    let ahead = (theirs - ours).as_seconds_f64();
+    // The statement ran at some moment of the round trip.
+    let surely = ahead.abs() - round_trip.as_secs_f64() / 2.0;
+    let seen = format!(
+        "the database's clock is {:.2} s {} this machine's",
+        ahead.abs(),
+        if ahead < 0.0 { "behind" } else { "ahead of" }
+    );
+    if surely > CLOCKS_APART {
+        let mend = [
+            Mend::say("On the machine whose clock is wrong (compare both with https://time.is):"),
+            Mend::shell("sudo timedatectl set-ntp true"),
+        ];
+        Line::warn("clock", seen, mend)
+    } else {
+        Line::ok("clock", seen)
+    }
+}
+
+/// Accounts and models that take no calls now.
+pub(super) async fn limits(db: &Db) -> Result<Vec<Line>, DbError> {
+    let limited = doctor::limited(db).await?;
+    if limited.is_empty() {
+        return Ok(vec![Line::ok(
+            "limits",
+            "every account and model takes calls",
+        )]);
+    }
+    Ok(limited.into_iter().map(of_limit).collect())
+}
+
+fn of_limit(limited: Limited) -> Line {
+    let Limited {
+        provider,
+        account,
+        model,
+        paused,
+        blocked,
+        seconds,
+        reason,
+        sql,
+    } = limited;
+    let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+    let next = span(from_seconds(seconds));
+    let (state, advice) = if paused {
+        (
+            "is paused".to_owned(),
+            "By an operator, until sql/ops/resume_write.sql, or:",
+        )
+    } else if blocked {
+        (
+            format!("is blocked, next try in {next}{reason}"),
+            "Mend it at the provider's; with a new key, restart the workers. Then \
+             sql/ops/unblock_write.sql, or:",
+        )
+    } else {
+        (
+            format!("cools down for {next}{reason}"),
+            "Ends by itself. Sooner by sql/ops/unblock_write.sql, or:",
+        )
+    };
+    Line::warn(
+        "limits",
+        format!("{model} on account {account} of {provider} {state}"),
+        [Mend::say(advice), Mend::sql(sql)],
+    )
+}
+
+/// Who works, what waits, and what is held by nobody.
+pub(super) async fn workers(db: &Db) -> Result<Vec<Line>, DbError> {
+    let workers = doctor::workers(db).await?;
+    let due = doctor::due(db).await?;
+    let Held { by_dead, by_others } = doctor::held_by_nobody(db).await?;
+    let start = || Mend::shell("safelight worker");
+    let mut lines = Vec::new();
+    if workers.alive == 0 && due > 0 {
+        let seen = format!("no worker lives, and due: {}", jobs(due));
+        lines.push(Line::warn("workers", seen, [start()]));
+    }
+    if by_dead > 0 {
+        let seen = format!("held by workers that are dead: {}", jobs(by_dead));
+        let mend = if workers.alive == 0 {
+            vec![
+                Mend::say("A worker takes them back within a minute:"),
+                start(),
+            ]
+        } else {
+            vec![Mend::say(
+                "A living worker takes them back within a minute; if not, see sql/ops/stuck.sql.",
+            )]
+        };
+        lines.push(Line::warn("workers", seen, mend));
+    }
+    if by_others > 0 {
+        let seen = format!(
+            "locked by another program and not renewed for 5 minutes: {}",
+            jobs(by_others)
+        );
+        let mend = [
+            Mend::say(
+                "A living worker takes them back. By hand, \
+                 sql/ops/release_stale_locks_write.sql, or:",
+            ),
+            Mend::sql(doctor::RELEASE_STALE_LOCKS),
+        ];
+        lines.push(Line::warn("workers", seen, mend));
+    }
+    if lines.is_empty() {
+        let names = workers
+            .names
+            .map_or_else(String::new, |names| format!(" ({names})"));
+        let seen = format!("{} live{names}, due: {}", workers.alive, jobs(due));
+        lines.push(Line::ok("workers", seen));
+    }
+    Ok(lines)
+}
+
+fn jobs(number: i64) -> String {
+    count(usize::try_from(number).unwrap_or_default(), "job")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! Our tables: are they there, of the right version, and may this role do a worker's work on them.
+
+use super::report::{Line, Mend};
+use super::within;
+use crate::app::default_model_key;
+use crate::config::ProviderArgs;
+use crate::db::doctor::{self, Hidden, Rights};
+use crate::db::schema::{self, SchemaError};
+use crate::db::{Db, DbError};
+use crate::domain::model::DEFAULT_MODEL;
+use crate::domain::{Model, Provider};
+
+const MIGRATE: &str = "safelight migrate";
+/// The table that holds the version.
+const SETTINGS: &str = "photo_generation_settings";
+
+/// What the later checks can look at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tables {
+    /// The queue at least, ours or not.
+    pub(super) exist: bool,
+    /// All of them, with all their rows.
+    pub(super) readable: bool,
+}
+
+/// The lines `schema` and `rights`.
+pub(super) async fn check(db: &Db) -> (Vec<Line>, Tables) {
+    let mut tables = Tables::default();
+    let lines = within("schema", look(db, &mut tables)).await;
+    (lines, tables)
+}
+
+async fn look(db: &Db, tables: &mut Tables) -> Result<Vec<Line>, DbError> {
+    let rights = doctor::rights(db).await?;
+    tables.exist = rights.owner.is_some();
+    if !rights.has_settings {
+        let line = Line::fail("schema", SchemaError::Missing, [Mend::shell(MIGRATE)]);
+        return Ok(vec![line, Line::skip("rights", "no schema")]);
+    }
+    let grants = doctor::grants_missing(db).await?;
+    let hidden = doctor::rows_hidden(db).await?;
+    tables.readable = rights.reads_settings && rights.visible && hidden.is_empty();
+    let mut lines = vec![version(db, &rights, &hidden).await?];
+    lines.extend(of_rights(&rights, grants, hidden));
+    Ok(lines)
+}
+
+async fn version(db: &Db, rights: &Rights, hidden: &[Hidden]) -> Result<Line, DbError> {
+    let is_hidden = hidden.iter().any(|one| one.table == SETTINGS);
+    if !rights.reads_settings || is_hidden {
+        let why = "this role cannot read photo_generation_settings, see rights";
+        return Ok(Line::skip("schema", why));
+    }
+    if !rights.visible {
+        return Ok(Line::fail(
+            "schema",
+            format!(
+                "the tables in schema public are not on the search_path of {}",
+                rights.role
+            ),
+            [Mend::sql(&rights.visible_sql)],
+        ));
+    }
+    let line = match schema::check(db).await {
+        Ok(()) => {
+            let version = schema::setting(db, "version").await?.unwrap_or_default();
+            Line::ok("schema", format!("version {version}"))
+        }
+        Err(SchemaError::Database(error)) => return Err(error),
+        Err(error @ SchemaError::WorkerTooOld(_)) => Line::fail(
+            "schema",
+            error,
+            [
+                Mend::say("In a checkout of the newest safelight:"),
+                Mend::shell("cargo install --locked --path ."),
+            ],
+        ),
+        Err(
+            error @ (SchemaError::Missing
+            | SchemaError::TooOld(_)
+            | SchemaError::Obstacles(_)
+            | SchemaError::Locked(_)
+            | SchemaError::NotAdopted
+            | SchemaError::WorkersLive(_)
+            | SchemaError::Pooled),
+        ) => Line::fail("schema", error, [Mend::shell(MIGRATE)]),
+    };
+    Ok(line)
+}
+
+fn of_rights(rights: &Rights, grants: Vec<String>, hidden: Vec<Hidden>) -> Vec<Line> {
+    let role = &rights.role;
+    let owner = rights.owner.as_deref().unwrap_or("the owner");
+    let as_owner = || Mend::say(format!("As {owner}, who owns the tables:"));
+    let mut lines = Vec::new();
+    if !grants.is_empty() {
+        let mend = std::iter::once(as_owner()).chain(grants.into_iter().map(Mend::Sql));
+        lines.push(Line::fail(
+            "rights",
+            format!("{role} may not do all that a worker does"),
+            mend,
+        ));
+    }
+    if !hidden.is_empty() {
+        let seen = format!(
+            "row level security hides rows from {role}: a worker of this role finds no jobs"
+        );
+        let mend =
+            std::iter::once(as_owner()).chain(hidden.into_iter().map(|one| Mend::Sql(one.sql)));
+        lines.push(Line::fail("rights", seen, mend));
+    }
+    if lines.is_empty() {
+        let seen = format!("{role} may do what a worker does");
+        lines.push(Line::ok("rights", seen));
+    }
+    lines
+}
+
+/// The fleet's settings; also returns the default model.
+pub(super) async fn settings(db: &Db, provider: &ProviderArgs) -> (Vec<Line>, Option<String>) {
+    let mut recorded = None;
+    let look = async {
+        let model = schema::setting(db, &default_model_key(Provider::Gemini)).await?;
+        let serves = schema::setting(db, "defaultProvider").await?;
+        let notifications = schema::setting(db, "notifications").await?;
+        recorded.clone_from(&model);
+        let model = model.filter(|_| serves.is_some());
+        let mut lines = of_model(model.as_deref(), provider);
+        if notifications.as_deref() != Some("on") {
+            lines.push(Line::warn(
+                "settings",
+                "notifications are off: new rows are found by polling",
+                [
+                    Mend::say("Unless your app inserts with PREPARE TRANSACTION:"),
+                    Mend::sql(doctor::NOTIFY_AGAIN),
+                ],
+            ));
+        }
+        if lines.is_empty() {
+            let model = model.unwrap_or_default();
+            let seen = format!("default model {model}, notifications on");
+            lines.push(Line::ok("settings", seen));
+        }
+        Ok(lines)
+    };
+    let lines = within("settings", look).await;
+    (lines, recorded)
+}
+
+/// What is wrong with the default model, if anything.
+fn of_model(recorded: Option<&str>, provider: &ProviderArgs) -> Vec<Line> {
+    let record = |model: &str| Mend::shell(format!("GEMINI_MODEL_NAME={model} {MIGRATE}"));
+    let wished = match provider.model() {
+        Ok(wished) => wished,
+        Err(error) => {
+            let mend = [Mend::shell(format!(
+                "export GEMINI_MODEL_NAME={DEFAULT_MODEL}"
+            ))];
+            return vec![Line::fail("settings", error, mend)];
+        }
+    };
+    let line = match (recorded, wished) {
+        (None, _) => Line::warn(
+            "settings",
+            "no default model is recorded, which the first worker does; until then jobs that name \
+             none wait",
+            [Mend::shell("safelight worker")],
+        ),
+        (Some(model), _) if Model::from_name(model).is_none() => Line::fail(
+            "settings",
+            format!("the default model \"{model}\" is not a Gemini image model"),
+            [record(wished.unwrap_or(DEFAULT_MODEL))],
+        ),
+        (Some(model), Some(wished)) if model != wished => Line::warn(
+            "settings",
+            format!("GEMINI_MODEL_NAME is {wished}, but {model} is recorded and counts"),
+            [
+                Mend::say("Change it for the whole fleet, or unset GEMINI_MODEL_NAME:"),
+                record(wished),
+            ],
+        ),
+        (Some(_), _) => return Vec::new(),
+    };
+    vec![line]
+}
