@@ -127,7 +127,7 @@ impl Attempt<'_> {
     fn without_inputs(self, failure: Failure) -> Outcome {
         match failure.remedy {
             Remedy::Never => Outcome::Rejected(failure),
-            Remedy::Retry => Outcome::Retry {
+            Remedy::Retry | Remedy::RetryOnce => Outcome::Retry {
                 failure,
                 wait: self.wait_after_error(),
             },

@@ -4,7 +4,7 @@
 //! of faults that a test pushes (`429 wait=1.5s`):
 //!
 //! ```text
-//! name[=time][@calls] [wait=time] [message=text to the end]
+//! name[=time][@calls] [wait=time] [reason=WORD] [message=text to the end]
 //! calls: 2 | 1,3 | 2-4 | 3-          counted per exact prompt, from 1; all when left out
 //! time:  250ms | 1.5s | 2m
 //! ```
@@ -28,6 +28,8 @@ pub enum FaultKind {
     Limited,
     /// 429 without details, as when the provider's shared capacity is short.
     LimitedBare,
+    /// 429 that states a delay, the error in an array of one.
+    LimitedArray,
     /// 429: the quota of the day is used up.
     Daily,
     /// 429 with `limit: 0`: the model is not part of the account's plan.
@@ -38,6 +40,8 @@ pub enum FaultKind {
     BadKey,
     /// 400 `FAILED_PRECONDITION`: no billing.
     NoCredit,
+    /// 401: no credentials that it knows.
+    Unauthenticated,
     /// 403: the key was reported as leaked.
     Forbidden,
     /// 404: no such model.
@@ -48,6 +52,10 @@ pub enum FaultKind {
     InternalAccepted,
     /// 500 whose body is an array with one error.
     ArrayError,
+    /// 408.
+    Timeout,
+    /// 502 with the web page of a gateway.
+    Gateway,
     /// 503, overloaded.
     Overloaded,
     /// 504.
@@ -58,24 +66,34 @@ pub enum FaultKind {
     Reset,
     /// Accepted, then the connection ends in the middle of the picture.
     Truncated,
+    /// 200 with a web page: somebody stands in between.
+    WebPage,
     /// A whole answer with half a PNG in it.
     CutPicture,
+    /// A whole answer whose base64 ends in the middle.
+    CutBase64,
     /// A text instead of a picture.
     Text,
     /// 200 without candidates.
     Empty,
     /// `finishReason` `NO_IMAGE`.
     NoImage,
+    /// A candidate without parts that ended for `reason=`, else `STOP`.
+    Finish,
+    /// A candidate that ended with `STOP` and has no content at all.
+    NoContent,
     /// Two interim pictures marked as thoughts before the real one.
     Thoughts,
     /// The only picture is marked as a thought.
     OnlyThought,
     /// The output was refused: `finishReason` `IMAGE_SAFETY`.
     Safety,
-    /// The prompt was refused: `blockReason` `PROHIBITED_CONTENT`.
+    /// The prompt was refused: `blockReason` is `reason=`, else `PROHIBITED_CONTENT`.
     Blocked,
     /// Says PNG, sends JPEG.
     WrongMime,
+    /// A picture of another shape than was asked for.
+    WrongRatio,
     /// A noisy PNG of 4096 × 4096 pixels that takes long to decode.
     Huge,
     /// A good picture that takes longer: `slow=10s`.
@@ -91,36 +109,50 @@ const SLOW: Duration = Duration::from_secs(10);
 
 impl FaultKind {
     /// Every fault with its name in a marker.
-    pub const ALL: [(&'static str, Self); 28] = [
+    pub const ALL: [(&'static str, Self); 37] = [
         ("429", Self::Limited),
         ("429-bare", Self::LimitedBare),
+        ("429-array", Self::LimitedArray),
         ("daily", Self::Daily),
         ("limit0", Self::LimitZero),
         ("400", Self::BadRequest),
         ("badkey", Self::BadKey),
         ("nocredit", Self::NoCredit),
+        ("401", Self::Unauthenticated),
         ("403", Self::Forbidden),
         ("gone", Self::Gone),
         ("500", Self::Internal),
         ("500-accepted", Self::InternalAccepted),
         ("array-error", Self::ArrayError),
+        ("408", Self::Timeout),
+        ("502", Self::Gateway),
         ("503", Self::Overloaded),
         ("504", Self::Deadline),
         ("hang", Self::Hang),
         ("reset", Self::Reset),
         ("truncated", Self::Truncated),
+        ("webpage", Self::WebPage),
         ("cut-picture", Self::CutPicture),
+        ("cut-base64", Self::CutBase64),
         ("text", Self::Text),
         ("empty", Self::Empty),
         ("noimage", Self::NoImage),
+        ("finish", Self::Finish),
+        ("nocontent", Self::NoContent),
         ("thoughts", Self::Thoughts),
         ("only-thought", Self::OnlyThought),
         ("safety", Self::Safety),
         ("blocked", Self::Blocked),
         ("wrongmime", Self::WrongMime),
+        ("wrongratio", Self::WrongRatio),
         ("huge", Self::Huge),
         ("slow", Self::Slow),
     ];
+
+    /// Whether `reason=` says anything about it.
+    fn has_reason(self) -> bool {
+        matches!(self, Self::Finish | Self::Blocked)
+    }
 }
 
 /// One fault, and on which calls of a prompt it strikes.
@@ -133,6 +165,8 @@ pub struct Fault {
     /// For a 429 the delay that it states, for a hang how long it lasts, for all others how much
     /// later the answer comes.
     pub wait: Option<Duration>,
+    /// The provider's word for why: any, because new ones appear.
+    pub reason: Option<String>,
     /// Takes the place of the provider's own words.
     pub message: Option<String>,
 }
@@ -144,6 +178,7 @@ impl Fault {
             kind,
             calls: Vec::new(),
             wait: None,
+            reason: None,
             message: None,
         }
     }
@@ -155,7 +190,10 @@ impl Fault {
 
     /// How much later than usual the answer comes.
     pub(super) fn delay(&self) -> Duration {
-        if matches!(self.kind, FaultKind::Limited | FaultKind::Hang) {
+        if matches!(
+            self.kind,
+            FaultKind::Limited | FaultKind::LimitedArray | FaultKind::Hang
+        ) {
             Duration::ZERO
         } else if self.kind == FaultKind::Slow {
             self.wait.unwrap_or(SLOW)
@@ -205,14 +243,20 @@ impl FromStr for Fault {
             kind: name.parse()?,
             calls,
             wait: own_time,
+            reason: None,
             message,
         };
         for word in words {
             match word.split_once('=') {
                 Some(("wait", time)) => fault.wait = Some(parse_time(time)?),
+                Some(("reason", reason)) if fault.kind.has_reason() => {
+                    fault.reason = Some(reason.to_owned());
+                }
                 _ => {
                     return Err(FaultError(format!(
-                        "unknown option \"{word}\" of a fault; the options are wait= and message="
+                        "unknown option \"{word}\" of {}; the options are wait= and message=, \
+                         and reason= of finish and blocked",
+                        fault.kind
                     )));
                 }
             }
