@@ -5,6 +5,7 @@
 )]
 
 mod alive;
+mod answers;
 mod batches;
 mod crash;
 mod demo;
