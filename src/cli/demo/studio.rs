@@ -14,6 +14,7 @@ use crate::config::{ProviderArgs, StorageArgs, WorkerArgs};
 use crate::db::{Db, DbError, demo, schema};
 use crate::domain::Provider;
 use crate::domain::model::DEFAULT_MODEL;
+use crate::images::fetch;
 use crate::providers::simulator::{DEFAULT_KEY, Simulator, SimulatorConfig};
 use crate::worker::{self, Shutdown, Until};
 
@@ -161,6 +162,7 @@ fn storage(photos: &str) -> StorageArgs {
         supabase_service_role_key: None,
         supabase_secret_key: None,
         image_fetch_allow: Vec::new(),
+        image_fetch_timeout_seconds: fetch::DEADLINE.as_secs(),
     }
 }
 
