@@ -86,7 +86,8 @@ SELECT id::bigint AS "id!", lease AS "lease!", "jobId" AS "job_id!",
        "batchId"::bigint AS batch_id, "basePrompt"::text AS base_prompt,
        "exampleImagePrompt"::text AS example_prompt, "exampleImageUrl"::text AS example_url,
        "trainingImageUrls"::text AS training_urls, "aspectRatio"::text AS aspect_ratio,
-       "numImagesPerExample"::integer AS images, provider::text AS provider, "calledModel" AS "model!", payload::text AS payload,
+       -- An app's column may hold more than ours; what is cut off is refused all the same.
+       greatest(least("numImagesPerExample"::numeric, 2147483647), -2147483648)::integer AS images, provider::text AS provider, "calledModel" AS "model!", payload::text AS payload,
        attempts, "maxAttempts" AS max_attempts, "requestId" AS "request_id!",
        coalesce("expiresAt" <= now(), false) AS "expired!"
 FROM claimed

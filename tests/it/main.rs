@@ -6,6 +6,7 @@
 
 mod alive;
 mod answers;
+mod bad_rows;
 mod batches;
 mod crash;
 mod demo;

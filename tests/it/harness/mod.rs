@@ -6,6 +6,7 @@
 mod barrier;
 mod database;
 mod host;
+mod odd_host;
 mod pooler;
 mod server;
 mod worker;
@@ -21,6 +22,7 @@ use tempfile::TempDir;
 pub(crate) use barrier::{Holder, MODEL, photograph};
 pub(crate) use database::{create_database, create_database_on, empty_database, server_url};
 pub(crate) use host::PictureHost;
+pub(crate) use odd_host::OddHost;
 pub(crate) use pooler::Pooler;
 pub(crate) use server::Server;
 pub(crate) use worker::{InProcess, Process, QUICK};
