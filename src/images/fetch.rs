@@ -108,6 +108,7 @@ impl Fetcher {
     }
 
     /// From the first look-up to the last byte, in place of [`DEADLINE`].
+    #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }

@@ -98,7 +98,7 @@ fn what_is_not_a_picture_is_empty() {
     check(200, &part("not base64!"), empty());
     check(200, &part(""), empty());
     let cut = BASE64_STANDARD.encode(PNG);
-    check(200, &part(&cut[..cut.len() / 8 * 4 + 1]), empty());
+    check(200, &part(&cut[..=cut.len() / 8 * 4]), empty());
     check(
         200,
         &finished("STOP", &[json!({"inlineData": {}})]),
