@@ -92,7 +92,8 @@ impl WorkerConfig {
         let providers = Providers::new(gemini(&self.provider)?);
         let storage = open_storage(&self.storage).await?;
         let decoder = Decoder::new(std::thread::available_parallelism().map_or(1, NonZero::get));
-        let fetcher = Fetcher::new(self.storage.fetch_policy()?)?;
+        let fetcher = Fetcher::new(self.storage.fetch_policy()?)?
+            .with_deadline(self.storage.image_fetch_timeout());
         self.record(&db, &providers).await?;
         Ok(Tools {
             inputs: Inputs::new(fetcher, decoder.clone(), storage.clone()),

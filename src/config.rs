@@ -16,7 +16,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use crate::domain::model::{DEFAULT_MODEL, Model};
-use crate::images::{FetchPolicy, HostPort, ServiceKey, SupabaseAccess};
+use crate::images::{FetchPolicy, HostPort, ServiceKey, SupabaseAccess, fetch};
 use crate::providers::{Account, KeysError, gemini, parse_keys};
 use crate::storage::StorageTarget;
 
@@ -214,6 +214,11 @@ pub struct StorageArgs {
         value_delimiter = ','
     )]
     pub image_fetch_allow: Vec<String>,
+    /// Longest time for the download of one input image
+    #[arg(long, env = "IMAGE_FETCH_TIMEOUT_SECONDS", value_name = "S",
+          default_value_t = fetch::DEADLINE.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub image_fetch_timeout_seconds: u64,
 }
 
 impl StorageArgs {
@@ -238,6 +243,10 @@ impl StorageArgs {
             allow,
             supabase: self.supabase()?,
         })
+    }
+
+    pub fn image_fetch_timeout(&self) -> Duration {
+        Duration::from_secs(self.image_fetch_timeout_seconds)
     }
 
     fn supabase(&self) -> Result<Option<SupabaseAccess>, ConfigError> {

@@ -79,7 +79,9 @@ SELECT id::bigint AS "id!", lease AS "lease!", "jobId" AS "job_id!",
        "batchId"::bigint AS batch_id, "basePrompt"::text AS base_prompt,
        "exampleImagePrompt"::text AS example_prompt, "exampleImageUrl"::text AS example_url,
        "trainingImageUrls"::text AS training_urls, "aspectRatio"::text AS aspect_ratio,
-       "numImagesPerExample"::bigint AS images, provider::text AS provider,
+       -- An app's column may hold more than ours; what is cut off is refused all the same.
+       greatest(least("numImagesPerExample"::numeric, 2147483647), -2147483648)::bigint AS images,
+       provider::text AS provider,
        "calledModel"::text AS "model!", payload::text AS payload, attempts::bigint AS attempts,
        "maxAttempts"::bigint AS max_attempts, "requestId"::text AS "request_id!",
        -- Nothing can be subtracted from an infinity; 0 when it has passed.

@@ -1,8 +1,8 @@
 -- queue/ended: a call ended without a picture. Called by db::ledger::ended, by the attempt that
 -- made the call and by the next one for the calls of a dead lease.
 -- $1 job, $2 lease, $3 call, $4 state of the call, $5 accepted (NULL: unknown), $6 next state of the
--- image (NULL for ambiguous: planned once more, then ambiguous for good), $7 error code, $8 error,
--- $9 provider's request id.
+-- image (NULL: planned once more, then for good ambiguous, or failed where the same error came
+-- last time), $7 error code, $8 error, $9 provider's request id.
 -- Returns the image's new state; no row when the lease is lost or the call was settled before.
 WITH own AS MATERIALIZED (
     SELECT id FROM photo_generation_queue
@@ -18,7 +18,9 @@ call AS (
     RETURNING call."jobId", call.index
 )
 UPDATE photo_generation_images AS image
-SET state = coalesce($6, CASE WHEN image.ambiguous >= 1 THEN 'ambiguous' ELSE 'planned' END),
+SET state = coalesce($6, CASE WHEN $4 = 'ambiguous' AND image.ambiguous >= 1 THEN 'ambiguous'
+                              WHEN $4 <> 'ambiguous' AND image."errorCode" = $7 THEN 'failed'
+                              ELSE 'planned' END),
     ambiguous = image.ambiguous + CASE WHEN $4 = 'ambiguous' THEN 1 ELSE 0 END,
     error = $8, "errorCode" = $7, "updatedAt" = now()
 FROM call

@@ -26,11 +26,13 @@ A marker in a prompt makes its calls fail: \"a red bicycle [sim:429@2 wait=3s]\"
   name            every call of this prompt
   name@2          the second; also @1,3 and @2-4 and @3-
   wait=3s         what a 429 states, how long a hang lasts, else how much later the answer comes
+  reason=WORD     the finishReason of finish, the blockReason of blocked; any word
   message=...     in place of the provider's own words, to the end of the marker
 
-  refused         429 429-bare daily limit0 badkey nocredit 403 gone 400
-  breaks          500 500-accepted array-error 503 504 hang reset truncated
-  odd answers     text empty noimage thoughts only-thought wrongmime cut-picture huge slow
+  refused         429 429-bare 429-array daily limit0 badkey nocredit 401 403 gone 400
+  breaks          500 500-accepted array-error 408 502 503 504 hang reset truncated webpage
+  odd answers     text empty noimage finish nocontent thoughts only-thought wrongmime wrongratio
+                  cut-picture cut-base64 huge slow
   moderation      safety (this image) blocked (the prompt)
 
 Its log, as JSON: curl http://127.0.0.1:8089/_simulator/log

@@ -73,7 +73,8 @@ pub struct EndedCall<'a> {
     pub state: CallState,
     /// Whether the provider took the call; `None` when unknown.
     pub accepted: Option<bool>,
-    /// What becomes of the image; `None` lets the statement apply the rule for ambiguous calls.
+    /// What becomes of the image; `None` lets the statement judge by what happened to it before:
+    /// one more try, or none.
     pub image: Option<ImageState>,
     pub failure: &'a Failure,
     pub provider_request_id: Option<&'a str>,

@@ -107,6 +107,8 @@ pub struct Failure {
 pub enum Remedy {
     /// Try again later; the attempt counts.
     Retry,
+    /// Try again later, once: if the same comes again, it always will.
+    RetryOnce,
     /// Trying again would end the same way.
     Never,
 }
@@ -117,6 +119,11 @@ const DETAIL_CHARS: usize = 300;
 impl Failure {
     pub fn retry(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(code, message.into(), Remedy::Retry)
+    }
+
+    /// `code` tells whether it is the same that came before.
+    pub fn retry_once(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(code, message.into(), Remedy::RetryOnce)
     }
 
     pub fn never(code: &'static str, message: impl Into<String>) -> Self {
@@ -137,9 +144,10 @@ impl Failure {
     }
 }
 
-/// A provider's own words, cut to a length that a table can carry. NUL goes: Postgres refuses it.
+/// A stranger's own words, cut to a length that a table can carry. Control characters go: Postgres
+/// refuses NUL, and a line of a log must stay one line.
 pub fn excerpt(text: &str) -> String {
-    let text = text.replace('\0', "");
+    let text = text.replace(char::is_control, "");
     match text.char_indices().nth(DETAIL_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,

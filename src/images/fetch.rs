@@ -24,12 +24,12 @@ use crate::domain::Failure;
 mod route;
 
 use route::Route;
-pub use route::{FetchPolicy, HostPort, InvalidHostPort, ServiceKey, SupabaseAccess};
+pub use route::{FetchPolicy, HostPort, InvalidHostPort, ServiceKey, SupabaseAccess, UnusableUrl};
 
 /// Largest file that is read; the same limit as for an upload.
 pub const MAX_BYTES: usize = 10 * 1024 * 1024;
 /// From the first look-up to the last byte. 10 MB in 30 s is a slow telephone.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 /// `"errorCode"` of an input that may be there on a later try.
 const UNAVAILABLE: &str = "input_unavailable";
 
@@ -37,11 +37,9 @@ const UNAVAILABLE: &str = "input_unavailable";
 /// none holds an address, a path, a query or a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// By its text alone: not a URL, not https, a private address, an odd port, a password.
-    #[error(
-        "Its URL cannot be used: it must be an https URL of a public host on the standard port, without user name or password."
-    )]
-    Refused,
+    /// By its text alone.
+    #[error(transparent)]
+    Refused(#[from] UnusableUrl),
     /// We do not follow: each hop would be one more way into our network.
     #[error("Its URL leads to a redirect, which is not followed; use the final URL.")]
     Redirected,
@@ -72,7 +70,7 @@ pub enum FetchError {
 impl From<FetchError> for Failure {
     fn from(error: FetchError) -> Self {
         match error {
-            FetchError::Refused
+            FetchError::Refused(_)
             | FetchError::Redirected
             | FetchError::Missing(_)
             | FetchError::TooLarge
@@ -109,8 +107,9 @@ impl Fetcher {
         })
     }
 
-    #[cfg(test)]
-    pub(crate) fn with_deadline(self, deadline: Duration) -> Self {
+    /// From the first look-up to the last byte, in place of [`DEADLINE`].
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }
 

@@ -18,7 +18,12 @@ pub enum NotAPicture {
     /// A picture in a format that we do not decode.
     #[error("The picture is {0}, which is not supported; use JPEG, PNG or WebP.")]
     Foreign(&'static str),
-    /// A web page, a text, nothing at all.
+    /// A page that shows or offers the picture, as links for sharing lead to.
+    #[error("The file is a web page; use the URL of the picture itself.")]
+    WebPage,
+    #[error("The file is empty.")]
+    Empty,
+    /// Anything else.
     #[error("The file is not a JPEG, PNG or WebP picture.")]
     Unknown,
 }
@@ -61,8 +66,15 @@ impl PictureFormat {
 
     /// The format, or a sentence that says what the file is instead.
     pub fn of(bytes: &[u8]) -> Result<Self, NotAPicture> {
-        Self::sniff(bytes)
-            .ok_or_else(|| foreign(bytes).map_or(NotAPicture::Unknown, NotAPicture::Foreign))
+        Self::sniff(bytes).ok_or_else(|| {
+            if bytes.is_empty() {
+                NotAPicture::Empty
+            } else if begins_with_tag(bytes, &["<!doctype html", "<html", "<head", "<body"]) {
+                NotAPicture::WebPage
+            } else {
+                foreign(bytes).map_or(NotAPicture::Unknown, NotAPicture::Foreign)
+            }
+        })
     }
 
     /// Whether the file goes on to its own end mark. What follows that mark does not matter.
@@ -75,10 +87,31 @@ impl PictureFormat {
     }
 }
 
-/// Formats that people do send: telephones make HEIC, and browsers save AVIF and GIF.
+/// Whether the text begins with one of these tags, in any case, after blanks and a byte order mark.
+fn begins_with_tag(bytes: &[u8], tags: &[&str]) -> bool {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = text.trim_ascii_start();
+    tags.iter().any(|tag| {
+        text.get(..tag.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes()))
+    })
+}
+
+/// Within the head of an XML file: an SVG's own tag, behind declarations and comments.
+fn names_svg(xml: &[u8]) -> bool {
+    const HEAD: usize = 1024;
+    let head = &xml[..xml.len().min(HEAD)];
+    head.windows(4).any(|tag| tag == b"<svg")
+}
+
+/// Formats that people do send: telephones make HEIC, browsers save AVIF and GIF, logos are SVG.
 fn foreign(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"GIF8") {
         return Some("GIF");
+    }
+    if begins_with_tag(bytes, &["<svg"]) || (begins_with_tag(bytes, &["<?xml"]) && names_svg(bytes))
+    {
+        return Some("SVG");
     }
     if bytes.get(4..8)? != b"ftyp" {
         return None;

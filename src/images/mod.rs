@@ -14,7 +14,9 @@ pub mod format;
 
 pub use cache::Cache;
 pub use decode::{DecodeError, Decoder, Inspected};
-pub use fetch::{FetchError, FetchPolicy, Fetcher, HostPort, ServiceKey, SupabaseAccess};
+pub use fetch::{
+    FetchError, FetchPolicy, Fetcher, HostPort, ServiceKey, SupabaseAccess, UnusableUrl,
+};
 pub use format::{NotAPicture, PictureFormat};
 
 /// `"errorCode"` of an input that no later try will mend.

@@ -20,7 +20,7 @@ use super::{Attempt, Context, jitter};
 use crate::db::lease::{self, Counted, GiveBack};
 use crate::db::{DbError, Lease, ledger, persist};
 use crate::domain::backoff;
-use crate::domain::failure::Remedy;
+use crate::domain::failure::{Remedy, excerpt};
 use crate::domain::outcome::{ImageOutcome, Outcome, Resume, of_images};
 use crate::domain::{ClaimedJob, Failure, ImageState, Request};
 use crate::providers::ImageRequest;
@@ -37,7 +37,9 @@ pub(super) async fn run(context: Arc<Context>, lease: Lease, job: ClaimedJob, ho
     let span = tracing::info_span!(
         "job",
         job = job.id, id = %job.job_id, lease = lease.token(), attempt = job.attempts + 1,
-        model = %job.model, request = %job.request_id, tenant = %job.tenant
+        // An app's own texts: of any length, and with line breaks that would forge lines of the log.
+        model = %excerpt(&job.model), request = %excerpt(&job.request_id),
+        tenant = %excerpt(job.tenant.as_str())
     );
     async {
         tracing::info!(images = job.images, "claimed");
@@ -128,7 +130,7 @@ impl Attempt<'_> {
     fn without_inputs(self, failure: Failure) -> Outcome {
         match failure.remedy {
             Remedy::Never => Outcome::Rejected(failure),
-            Remedy::Retry => Outcome::Retry {
+            Remedy::Retry | Remedy::RetryOnce => Outcome::Retry {
                 failure,
                 wait: self.wait_after_error(),
             },

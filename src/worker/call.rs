@@ -202,15 +202,18 @@ impl Ended<'_> {
         accepted: Option<bool>,
         failure: Failure,
     ) -> Result<Step, DbError> {
-        let (image, outcome) = match failure.remedy {
-            Remedy::Never => (ImageState::Failed, ImageOutcome::Settled),
-            Remedy::Retry => (
-                ImageState::Planned,
-                ImageOutcome::Retryable(failure.clone()),
-            ),
+        let wanted = match failure.remedy {
+            Remedy::Never => Some(ImageState::Failed),
+            Remedy::Retry => Some(ImageState::Planned),
+            // The statement knows what came before.
+            Remedy::RetryOnce => None,
         };
-        self.write(state, accepted, Some(image), &failure).await?;
-        Ok(Step::Done(outcome))
+        let image = self.write(state, accepted, wanted, &failure).await?;
+        Ok(Step::Done(if image == ImageState::Failed {
+            ImageOutcome::Settled
+        } else {
+            ImageOutcome::Retryable(failure)
+        }))
     }
 
     /// The call was written down and not made.

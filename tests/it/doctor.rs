@@ -122,7 +122,7 @@ async fn healthy() -> Stage {
     stage.url = empty_database().await;
     stage.pool = PgPool::connect(&stage.url).await.unwrap();
     let db = stage.db().await;
-    schema::migrate(&db).await.unwrap();
+    schema::migrate(&db, &|_| {}).await.unwrap();
     db.close().await;
     // Records what a first worker records.
     stage.drain().await;

@@ -6,6 +6,8 @@
 
 mod adoption;
 mod alive;
+mod answers;
+mod bad_rows;
 mod batches;
 mod crash;
 mod demo;

@@ -1,5 +1,5 @@
-//! What is paid for: every class of answer through the whole worker, and what hands may do to
-//! jobs whose images are bought.
+//! What is paid for: answers over several attempts, and what hands may do to jobs whose images
+//! are bought.
 
 mod answers;
 mod by_hand;

@@ -15,6 +15,7 @@ use crate::db::schema::{self, SchemaError};
 use crate::db::{Db, DbError, demo, settings};
 use crate::domain::Provider;
 use crate::domain::model::DEFAULT_MODEL;
+use crate::images::fetch;
 use crate::providers::simulator::{DEFAULT_KEY, Simulator, SimulatorConfig};
 use crate::worker::{self, Shutdown, Until};
 
@@ -164,6 +165,7 @@ fn storage(photos: &str) -> StorageArgs {
         supabase_service_role_key: None,
         supabase_secret_key: None,
         image_fetch_allow: Vec::new(),
+        image_fetch_timeout_seconds: fetch::DEADLINE.as_secs(),
     }
 }
 

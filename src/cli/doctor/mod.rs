@@ -17,7 +17,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::CommandError;
-use super::time::Since;
+use super::time::Length;
 use crate::config::{DatabaseArgs, ProviderArgs, StorageArgs};
 use crate::db::{DbError, doctor};
 use database::Place;
@@ -45,7 +45,7 @@ const OF_SCHEMA: [&str; 3] = ["settings", "limits", "workers"];
 pub(super) struct DoctorCommand {
     /// Report transactions that have been open for longer: 90s, 30m, 2h, 7d
     #[arg(long, value_name = "TIME", default_value = "10m")]
-    transactions_older_than: Since,
+    transactions_older_than: Length,
     /// A JSON object with all checks instead of lines
     #[arg(long)]
     json: bool,

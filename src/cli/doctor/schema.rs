@@ -6,7 +6,7 @@ use crate::app::default_model_key;
 use crate::config::ProviderArgs;
 use crate::db::doctor::{self, Hidden, Rights};
 use crate::db::schema::{self, SchemaError};
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, settings};
 use crate::domain::model::DEFAULT_MODEL;
 use crate::domain::{Model, Provider};
 
@@ -63,7 +63,7 @@ async fn version(db: &Db, rights: &Rights, hidden: &[Hidden]) -> Result<Line, Db
     }
     let line = match schema::check(db).await {
         Ok(()) => {
-            let version = schema::setting(db, "version").await?.unwrap_or_default();
+            let version = settings::get(db, "version").await?.unwrap_or_default();
             Line::ok("schema", format!("version {version}"))
         }
         Err(SchemaError::Database(error)) => return Err(error),
@@ -120,9 +120,9 @@ fn of_rights(rights: &Rights, grants: Vec<String>, hidden: Vec<Hidden>) -> Vec<L
 pub(super) async fn settings(db: &Db, provider: &ProviderArgs) -> (Vec<Line>, Option<String>) {
     let mut recorded = None;
     let look = async {
-        let model = schema::setting(db, &default_model_key(Provider::Gemini)).await?;
-        let serves = schema::setting(db, "defaultProvider").await?;
-        let notifications = schema::setting(db, "notifications").await?;
+        let model = settings::get(db, &default_model_key(Provider::Gemini)).await?;
+        let serves = settings::get(db, "defaultProvider").await?;
+        let notifications = settings::get(db, "notifications").await?;
         recorded.clone_from(&model);
         let model = model.filter(|_| serves.is_some());
         let mut lines = of_model(model.as_deref(), provider);

@@ -118,6 +118,34 @@ fn a_row_that_makes_no_sense_says_why() {
 }
 
 #[test]
+fn a_prompt_is_measured_in_characters_of_whatever_script() {
+    for letter in ["x", "\u{1f642}", "\u{5d0}", "\u{301}"] {
+        let mut job = job();
+        job.base_prompt = Some(letter.repeat(MAX_PROMPT_CHARS - 3));
+        job.example_prompt = Some("y".to_owned());
+        assert!(Request::parse(&job).is_ok(), "{letter}");
+
+        // The words of the ratio are ours and do not count.
+        job.aspect_ratio = Some("9:16".to_owned());
+        assert!(Request::parse(&job).is_ok(), "{letter}");
+
+        job.example_prompt = Some("yy".to_owned());
+        assert!(Request::parse(&job).is_err(), "{letter}");
+    }
+}
+
+#[test]
+fn what_a_row_says_is_repeated_in_one_short_line() {
+    let mut job = job();
+    job.kind = "a\n\u{1b}[31m\0b".repeat(1000);
+
+    let message = Request::parse(&job).expect_err("is refused").to_string();
+
+    assert!(!message.contains(char::is_control), "{message:?}");
+    assert!(message.chars().count() < 400, "{message}");
+}
+
+#[test]
 fn sizes_are_the_models_own() {
     let mut job = job();
     job.model = "gemini-3-pro-image".to_owned();

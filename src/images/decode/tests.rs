@@ -144,6 +144,106 @@ async fn a_header_that_claims_too_much_is_refused_before_its_pixels() {
     assert_eq!(got, Err(DecodeError::Damaged));
 }
 
+/// A PNG with more chunks behind its header.
+fn with_chunks(png: &[u8], chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    const HEADER_END: usize = 33;
+    let (head, rest) = png.split_at(HEADER_END);
+    let mut bytes = head.to_vec();
+    for (kind, data) in chunks {
+        let length = u32::try_from(data.len()).expect("is short");
+        let content = [kind.as_slice(), data].concat();
+        bytes.extend(length.to_be_bytes());
+        bytes.extend(&content);
+        bytes.extend(crc32(&content).to_be_bytes());
+    }
+    [bytes.as_slice(), rest].concat()
+}
+
+/// A grey JPEG of 8 by 8 pixels in four colours, as from a printer's program: each table has one
+/// code, and each colour's block is empty.
+fn cmyk_jpeg() -> Vec<u8> {
+    let table = |class: u8| [b"\xff\xc4\0\x14".as_slice(), &[class, 1], &[0; 15], &[0]].concat();
+    let quantization = [b"\xff\xdb\0\x43\0".as_slice(), &[1; 64]].concat();
+    let frame = b"\xff\xc0\0\x14\x08\0\x08\0\x08\x04\x01\x11\0\x02\x11\0\x03\x11\0\x04\x11\0";
+    let scan = b"\xff\xda\0\x0e\x04\x01\0\x02\0\x03\0\x04\0\0\x3f\0";
+    [
+        b"\xff\xd8".as_slice(),
+        &quantization,
+        frame,
+        &table(0x00),
+        &table(0x10),
+        scan,
+        b"\0\xff\xd9",
+    ]
+    .concat()
+}
+
+#[tokio::test]
+async fn pictures_of_unusual_kinds_are_opened() {
+    let decoder = Decoder::new(1);
+    let deep = {
+        let mut bytes = Cursor::new(Vec::new());
+        DynamicImage::new_rgba16(8, 8)
+            .write_to(&mut bytes, ImageFormat::Png)
+            .expect("is encoded");
+        bytes.into_inner()
+    };
+    let png = encoded(&gradient(8, 8), PictureFormat::Png);
+    // Two frames are announced; the first one is what counts.
+    let frame = [
+        [0; 4],
+        [0, 0, 0, 8],
+        [0, 0, 0, 8],
+        [0; 4],
+        [0; 4],
+        [0, 1, 0, 1],
+    ]
+    .concat();
+    let frame = [frame.as_slice(), &[0, 0]].concat();
+    let animated = with_chunks(
+        &png,
+        &[(b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]), (b"fcTL", &frame)],
+    );
+
+    for (kind, bytes) in [
+        ("16 bits", deep),
+        ("CMYK", cmyk_jpeg()),
+        ("animated", animated),
+    ] {
+        let jpeg = decoder.prepare_input(bytes).await;
+        let jpeg = jpeg.unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert_eq!(opened(&jpeg).dimensions(), (8, 8), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn metadata_that_is_a_trap_turns_nothing_and_costs_nothing() {
+    let decoder = Decoder::new(1);
+    let jpeg = encoded(&gradient(8, 8), PictureFormat::Jpeg);
+    let png = encoded(&gradient(8, 8), PictureFormat::Png);
+    // The directory has 65,535 entries, each followed by the directory itself.
+    let endless = b"MM\0\x2a\0\0\0\x08\xff\xff\x87\x69\0\x04\0\0\0\x01\0\0\0\x08\0\0\0\x08";
+    let crowded = (0..150).fold(jpeg, |jpeg, _| {
+        let filler = [b"\xff\xe1\xff\xff".as_slice(), &vec![b'E'; 65_533]].concat();
+        [&jpeg[..2], &filler, &jpeg[2..]].concat()
+    });
+
+    for (trap, bytes) in [
+        ("endless EXIF", with_chunks(&png, &[(b"eXIf", endless)])),
+        ("no EXIF at all", with_chunks(&png, &[(b"eXIf", b"")])),
+        ("10 MB of segments", crowded),
+        (
+            "a profile that is none",
+            with_chunks(&png, &[(b"iCCP", b"x\0\0not zlib")]),
+        ),
+    ] {
+        let prepared = decoder.prepare_input(bytes).await;
+        let prepared = prepared.unwrap_or_else(|error| panic!("{trap}: {error}"));
+        assert_eq!(opened(&prepared).dimensions(), (8, 8), "{trap}");
+        assert!(prepared.len() < 2000, "{trap}: {}", prepared.len());
+    }
+}
+
 /// The checksum of a PNG chunk, bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {

@@ -8,7 +8,6 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
-use super::FetchError;
 use crate::images::address::is_public;
 
 /// Where Supabase keeps objects, on every project.
@@ -17,6 +16,38 @@ const OBJECTS: &str = "/storage/v1/object/";
 const ACCESS_WORDS: [&str; 3] = ["public", "sign", "authenticated"];
 /// Escapes that a server could undo into another path: `.`, `/`, `\` and `%` itself.
 const PATH_ESCAPES: [&str; 4] = ["2e", "2f", "5c", "25"];
+
+/// Longest URL that is opened: servers take 8 kB, and signed URLs stay below 4.
+const MAX_URL_BYTES: usize = 8192;
+
+/// What is wrong with the text of a URL, as a sentence for the person who wrote it.
+///
+/// Only the text counts, so none of these tells anything of our network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableUrl {
+    #[error("Its URL cannot be read; use a whole one, such as https://example.com/photo.jpg.")]
+    Unreadable,
+    #[error("Its URL holds a control character, such as a line break or NUL; take it out.")]
+    ControlCharacter,
+    #[error(
+        "Its URL holds a % without two hexadecimal digits behind it; write %25 for a percent sign."
+    )]
+    BadEscape,
+    #[error("Its URL does not begin with https://, and nothing else is opened.")]
+    NotHttps,
+    #[error("Its URL has more than {MAX_URL_BYTES} characters; use a shorter one.")]
+    TooLong,
+    #[error("Its URL holds a user name or a password; use one without.")]
+    WithPassword,
+    #[error("Its URL names a port; only the standard port of https is opened.")]
+    OddPort,
+    #[error(
+        "Its URL does not lead to a public host; put the picture where everybody can reach it."
+    )]
+    NotPublic,
+    #[error("Its URL names no single object of the project's storage.")]
+    NoObject,
+}
 
 /// What the operator allows beyond the public internet.
 #[derive(Clone, Debug, Default)]
@@ -107,31 +138,27 @@ pub(super) enum Route {
 
 impl FetchPolicy {
     /// Where `text` leads, if anywhere.
-    pub(super) fn route(&self, text: &str) -> Result<Route, FetchError> {
-        if !has_valid_escapes(text) {
-            return Err(FetchError::Refused);
-        }
-        let url = Url::parse(text).map_err(|_| FetchError::Refused)?;
-        let is_http = matches!(url.scheme(), "https" | "http");
-        if !is_http || !url.username().is_empty() || url.password().is_some() {
-            return Err(FetchError::Refused);
-        }
+    pub(super) fn route(&self, text: &str) -> Result<Route, UnusableUrl> {
+        let url = read(text)?;
         if let Some(route) = self.supabase_route(&url)? {
             return Ok(route);
         }
         if self.allow.iter().any(|allowed| allowed.is_of(&url)) {
             return Ok(Route::Allowed(url));
         }
-        let is_default_port = url.port().is_none();
-        if url.scheme() == "https" && is_default_port && names_a_public_host(&url) {
-            Ok(Route::Public(url))
+        if url.scheme() != "https" {
+            Err(UnusableUrl::NotHttps)
+        } else if url.port().is_some() {
+            Err(UnusableUrl::OddPort)
+        } else if !names_a_public_host(&url) {
+            Err(UnusableUrl::NotPublic)
         } else {
-            Err(FetchError::Refused)
+            Ok(Route::Public(url))
         }
     }
 
     /// `None` for everything that is no object of the project's storage.
-    fn supabase_route(&self, url: &Url) -> Result<Option<Route>, FetchError> {
+    fn supabase_route(&self, url: &Url) -> Result<Option<Route>, UnusableUrl> {
         let Some(supabase) = &self.supabase else {
             return Ok(None);
         };
@@ -142,7 +169,7 @@ impl FetchPolicy {
             return Ok(None);
         };
         let mut target = supabase.url.clone();
-        target.set_path(&object_path(object).ok_or(FetchError::Refused)?);
+        target.set_path(&object_path(object).ok_or(UnusableUrl::NoObject)?);
         target.set_query(None);
         target.set_fragment(None);
         Ok(Some(Route::Supabase {
@@ -150,6 +177,28 @@ impl FetchPolicy {
             key: supabase.service_key.clone(),
         }))
     }
+}
+
+/// The URL, if it is one that could be opened anywhere at all. `url` would drop line breaks in
+/// silence and escape other control characters: nobody means them.
+fn read(text: &str) -> Result<Url, UnusableUrl> {
+    if text.contains(char::is_control) || text.contains("%00") {
+        return Err(UnusableUrl::ControlCharacter);
+    }
+    if !has_valid_escapes(text) {
+        return Err(UnusableUrl::BadEscape);
+    }
+    let url = Url::parse(text).map_err(|_| UnusableUrl::Unreadable)?;
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err(UnusableUrl::NotHttps);
+    }
+    if url.as_str().len() > MAX_URL_BYTES {
+        return Err(UnusableUrl::TooLong);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(UnusableUrl::WithPassword);
+    }
+    Ok(url)
 }
 
 /// The path that reads an object with the service key, from `[public/ | sign/ |

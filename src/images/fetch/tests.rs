@@ -63,7 +63,7 @@ async fn a_web_page_called_png_is_no_picture() {
 
     assert_eq!(
         answered(page).await,
-        Err(FetchError::NotAPicture(NotAPicture::Unknown))
+        Err(FetchError::NotAPicture(NotAPicture::WebPage))
     );
     assert_eq!(
         answered(heic).await,
@@ -71,7 +71,7 @@ async fn a_web_page_called_png_is_no_picture() {
     );
     assert_eq!(
         answered(|| "").await,
-        Err(FetchError::NotAPicture(NotAPicture::Unknown))
+        Err(FetchError::NotAPicture(NotAPicture::Empty))
     );
 }
 
@@ -310,7 +310,7 @@ async fn other_paths_of_the_project_get_no_key() {
     let allow = vec![address.to_string().parse().expect("host and port")];
     let allowed = with_key(address, "key", allow).fetch(&url).await;
 
-    assert_eq!(guarded, Err(FetchError::Refused));
+    assert_eq!(guarded, Err(UnusableUrl::NotHttps.into()));
     assert!(allowed.is_ok());
     assert_eq!(
         *seen.lock().expect("not poisoned"),

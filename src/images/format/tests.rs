@@ -25,7 +25,14 @@ fn a_foreign_format_is_refused_by_its_name() {
     check(b"\0\0\0\x18ftypavif\0\0\0\0", "AVIF");
     check(b"GIF89a", "GIF");
     check(b"\0\0\0\x18ftypisom\0\0\0\0", "not a JPEG, PNG or WebP");
-    check(b"<!doctype html>", "not a JPEG, PNG or WebP");
+    check(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG");
+    check(b"<?xml version='1.0'?><svg/>", "SVG");
+    check(b"<?xml version='1.0'?><Error/>", "not a JPEG, PNG or WebP");
+    check(b"<!doctype html>", "web page");
+    check(b"\xef\xbb\xbf\r\n <HTML>", "web page");
+    check(b"", "is empty");
+    check(b"<", "not a JPEG, PNG or WebP");
+    check(b"\x1f\x8b\x08\0", "not a JPEG, PNG or WebP");
 }
 
 #[test]

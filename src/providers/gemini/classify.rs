@@ -35,11 +35,12 @@ pub(super) fn unreadable_answer() -> CallResult {
 }
 
 /// A provider's own words, fit for one line of a table that customers read; `None` if there are
-/// none. Links go: they lead to a console that is not the customer's.
+/// none. Links go: they lead to a console that is not the customer's. So do pictures spelled in
+/// base64, which some gateways send as text.
 fn quoted(text: &str) -> Option<String> {
     let words: Vec<&str> = text
         .split_whitespace()
-        .filter(|word| !word.contains("://"))
+        .filter(|word| !word.contains("://") && !word.contains(";base64,"))
         .collect();
     (!words.is_empty()).then(|| excerpt(&words.join(" ")))
 }

@@ -2,16 +2,34 @@
 
 use std::time::Duration;
 
+use axum::http::StatusCode;
+
 use super::fault::{Fault, FaultKind, HANG, STATED_DELAY};
 use super::gemini::answer::{ApiError, EXHAUSTED};
 use super::log::CallOutcome;
 use super::quota::Refusal;
+
+/// The finish reasons with which Gemini refuses what it has drawn.
+const REFUSES_OUTPUT: [&str; 8] = [
+    "SAFETY",
+    "PROHIBITED_CONTENT",
+    "BLOCKLIST",
+    "SPII",
+    "IMAGE_SAFETY",
+    "IMAGE_PROHIBITED_CONTENT",
+    "RECITATION",
+    "IMAGE_RECITATION",
+];
+/// What it says when it filters a picture out.
+const FILTERED: &str = "Unable to show the generated image. The image was filtered out because it violated Google's Generative AI Prohibited Use policy.";
 
 /// What the simulator does with a call.
 #[derive(Clone, Debug)]
 pub(super) enum Course {
     /// Answered at once with an error; not accepted, not billed.
     Refuse(ApiError),
+    /// Answered at once with a web page, by somebody on the way; not accepted, not billed.
+    Page(StatusCode),
     /// Work begins, the call is billed, and it ends like this.
     Accept(Ending),
 }
@@ -34,6 +52,10 @@ pub(super) enum Answer {
     Picture,
     /// The file of the picture is cut in half.
     CutPicture,
+    /// The text of the picture is cut in half.
+    CutBase64,
+    /// Half as high as was asked for.
+    WrongRatio,
     /// JPEG under the name of PNG.
     WrongMime,
     Huge,
@@ -41,9 +63,15 @@ pub(super) enum Answer {
     OnlyThought,
     Text(Option<String>),
     Empty,
-    NoImage(Option<String>),
-    Safety(Option<String>),
-    Blocked,
+    /// A candidate without parts.
+    Finish {
+        reason: String,
+        message: Option<String>,
+    },
+    /// A candidate without content.
+    NoContent,
+    /// No candidate, and the reason why the prompt was refused.
+    Blocked(String),
 }
 
 impl Course {
@@ -52,11 +80,12 @@ impl Course {
         let words = fault.message.clone();
         let refuse = |error: ApiError| Self::Refuse(error.saying(fault.message.as_deref()));
         let answer = |answer| Self::Accept(Ending::Answer(answer));
+        let reason = |usual: &str| fault.reason.clone().unwrap_or_else(|| usual.to_owned());
+        let finish = |reason, message| answer(Answer::Finish { reason, message });
+        let stated = fault.wait.unwrap_or(STATED_DELAY);
         match fault.kind {
-            FaultKind::Limited => refuse(ApiError::minute_quota(
-                model,
-                fault.wait.unwrap_or(STATED_DELAY),
-            )),
+            FaultKind::Limited => refuse(ApiError::minute_quota(model, stated)),
+            FaultKind::LimitedArray => refuse(ApiError::minute_quota(model, stated).in_array()),
             FaultKind::LimitedBare => refuse(ApiError::exhausted(EXHAUSTED)),
             FaultKind::Daily => refuse(ApiError::daily_quota(model)),
             FaultKind::LimitZero => refuse(ApiError::limit_zero(model)),
@@ -65,10 +94,14 @@ impl Course {
             }
             FaultKind::BadKey => refuse(ApiError::bad_key()),
             FaultKind::NoCredit => refuse(ApiError::no_credit()),
+            FaultKind::Unauthenticated => refuse(ApiError::unauthenticated()),
             FaultKind::Forbidden => refuse(ApiError::forbidden()),
             FaultKind::Gone => refuse(ApiError::unknown_model(model, "generateContent")),
             FaultKind::Internal => refuse(ApiError::internal()),
             FaultKind::ArrayError => refuse(ApiError::internal().in_array()),
+            FaultKind::Timeout => refuse(ApiError::timeout()),
+            FaultKind::Gateway => Self::Page(StatusCode::BAD_GATEWAY),
+            FaultKind::WebPage => Self::Page(StatusCode::OK),
             FaultKind::Overloaded => refuse(ApiError::overloaded()),
             FaultKind::Deadline => refuse(ApiError::deadline()),
             FaultKind::InternalAccepted => Self::Accept(Ending::Error(
@@ -78,14 +111,21 @@ impl Course {
             FaultKind::Reset => Self::Accept(Ending::Reset),
             FaultKind::Truncated => Self::Accept(Ending::Truncated),
             FaultKind::CutPicture => answer(Answer::CutPicture),
+            FaultKind::CutBase64 => answer(Answer::CutBase64),
             FaultKind::Text => answer(Answer::Text(words)),
             FaultKind::Empty => answer(Answer::Empty),
-            FaultKind::NoImage => answer(Answer::NoImage(words)),
+            FaultKind::NoImage => finish("NO_IMAGE".to_owned(), words),
+            FaultKind::Finish => finish(reason("STOP"), words),
+            FaultKind::NoContent => answer(Answer::NoContent),
             FaultKind::Thoughts => answer(Answer::Thoughts),
             FaultKind::OnlyThought => answer(Answer::OnlyThought),
-            FaultKind::Safety => answer(Answer::Safety(words)),
-            FaultKind::Blocked => answer(Answer::Blocked),
+            FaultKind::Safety => {
+                let words = words.unwrap_or_else(|| FILTERED.to_owned());
+                finish("IMAGE_SAFETY".to_owned(), Some(words))
+            }
+            FaultKind::Blocked => answer(Answer::Blocked(reason("PROHIBITED_CONTENT"))),
             FaultKind::WrongMime => answer(Answer::WrongMime),
+            FaultKind::WrongRatio => answer(Answer::WrongRatio),
             FaultKind::Huge => answer(Answer::Huge),
             FaultKind::Slow => answer(Answer::Picture),
         }
@@ -104,19 +144,27 @@ impl Course {
     pub(super) fn outcome(&self) -> CallOutcome {
         match self {
             Self::Refuse(error) if error.status.as_u16() == 429 => CallOutcome::Limited,
-            Self::Refuse(_) | Self::Accept(Ending::Error(_)) => CallOutcome::Error,
+            Self::Refuse(_) | Self::Page(_) | Self::Accept(Ending::Error(_)) => CallOutcome::Error,
             Self::Accept(Ending::Hang(_)) => CallOutcome::Hang,
             Self::Accept(Ending::Reset) => CallOutcome::Reset,
             Self::Accept(Ending::Truncated) => CallOutcome::Truncated,
             Self::Accept(Ending::Answer(answer)) => match answer {
                 Answer::Picture
                 | Answer::WrongMime
+                | Answer::WrongRatio
                 | Answer::Huge
                 | Answer::Thoughts
                 | Answer::OnlyThought => CallOutcome::Image,
-                Answer::CutPicture => CallOutcome::Truncated,
-                Answer::Text(_) | Answer::Empty | Answer::NoImage(_) => CallOutcome::Empty,
-                Answer::Safety(_) | Answer::Blocked => CallOutcome::Refused,
+                Answer::CutPicture | Answer::CutBase64 => CallOutcome::Truncated,
+                Answer::Finish { reason, .. } if REFUSES_OUTPUT.contains(&reason.as_str()) => {
+                    CallOutcome::Refused
+                }
+                Answer::Blocked(reason) if reason != "OTHER" => CallOutcome::Refused,
+                Answer::Text(_)
+                | Answer::Empty
+                | Answer::Finish { .. }
+                | Answer::NoContent
+                | Answer::Blocked(_) => CallOutcome::Empty,
             },
         }
     }

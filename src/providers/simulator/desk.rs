@@ -240,7 +240,7 @@ impl State {
             Course::of(fault, &reading.model)
         });
         let course = match course {
-            Course::Refuse(_) => course,
+            Course::Refuse(_) | Course::Page(_) => course,
             Course::Accept(_) => {
                 let quota = self.quota;
                 match self

@@ -4,7 +4,7 @@
 //! of faults that a test pushes (`429 wait=1.5s`):
 //!
 //! ```text
-//! name[=time][@calls] [wait=time] [message=text to the end]
+//! name[=time][@calls] [wait=time] [reason=WORD] [message=text to the end]
 //! calls: 2 | 1,3 | 2-4 | 3-          counted per exact prompt, from 1; all when left out
 //! time:  250ms | 1.5s | 2m
 //! ```
@@ -12,75 +12,17 @@
 //! A name that does not exist is an error that lists those which do, so that a typing error in a
 //! test or a demo cannot pass as a call without a fault.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-const OPENING: &str = "[sim:";
+mod kind;
 
-/// What goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FaultKind {
-    /// 429 that states a delay (`wait=`, else 3.299376739 s).
-    Limited,
-    /// 429 without details, as when the provider's shared capacity is short.
-    LimitedBare,
-    /// 429: the quota of the day is used up.
-    Daily,
-    /// 429 with `limit: 0`: the model is not part of the account's plan.
-    LimitZero,
-    /// 400 without further meaning.
-    BadRequest,
-    /// 400 with `API_KEY_INVALID`.
-    BadKey,
-    /// 400 `FAILED_PRECONDITION`: no billing.
-    NoCredit,
-    /// 403: the key was reported as leaked.
-    Forbidden,
-    /// 404: no such model.
-    Gone,
-    /// 500, the call was not accepted.
-    Internal,
-    /// 500 although the call was accepted and is billed.
-    InternalAccepted,
-    /// 500 whose body is an array with one error.
-    ArrayError,
-    /// 503, overloaded.
-    Overloaded,
-    /// 504.
-    Deadline,
-    /// Accepted, then no answer until the client leaves, for `wait=` or ten minutes at most.
-    Hang,
-    /// Accepted, then the connection ends without a byte.
-    Reset,
-    /// Accepted, then the connection ends in the middle of the picture.
-    Truncated,
-    /// A whole answer with half a PNG in it.
-    CutPicture,
-    /// A text instead of a picture.
-    Text,
-    /// 200 without candidates.
-    Empty,
-    /// `finishReason` `NO_IMAGE`.
-    NoImage,
-    /// Two interim pictures marked as thoughts before the real one.
-    Thoughts,
-    /// The only picture is marked as a thought.
-    OnlyThought,
-    /// The output was refused: `finishReason` `IMAGE_SAFETY`.
-    Safety,
-    /// The prompt was refused: `blockReason` `PROHIBITED_CONTENT`.
-    Blocked,
-    /// Says PNG, sends JPEG.
-    WrongMime,
-    /// A noisy PNG of 4096 × 4096 pixels that takes long to decode.
-    Huge,
-    /// A good picture that takes longer: `slow=10s`.
-    Slow,
-}
+pub use kind::FaultKind;
+
+const OPENING: &str = "[sim:";
 
 /// What a 429 states when the fault does not say: a true value, fraction and all.
 pub(super) const STATED_DELAY: Duration = Duration::from_nanos(3_299_376_739);
@@ -88,40 +30,6 @@ pub(super) const STATED_DELAY: Duration = Duration::from_nanos(3_299_376_739);
 pub(super) const HANG: Duration = Duration::from_mins(10);
 /// How much longer `slow` takes when it does not say.
 const SLOW: Duration = Duration::from_secs(10);
-
-impl FaultKind {
-    /// Every fault with its name in a marker.
-    pub const ALL: [(&'static str, Self); 28] = [
-        ("429", Self::Limited),
-        ("429-bare", Self::LimitedBare),
-        ("daily", Self::Daily),
-        ("limit0", Self::LimitZero),
-        ("400", Self::BadRequest),
-        ("badkey", Self::BadKey),
-        ("nocredit", Self::NoCredit),
-        ("403", Self::Forbidden),
-        ("gone", Self::Gone),
-        ("500", Self::Internal),
-        ("500-accepted", Self::InternalAccepted),
-        ("array-error", Self::ArrayError),
-        ("503", Self::Overloaded),
-        ("504", Self::Deadline),
-        ("hang", Self::Hang),
-        ("reset", Self::Reset),
-        ("truncated", Self::Truncated),
-        ("cut-picture", Self::CutPicture),
-        ("text", Self::Text),
-        ("empty", Self::Empty),
-        ("noimage", Self::NoImage),
-        ("thoughts", Self::Thoughts),
-        ("only-thought", Self::OnlyThought),
-        ("safety", Self::Safety),
-        ("blocked", Self::Blocked),
-        ("wrongmime", Self::WrongMime),
-        ("huge", Self::Huge),
-        ("slow", Self::Slow),
-    ];
-}
 
 /// One fault, and on which calls of a prompt it strikes.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -133,6 +41,8 @@ pub struct Fault {
     /// For a 429 the delay that it states, for a hang how long it lasts, for all others how much
     /// later the answer comes.
     pub wait: Option<Duration>,
+    /// The provider's word for why: any, because new ones appear.
+    pub reason: Option<String>,
     /// Takes the place of the provider's own words.
     pub message: Option<String>,
 }
@@ -144,6 +54,7 @@ impl Fault {
             kind,
             calls: Vec::new(),
             wait: None,
+            reason: None,
             message: None,
         }
     }
@@ -155,7 +66,10 @@ impl Fault {
 
     /// How much later than usual the answer comes.
     pub(super) fn delay(&self) -> Duration {
-        if matches!(self.kind, FaultKind::Limited | FaultKind::Hang) {
+        if matches!(
+            self.kind,
+            FaultKind::Limited | FaultKind::LimitedArray | FaultKind::Hang
+        ) {
             Duration::ZERO
         } else if self.kind == FaultKind::Slow {
             self.wait.unwrap_or(SLOW)
@@ -205,46 +119,25 @@ impl FromStr for Fault {
             kind: name.parse()?,
             calls,
             wait: own_time,
+            reason: None,
             message,
         };
         for word in words {
             match word.split_once('=') {
                 Some(("wait", time)) => fault.wait = Some(parse_time(time)?),
+                Some(("reason", reason)) if fault.kind.has_reason() => {
+                    fault.reason = Some(reason.to_owned());
+                }
                 _ => {
                     return Err(FaultError(format!(
-                        "unknown option \"{word}\" of a fault; the options are wait= and message="
+                        "unknown option \"{word}\" of {}; the options are wait= and message=, \
+                         and reason= of finish and blocked",
+                        fault.kind
                     )));
                 }
             }
         }
         Ok(fault)
-    }
-}
-
-impl FromStr for FaultKind {
-    type Err = FaultError;
-
-    fn from_str(name: &str) -> Result<Self, FaultError> {
-        let found = Self::ALL
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
-        found.map(|(_, kind)| *kind).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|(known, _)| *known).collect();
-            FaultError(format!(
-                "unknown fault \"{name}\"; the simulator knows {}",
-                known.join(", ")
-            ))
-        })
-    }
-}
-
-impl fmt::Display for FaultKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Self::ALL
-            .iter()
-            .find(|(_, kind)| kind == self)
-            .map(|(name, _)| *name);
-        f.pad(name.unwrap_or_default())
     }
 }
 

@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::course::{Answer, Course, Ending};
 use super::desk::{Desk, PushedFault, Reception, Visit};
-use super::gemini::answer::{ApiError, Envelope, Finish, bind, picture_part, text_part, thought};
+use super::gemini::answer::{
+    ApiError, Envelope, Finish, bind, in_base64, picture_part, text_part, thought,
+};
 use super::gemini::{self, Ask};
 use super::log::CallRecord;
 use super::picture::{self, Format, Size};
@@ -32,7 +34,10 @@ const PIECE: usize = 64 * 1024;
 /// Drafts are drawn as calls far away from those that anybody makes.
 const DRAFTS: u32 = 1000;
 const NOT_DRAWN: &str = "I cannot draw that, but I can describe it to you.";
-const FILTERED: &str = "Unable to show the generated image. The image was filtered out because it violated Google's Generative AI Prohibited Use policy.";
+const JSON: &str = "application/json; charset=UTF-8";
+const HTML: &str = "text/html; charset=UTF-8";
+/// What a gateway says in the provider's place.
+const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Gateway</title></head><body><h1>Gateway</h1><p>Request id 7f3a, node gw-12.internal</p></body></html>\n";
 
 /// What the routes share.
 pub(super) struct Shared {
@@ -116,6 +121,11 @@ async fn carry_out(shared: &Shared, reception: Reception) -> Response {
             tokio::time::sleep(delay).await;
             return answer_error(&error, visit);
         }
+        (Course::Page(status), _) => {
+            tokio::time::sleep(delay).await;
+            visit.answering(status.as_u16());
+            return respond(status, HTML, Bytes::from(PAGE), PAGE.len(), visit);
+        }
         // A call that could not be read is never accepted.
         (Course::Accept(_), None) => return answer_error(&ApiError::internal(), visit),
     };
@@ -139,14 +149,14 @@ async fn carry_out(shared: &Shared, reception: Reception) -> Response {
             visit.answering(200);
             // The picture is nearly all of the answer, so its half lies in the middle of it.
             let cut = body.len() / 2;
-            respond(StatusCode::OK, body, cut, visit)
+            respond(StatusCode::OK, JSON, body, cut, visit)
         }
         Ending::Answer(answer) => {
             let work = compose(shared, answer, record, subject, ask);
             let (body, ()) = tokio::join!(work, tokio::time::sleep(latency));
             visit.answering(200);
             let whole = body.len();
-            respond(StatusCode::OK, body, whole, visit)
+            respond(StatusCode::OK, JSON, body, whole, visit)
         }
     }
 }
@@ -174,34 +184,41 @@ async fn compose(
     Bytes::from(work.await.unwrap_or_default())
 }
 
-/// The files that belong to an answer, in its order.
-fn draw(answer: &Answer, subject: &str, nth: u32, size: Size) -> Vec<Vec<u8>> {
+/// The files that belong to an answer, in its order, as base64.
+fn draw(answer: &Answer, subject: &str, nth: u32, size: Size) -> Vec<String> {
     let file = |nth, size, format| {
-        picture::encode(&picture::draw(subject, nth, size), format).unwrap_or_default()
+        let file = picture::encode(&picture::draw(subject, nth, size), format);
+        in_base64(&file.unwrap_or_default())
     };
     let png = || file(nth, size, Format::Png);
+    // Whole groups of four letters are whole bytes; one letter more is none.
+    let half_of = |mut text: String, over: usize| {
+        text.truncate(text.len() / 8 * 4 + over);
+        vec![text]
+    };
     let half = Size {
         width: size.width / 2,
         height: size.height / 2,
     };
     match answer {
         Answer::Picture | Answer::OnlyThought => vec![png()],
-        Answer::CutPicture => {
-            let mut file = png();
-            file.truncate(file.len() / 2);
-            vec![file]
-        }
+        Answer::CutPicture => half_of(png(), 0),
+        Answer::CutBase64 => half_of(png(), 1),
         Answer::WrongMime => vec![file(nth, size, Format::Jpeg)],
-        Answer::Huge => vec![picture::huge().to_vec()],
+        Answer::WrongRatio => {
+            let height = size.height / 2;
+            vec![file(nth, Size { height, ..size }, Format::Png)]
+        }
+        Answer::Huge => vec![in_base64(picture::huge())],
         Answer::Thoughts => {
             let draft = |number| file(nth + DRAFTS * number, half, Format::Png);
             vec![draft(1), draft(2), png()]
         }
         Answer::Text(_)
         | Answer::Empty
-        | Answer::NoImage(_)
-        | Answer::Safety(_)
-        | Answer::Blocked => Vec::new(),
+        | Answer::Finish { .. }
+        | Answer::NoContent
+        | Answer::Blocked(_) => Vec::new(),
     }
 }
 
@@ -223,9 +240,12 @@ fn write(answer: &Answer, envelope: &Envelope<'_>, words: bool) -> serde_json::V
         envelope.candidate(&parts, finish)
     };
     match answer {
-        Answer::Picture | Answer::CutPicture | Answer::WrongMime | Answer::Huge => {
-            drawn(vec![part()])
-        }
+        Answer::Picture
+        | Answer::CutPicture
+        | Answer::CutBase64
+        | Answer::WrongMime
+        | Answer::WrongRatio
+        | Answer::Huge => drawn(vec![part()]),
         Answer::Thoughts => drawn(vec![thought(part()), thought(part()), part()]),
         Answer::OnlyThought => drawn(vec![thought(part())]),
         Answer::Text(words) => {
@@ -233,12 +253,11 @@ fn write(answer: &Answer, envelope: &Envelope<'_>, words: bool) -> serde_json::V
             envelope.candidate(&[text_part(words)], ends("STOP", None))
         }
         Answer::Empty => envelope.empty(),
-        Answer::NoImage(words) => envelope.candidate(&[], ends("NO_IMAGE", words.as_deref())),
-        Answer::Safety(words) => {
-            let words = words.as_deref().unwrap_or(FILTERED);
-            envelope.candidate(&[], ends("IMAGE_SAFETY", Some(words)))
+        Answer::Finish { reason, message } => {
+            envelope.candidate(&[], ends(reason, message.as_deref()))
         }
-        Answer::Blocked => envelope.blocked(),
+        Answer::NoContent => envelope.without_content(),
+        Answer::Blocked(reason) => envelope.blocked(reason),
     }
 }
 
@@ -246,7 +265,7 @@ fn answer_error(error: &ApiError, visit: Visit) -> Response {
     visit.answering(error.status.as_u16());
     let body = Bytes::from(error.body().to_string());
     let whole = body.len();
-    respond(error.status, body, whole, visit)
+    respond(error.status, JSON, body, whole, visit)
 }
 
 /// An error outside of any call.
@@ -256,7 +275,13 @@ fn answer_now(error: &ApiError) -> Response {
 
 /// An answer that announces all of `body` and hands out `cut` bytes of it; where that is less, the
 /// connection ends there.
-fn respond(status: StatusCode, body: Bytes, cut: usize, visit: Visit) -> Response {
+fn respond(
+    status: StatusCode,
+    kind: &'static str,
+    body: Bytes,
+    cut: usize,
+    visit: Visit,
+) -> Response {
     let announced = body.len();
     let pieces = stream::unfold((0, Some(visit)), move |(sent, visit)| {
         let piece = body.slice(sent..(sent + PIECE).min(cut));
@@ -276,10 +301,7 @@ fn respond(status: StatusCode, body: Bytes, cut: usize, visit: Visit) -> Respons
         }
     });
     let headers = [
-        (
-            header::CONTENT_TYPE,
-            "application/json; charset=UTF-8".to_owned(),
-        ),
+        (header::CONTENT_TYPE, kind.to_owned()),
         (header::CONTENT_LENGTH, announced.to_string()),
     ];
     (status, headers, Body::from_stream(pieces)).into_response()

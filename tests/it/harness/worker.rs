@@ -102,6 +102,11 @@ impl Process {
         }
     }
 
+    /// What it has logged so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.log.borrow().clone()
+    }
+
     pub(crate) async fn kill_9(mut self) {
         self.child.kill().await.unwrap();
     }

@@ -1,176 +1,18 @@
-//! Every class of answer once: the job, its images, its calls, the limits.
+//! Answers over several attempts and several images. Every answer once: `tests/it/answers.rs`.
 
 use super::{Stage, soon};
 
-/// How many images, what the provider does, and how the first attempt leaves job, images and calls.
-const ANSWERS: [(i32, &str, &str, &str, &str); 20] = [
-    (1, "", "completed 0", "stored", "stored:true"),
-    (1, "[sim:thoughts]", "completed 0", "stored", "stored:true"),
-    (
-        1,
-        "[sim:only-thought]",
-        "completed 0",
-        "stored",
-        "stored:true",
-    ),
-    (1, "[sim:wrongmime]", "completed 0", "stored", "stored:true"),
-    (
-        1,
-        "[sim:safety]",
-        "failed 0 moderation_output",
-        "refused",
-        "refused:true",
-    ),
-    (
-        1,
-        "[sim:blocked]",
-        "failed 0 moderation_input",
-        "refused",
-        "refused:true",
-    ),
-    (
-        1,
-        "[sim:400]",
-        "failed 0 provider_rejected",
-        "failed",
-        "error:false",
-    ),
-    (
-        1,
-        "[sim:500]",
-        "pending 1 provider_error",
-        "planned",
-        "error:?",
-    ),
-    (
-        1,
-        "[sim:500-accepted]",
-        "pending 1 provider_error",
-        "planned",
-        "error:?",
-    ),
-    (
-        1,
-        "[sim:array-error]",
-        "pending 1 provider_error",
-        "planned",
-        "error:?",
-    ),
-    (
-        1,
-        "[sim:503]",
-        "pending 1 provider_error",
-        "planned",
-        "error:?",
-    ),
-    (
-        1,
-        "[sim:504]",
-        "pending 1 provider_error",
-        "planned",
-        "error:?",
-    ),
-    (
-        1,
-        "[sim:text]",
-        "pending 1 no_image",
-        "planned",
-        "empty:true",
-    ),
-    (
-        1,
-        "[sim:empty]",
-        "pending 1 no_image",
-        "planned",
-        "empty:true",
-    ),
-    (
-        1,
-        "[sim:noimage]",
-        "pending 1 no_image",
-        "planned",
-        "empty:true",
-    ),
-    (
-        1,
-        "[sim:cut-picture]",
-        "pending 1 unreadable_picture",
-        "planned",
-        "empty:true",
-    ),
-    (
-        1,
-        "[sim:hang]",
-        "pending 1 call_timeout",
-        "planned",
-        "ambiguous:?",
-    ),
-    (
-        1,
-        "[sim:reset]",
-        "pending 1 connection_lost",
-        "planned",
-        "ambiguous:?",
-    ),
-    (
-        1,
-        "[sim:truncated]",
-        "pending 1 connection_lost",
-        "planned",
-        "ambiguous:?",
-    ),
-    // However many images erred, the attempt counts once.
-    (
-        3,
-        "[sim:500]",
-        "pending 1 provider_error",
-        "planned planned planned",
-        "error:? error:? error:?",
-    ),
-];
-
 #[tokio::test]
-async fn every_answer_is_what_the_contract_says() {
+async fn however_many_images_erred_the_attempt_counts_once() {
     let stage = Stage::new().await;
-    let worker = stage.worker_with(soon).await;
-    let mut jobs = Vec::new();
-    for (images, fault, ..) in ANSWERS {
-        // Prompts of their own, because the simulator counts the calls of each.
-        let prompt = format!("lake number {} {fault}", jobs.len());
-        jobs.push(stage.job(&prompt, images).await);
-    }
-    let once = r#"SELECT bool_and(status <> 'processing' AND "processedAt" IS NOT NULL)
-                  FROM photo_generation_queue"#;
-    stage.until(once).await;
 
-    for ((_, fault, job, images, calls), id) in ANSWERS.into_iter().zip(jobs) {
-        assert_eq!(stage.job_in_short(id).await, job, "{fault}");
-        assert_eq!(stage.images_in_short(id).await, images, "{fault}");
-        assert_eq!(stage.calls_in_short(id).await, calls, "{fault}");
-    }
-    // Zero stored images is never completed, and every error has a sentence for people.
-    let without = r#"SELECT count(*) FROM photo_generation_queue
-        WHERE (status = 'completed') <> ("imagesCompleted" > 0)
-           OR (status = 'completed') <> ("errorMessage" IS NULL)
-           OR (status = 'pending') <> ("retryAt" IS NOT NULL)"#;
-    assert_eq!(stage.number(without).await, 0, "{}", stage.dump().await);
-    assert_eq!(
-        stage
-            .text(r#"SELECT "mimeType" FROM photo_generation_images WHERE "jobId" = 4"#)
-            .await,
-        "image/jpeg"
-    );
-    // None of these is the account's fault.
-    assert_eq!(
-        stage
-            .number(r#"SELECT count(*) FROM photo_generation_limits
-                WHERE reason IS NOT NULL OR "cooldownUntil" IS NOT NULL OR "blockedUntil" IS NOT NULL"#)
-            .await,
-        0
-    );
-    stage.assert_photos().await;
+    let job = stage.job("a lake [sim:500]", 3).await;
+    stage.drain().await;
+
+    assert_eq!(stage.job_in_short(job).await, "pending 1 provider_error");
+    assert_eq!(stage.images_in_short(job).await, "planned planned planned");
+    assert_eq!(stage.calls_in_short(job).await, "error:? error:? error:?");
     stage.assert_equation().await;
-    worker.stop().await;
 }
 
 #[tokio::test]

@@ -11,6 +11,10 @@ use super::{unreadable_answer, with_quote};
 use crate::domain::failure::{Answer, CallResult, Failure, Usage, excerpt};
 use crate::providers::gemini::wire;
 
+/// The finish reasons without a picture that another try may mend. Of all others, those that are not
+/// known yet among them, one more try is enough to know.
+const WORTH_RETRIES: [&str; 5] = ["STOP", "NO_IMAGE", "IMAGE_OTHER", "OTHER", "MAX_TOKENS"];
+
 /// The standard alphabet. Padding says nothing that the length does not, so it may be missing.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -96,7 +100,7 @@ fn decoded(base64: &str, answer: &wire::Answer<'_>) -> CallResult {
         Ok(bytes) if is_picture(&bytes) => CallResult::Picture(Answer {
             bytes,
             usage: usage(answer.usage()),
-            request_id: answer.response_id.clone(),
+            request_id: answer.response_id.as_deref().map(excerpt),
         }),
         Ok(_) | Err(_) => CallResult::Empty(Failure::retry(
             "unreadable_picture",
@@ -141,7 +145,13 @@ fn no_picture(answer: &wire::Answer<'_>) -> CallResult {
     } else {
         Some(words.as_str())
     };
-    CallResult::Empty(Failure::retry("no_image", with_quote(&sentence, quote)))
+    let sentence = with_quote(&sentence, quote);
+    let is_usual = |reason| WORTH_RETRIES.contains(&reason);
+    CallResult::Empty(if answer.finish_reason().is_none_or(is_usual) {
+        Failure::retry("no_image", sentence)
+    } else {
+        Failure::retry_once("unexpected_finish", sentence)
+    })
 }
 
 #[cfg(test)]

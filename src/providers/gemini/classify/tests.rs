@@ -11,6 +11,7 @@ pub(super) enum Seen {
     Picture(Vec<u8>),
     Refused(&'static str),
     Empty(&'static str),
+    EmptyOnce(&'static str),
     Short(Option<u64>),
     Daily,
     Blocked(BlockReason),
@@ -27,10 +28,11 @@ impl Seen {
                 assert_eq!(failure.remedy, Remedy::Never);
                 Self::Refused(failure.code)
             }
-            CallResult::Empty(failure) => {
-                assert_eq!(failure.remedy, Remedy::Retry);
-                Self::Empty(failure.code)
-            }
+            CallResult::Empty(failure) => match failure.remedy {
+                Remedy::Retry => Self::Empty(failure.code),
+                Remedy::RetryOnce => Self::EmptyOnce(failure.code),
+                Remedy::Never => panic!("{failure:?}"),
+            },
             CallResult::Limited(Limit::Short { wait }) => {
                 Self::Short(wait.map(|wait| u64::try_from(wait.as_nanos()).unwrap()))
             }
@@ -39,6 +41,7 @@ impl Seen {
             CallResult::Failed { failure, accepted } => match failure.remedy {
                 Remedy::Retry => Self::Retry(failure.code, accepted),
                 Remedy::Never => Self::Never(failure.code, accepted),
+                Remedy::RetryOnce => panic!("{failure:?}"),
             },
             CallResult::Ambiguous(failure) => Self::Ambiguous(failure.code),
         }
@@ -120,6 +123,21 @@ fn messages_are_sentences_with_the_providers_words_but_no_links() {
         200,
         &finished("BRAND_NEW", &[]),
         "The provider answered without an image (BRAND_NEW).",
+    );
+    check_message(
+        200,
+        &finished(
+            "STOP",
+            &[
+                json!({"text": "Here it is: ![kite](data:image/png;base64,iVBORw0KGgo=) and https://cdn.example/kite.png"}),
+            ],
+        ),
+        "The provider answered without an image: Here it is: and",
+    );
+    check_message(
+        200,
+        &finished("BRAND\0_\n\u{1b}[31mNEW", &[]),
+        "The provider answered without an image (BRAND_[31mNEW).",
     );
     check_message(
         200,

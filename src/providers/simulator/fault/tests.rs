@@ -1,4 +1,4 @@
-use super::FaultKind::{Hang, Limited, Reset, Safety, Slow};
+use super::FaultKind::{Finish, Hang, Limited, Reset, Safety, Slow};
 use super::*;
 
 #[test]
@@ -15,6 +15,7 @@ fn markers_are_read_as_they_are_meant() {
         kind,
         calls: calls.to_vec(),
         wait: wait.map(Duration::from_millis),
+        reason: None,
         message: None,
     };
     check("a red bicycle", "a red bicycle", &[]);
@@ -54,6 +55,11 @@ fn markers_are_read_as_they_are_meant() {
         message: Some("no, thank you".to_owned()),
         ..fault(Safety, &[], None)
     };
+    let unknown = Fault {
+        reason: Some("BRAND_NEW".to_owned()),
+        ..fault(Finish, &[1..=1], None)
+    };
+    check("a [sim:finish@1 reason=BRAND_NEW]", "a", &[unknown]);
     check("a [sim:safety message=\"no, thank you\"]", "a", &[quoted]);
 }
 
@@ -76,6 +82,7 @@ fn a_typing_error_is_told_and_the_known_words_with_it() {
     check("a [sim:429 wait=soon]", "soon");
     check("a [sim:429 wait=-1s]", "-1s");
     check("a [sim:429 weight=1s]", "unknown option \"weight=1s\"");
+    check("a [sim:429 reason=STOP]", "unknown option \"reason=STOP\"");
 }
 
 #[test]

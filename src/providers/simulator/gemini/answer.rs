@@ -63,6 +63,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "FAILED_PRECONDITION", message)
     }
 
+    pub(in super::super) fn unauthenticated() -> Self {
+        let message = "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential.";
+        Self::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message)
+    }
+
     pub(in super::super) fn forbidden() -> Self {
         let message = "Your API key was reported as leaked. Please use another API key.";
         Self::new(StatusCode::FORBIDDEN, "PERMISSION_DENIED", message)
@@ -83,6 +88,11 @@ impl ApiError {
     pub(in super::super) fn internal() -> Self {
         let message = "An internal error has occurred. Please retry or report in https://developers.generativeai.google/guide/troubleshooting";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message)
+    }
+
+    pub(in super::super) fn timeout() -> Self {
+        let message = "The request timed out. Please try again.";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "DEADLINE_EXCEEDED", message)
     }
 
     pub(in super::super) fn overloaded() -> Self {
@@ -108,7 +118,11 @@ impl ApiError {
 
     pub(in super::super) fn daily_quota(model: &str) -> Self {
         let mut error = Self::exhausted(QUOTA_EXCEEDED);
-        error.details = vec![violation("GenerateRequestsPerDayPerProjectPerModel", model)];
+        // Gemini states a wait of seconds beside the quota of the day.
+        error.details = vec![
+            violation("GenerateRequestsPerDayPerProjectPerModel", model),
+            json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "12s"}),
+        ];
         error
     }
 
@@ -200,17 +214,20 @@ impl Envelope<'_> {
         self.wrap(json!({"candidates": [candidate]}), finish.pictures)
     }
 
+    /// A candidate that ended well and has no content.
+    pub(in super::super) fn without_content(&self) -> Value {
+        let candidate = json!({"finishReason": "STOP", "index": 0});
+        self.wrap(json!({"candidates": [candidate]}), 0)
+    }
+
     /// No candidate at all.
     pub(in super::super) fn empty(&self) -> Value {
         self.wrap(json!({}), 0)
     }
 
     /// The prompt itself was refused.
-    pub(in super::super) fn blocked(&self) -> Value {
-        self.wrap(
-            json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}),
-            0,
-        )
+    pub(in super::super) fn blocked(&self, reason: &str) -> Value {
+        self.wrap(json!({"promptFeedback": {"blockReason": reason}}), 0)
     }
 
     fn wrap(&self, mut answer: Value, pictures: u32) -> Value {
@@ -259,16 +276,21 @@ pub(in super::super) fn picture_part(mime: &str) -> Value {
     json!({"inlineData": {"mimeType": mime, "data": SLOT}})
 }
 
+/// A file as it goes into its slot.
+pub(in super::super) fn in_base64(file: &[u8]) -> String {
+    STANDARD.encode(file)
+}
+
 /// The answer as text, with the pictures in their slots, in order. They go past the JSON writer,
 /// which would look at each of their two million letters in turn.
-pub(in super::super) fn bind(answer: &Value, pictures: &[Vec<u8>]) -> Vec<u8> {
+pub(in super::super) fn bind(answer: &Value, pictures: &[String]) -> Vec<u8> {
     let text = answer.to_string();
     let slot = format!("\"{SLOT}\"");
     let mut pieces = text.split(slot.as_str());
     let mut body = pieces.next().unwrap_or_default().to_owned();
     for (piece, picture) in pieces.zip(pictures) {
         body.push('"');
-        STANDARD.encode_string(picture, &mut body);
+        body.push_str(picture);
         body.push('"');
         body.push_str(piece);
     }

@@ -55,6 +55,15 @@ async fn errors_are_told_in_geminis_words_and_only_the_accepted_one_is_billed() 
         limited,
     )
     .await;
+    check(
+        "401",
+        401,
+        "UNAUTHENTICATED",
+        "authentication credentials",
+        error,
+    )
+    .await;
+    check("408", 408, "DEADLINE_EXCEEDED", "timed out", error).await;
     check("daily", 429, "RESOURCE_EXHAUSTED", "PerDay", limited).await;
     check("limit0", 429, "RESOURCE_EXHAUSTED", "limit: 0", limited).await;
     check("400", 400, "INVALID_ARGUMENT", "invalid argument", error).await;
@@ -94,6 +103,32 @@ async fn errors_are_told_in_geminis_words_and_only_the_accepted_one_is_billed() 
         (status, answer[0]["error"]["status"].as_str()),
         (500, Some("INTERNAL"))
     );
+    let (status, answer, logged) = strike("429-array wait=1.5s").await;
+    assert_eq!((status, logged.outcome), (429, limited));
+    assert_eq!(answer[0]["error"]["details"][1]["retryDelay"], "1.5s");
+}
+
+#[tokio::test]
+async fn a_gateway_answers_with_a_web_page_and_nothing_is_billed() {
+    for (marker, head) in [
+        ("502", "HTTP/1.1 502 Bad Gateway\r\n"),
+        ("webpage", "HTTP/1.1 200 OK\r\n"),
+    ] {
+        let simulator = instant().await;
+
+        let answer = raw(&simulator, &format!("a lake [sim:{marker}]")).await;
+
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(head), "{answer}");
+        assert!(answer.contains("content-type: text/html"), "{answer}");
+        assert!(answer.contains("<!DOCTYPE html>"), "{answer}");
+        let logged = simulator.log().remove(0);
+        assert_eq!(
+            (logged.accepted, logged.outcome),
+            (false, CallOutcome::Error),
+            "{marker}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -152,6 +187,21 @@ async fn answers_without_a_picture_are_billed_all_the_same() {
     )
     .await;
     check("blocked", "/candidates", Value::Null, refused).await;
+    check(
+        "blocked reason=OTHER",
+        "/promptFeedback/blockReason",
+        json!("OTHER"),
+        empty,
+    )
+    .await;
+    let reason = "/candidates/0/finishReason";
+    check("finish", reason, json!("STOP"), empty).await;
+    check("finish reason=SPII", reason, json!("SPII"), refused).await;
+    check("finish reason=NEW", reason, json!("NEW"), empty).await;
+    let content = "/candidates/0/content";
+    check("finish", content, json!({"role": "model"}), empty).await;
+    check("nocontent", content, Value::Null, empty).await;
+    check("nocontent", reason, json!("STOP"), empty).await;
 }
 
 #[tokio::test]
@@ -184,6 +234,16 @@ async fn odd_pictures_come_as_they_were_seen_in_the_wild() {
     assert!(image::load_from_memory(&file).is_err());
     assert_eq!(logged.outcome, CallOutcome::Truncated);
 
+    let (_, answer, logged) = strike("cut-base64").await;
+    let text = parts(&answer)[0]["inlineData"]["data"].as_str().unwrap();
+    assert!(text.starts_with("iVBOR") && text.len() % 4 == 1);
+    assert_eq!(logged.outcome, CallOutcome::Truncated);
+
+    let (_, answer, _) = strike("wrongratio").await;
+    // 9:16 was asked for.
+    let lying = image::load_from_memory(&picture(&parts(&answer)[0])).unwrap();
+    assert_eq!((lying.width(), lying.height()), (96, 84));
+
     let (_, answer, _) = strike("huge").await;
     let file = std::io::Cursor::new(picture(&parts(&answer)[0]));
     let sides = image::ImageReader::new(file)
@@ -199,7 +259,7 @@ async fn raw(simulator: &Simulator, prompt: &str) -> Vec<u8> {
     let mut connection = TcpStream::connect(simulator.address).await.unwrap();
     let body = body(prompt).to_string();
     let request = format!(
-        "POST /v1beta/models/{MODEL}:generateContent HTTP/1.1\r\nhost: simulator\r\nx-goog-api-key: {DEFAULT_KEY}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /v1beta/models/{MODEL}:generateContent HTTP/1.1\r\nhost: simulator\r\nx-goog-api-key: {DEFAULT_KEY}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     connection.write_all(request.as_bytes()).await.unwrap();

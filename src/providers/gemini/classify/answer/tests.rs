@@ -32,6 +32,9 @@ fn the_final_picture_is_the_last_that_is_not_a_thought() {
         &finished("STOP", &[thought(picture(DRAFT)), thought(picture(PNG))]),
         png(),
     );
+    let mut drafts = vec![thought(picture(DRAFT)); 10];
+    drafts.push(picture(PNG));
+    check(200, &finished("STOP", &drafts), png());
     check(200, &finished("MAX_TOKENS", &[picture(PNG)]), png());
     check(
         200,
@@ -74,6 +77,12 @@ fn a_picture_is_read_however_it_is_wrapped() {
         &part(json!({"inlineData": {"data": data.trim_end_matches('=')}})),
         bytes(),
     );
+    // Declared PNG, is JPEG.
+    check(
+        200,
+        &finished("STOP", &[picture(DRAFT)]),
+        Seen::Picture(DRAFT.to_vec()),
+    );
     let escaped = part(json!({"inlineData": {"data": data}}))
         .to_string()
         .replace('=', r"\u003d");
@@ -88,6 +97,8 @@ fn what_is_not_a_picture_is_empty() {
 
     check(200, &part("not base64!"), empty());
     check(200, &part(""), empty());
+    let cut = BASE64_STANDARD.encode(PNG);
+    check(200, &part(&cut[..=cut.len() / 8 * 4]), empty());
     check(
         200,
         &finished("STOP", &[json!({"inlineData": {}})]),
@@ -123,6 +134,18 @@ fn tokens_and_id_come_with_the_picture_and_thinking_counts_as_output() {
             output_tokens: Some(1_500),
         }
     );
+}
+
+#[test]
+fn an_id_that_no_table_takes_is_cleaned() {
+    let mut body = finished("STOP", &[picture(PNG)]);
+    body["responseId"] = json!("ab\0c\n1");
+
+    let CallResult::Picture(answer) = answered(200, body.to_string().as_bytes()) else {
+        panic!("no picture");
+    };
+
+    assert_eq!(answer.request_id.as_deref(), Some("abc1"));
 }
 
 #[test]
@@ -167,26 +190,26 @@ fn moderation_refuses_for_good() {
 }
 
 #[test]
-fn no_picture_for_any_other_reason_is_tried_again() {
+fn no_picture_is_tried_again_a_few_times_or_once() {
+    for reason in ["STOP", "NO_IMAGE", "IMAGE_OTHER", "OTHER", "MAX_TOKENS"] {
+        check(200, &finished(reason, &[]), Seen::Empty("no_image"));
+    }
     for reason in [
-        "STOP",
-        "NO_IMAGE",
-        "IMAGE_OTHER",
-        "OTHER",
-        "MAX_TOKENS",
         "LANGUAGE",
         "MALFORMED_FUNCTION_CALL",
         "UNEXPECTED_TOOL_CALL",
         "TOO_MANY_TOOL_CALLS",
         "SOMETHING_NEW",
     ] {
-        check(200, &finished(reason, &[]), Seen::Empty("no_image"));
+        let once = || Seen::EmptyOnce("unexpected_finish");
+        check(200, &finished(reason, &[]), once());
     }
     for body in [
         json!({}),
         json!({"candidates": []}),
         json!({"candidates": null}),
         json!({"candidates": [{}]}),
+        json!({"candidates": [{"finishReason": "STOP", "index": 0}]}),
         json!({"candidates": [{"content": {"role": "model"}, "finishReason": "STOP"}]}),
         json!({"promptFeedback": {"blockReason": "OTHER"}}),
     ] {
