@@ -7,6 +7,7 @@
 \warn 'Which job? psql -v job=42 -f sql/ops/job.sql'
 \quit
 \endif
+SET TIME ZONE 'UTC';
 WITH job AS (
     SELECT * FROM photo_generation_queue WHERE id = :job
 ),
@@ -35,7 +36,7 @@ story (step, at, event, detail) AS (
                      'hook: ' || image."hookError")
     FROM job JOIN photo_generation_images AS image ON image."jobId" = job.id
     UNION ALL
-    SELECT 6, coalesce("completedAt", "updatedAt", "createdAt"), 'now ' || status,
+    SELECT 6, coalesce("completedAt", "updatedAt", "createdAt"), 'now ' || status::text,
            concat_ws(', ', coalesce("imagesCompleted", 0) || ' images stored',
                      coalesce(attempts, 0) || ' attempts counted', 'on ' || "lockedBy",
                      'not before ' || "retryAt", "errorCode", "errorMessage")

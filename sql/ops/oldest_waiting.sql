@@ -3,6 +3,7 @@
 -- few workers, or a provider that is slower than the inserts. It is the job that is served next:
 -- urgent jobs pass those of ten minutes before, so an older one may stand right behind it.
 -- Reads two rows per waiting model by index, whatever the backlog.
+SET TIME ZONE 'UTC';
 SELECT models.name AS model,
        job.id      AS job,
        date_trunc('second', now() - job.since) AS waited,

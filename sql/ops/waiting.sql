@@ -6,6 +6,7 @@
 \else
 \set rows 10
 \endif
+SET TIME ZONE 'UTC';
 WITH models AS (
     SELECT *
     FROM photo_generation_waiting_models(

@@ -6,6 +6,7 @@
 
 mod alive;
 mod batches;
+mod by_hand;
 mod crash;
 mod demo;
 mod fence;
