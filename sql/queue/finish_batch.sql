@@ -16,3 +16,4 @@ WHERE batch.id = $1 AND batch.status <> verdict.status
   AND NOT EXISTS (
       SELECT FROM photo_generation_queue
       WHERE "batchId" = $1 AND status IN ('pending', 'processing', 'rate_limited'))
+RETURNING batch.status

@@ -2,13 +2,14 @@
 //!
 //! Reading order: `claimer` decides when to look and how much to take; `attempt` works one job,
 //! `image` one of its images, `call` makes the paid call; `liveness` renews and notices what is
-//! lost; `sweep` and `settle` clean up after the dead. They share a `Context` and nothing else;
+//! lost; `sweep` and `settle` clean up after the dead; `lines` is what all of them log. They share a `Context` and nothing else;
 //! what they tell each other about jobs goes through Postgres.
 
 mod attempt;
 mod call;
 mod claimer;
 mod image;
+mod lines;
 mod liveness;
 mod patience;
 mod settle;
@@ -18,8 +19,10 @@ mod throttle;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::db::lease::Claimer;
@@ -154,6 +157,8 @@ struct Attempt<'a> {
     job: &'a ClaimedJob,
     /// Rings when the job is no longer ours.
     lost: &'a CancellationToken,
+    /// For the log.
+    started: Instant,
 }
 
 /// A draw for the backoff formulas.
@@ -166,6 +171,13 @@ fn jitter() -> Jitter {
 /// # Errors
 /// Only when it cannot even begin: afterwards an outage of the database is waited out.
 pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result<(), DbError> {
+    let span = tracing::error_span!("worker", worker = settings.label);
+    run_in_span(tools, settings, shutdown)
+        .instrument(span)
+        .await
+}
+
+async fn run_in_span(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result<(), DbError> {
     let run = Uuid::new_v4();
     let claimer = Claimer {
         run,
@@ -191,11 +203,15 @@ pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result
         shutdown,
     });
     liveness::renew(&context).await?;
-    tracing::info!(worker = %context.settings.label, %run, "worker started");
+    tracing::info!(%run, version = env!("CARGO_PKG_VERSION"), "worker started");
 
     let end = context.shutdown.clone();
-    let heart = AbortOnDropHandle::new(tokio::spawn(liveness::beat(context.clone())));
-    let broom = AbortOnDropHandle::new(tokio::spawn(sweep::sweep(context.clone())));
+    let heart = AbortOnDropHandle::new(tokio::spawn(
+        liveness::beat(context.clone()).in_current_span(),
+    ));
+    let broom = AbortOnDropHandle::new(tokio::spawn(
+        sweep::sweep(context.clone()).in_current_span(),
+    ));
     claimer::work(&context).await;
     end.stop.cancel();
     drop(broom);
@@ -209,7 +225,7 @@ pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result
     if !matches!(said, Ok(Ok(()))) {
         tracing::warn!("left this worker's row to the others' sweep");
     }
-    tracing::info!(worker = %context.settings.label, "worker stopped");
+    tracing::info!("worker stopped");
     Ok(())
 }
 

@@ -13,9 +13,9 @@ use chrono::{DateTime, Utc};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use super::{Context, Rhythm, settle};
+use super::{Context, Rhythm, lines, settle};
 use crate::db::sweep::{self, Litter, Seen};
-use crate::db::{DbError, ledger};
+use crate::db::{Db, DbError, ledger};
 
 /// Intervals are spread by this share, so that a fleet does not sweep as one.
 const SPREAD: f64 = 0.2;
@@ -57,7 +57,7 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
     }
     let Litter { batches, hooks, .. } = litter;
     if batches {
-        report("batches", sweep::close_batches(db).await);
+        report("batches", close_batches(db).await);
     }
     if hooks {
         report("hooks", sweep::retry_hooks(db).await);
@@ -70,8 +70,13 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
 
 async fn reclaim(context: &Context, dead: &[Uuid]) -> Result<(), DbError> {
     let lost = sweep::reclaim(context.db(), dead, context.settings.rhythm.stale_after).await?;
-    if !lost.is_empty() {
-        tracing::warn!(jobs = ?lost, "took back the jobs of a worker that stopped renewing");
+    lost.iter().for_each(lines::job_reclaimed);
+    Ok(())
+}
+
+async fn close_batches(db: &Db) -> Result<(), DbError> {
+    for (batch, status) in sweep::close_batches(db).await? {
+        lines::batch_ended(batch, &status);
     }
     Ok(())
 }

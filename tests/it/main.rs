@@ -15,6 +15,7 @@ mod harness;
 mod idle;
 mod job;
 mod limits;
+mod log;
 mod money;
 mod odd;
 mod ops;
