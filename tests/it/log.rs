@@ -1,5 +1,6 @@
-//! What a worker logs: one line for each change of state, with the same fields in all of them, and
-//! nothing that must stay secret.
+//! A job's life as it can be observed: what its worker logs, one line for each change of state with
+//! the same fields in all of them and nothing that must stay secret, and what `safelight show` tells
+//! of it from the tables.
 
 use std::collections::BTreeMap;
 
@@ -104,6 +105,7 @@ async fn each_change_of_state_is_one_line_that_says_whose_it_is() {
             .await;
     }
     stage.until_all_ended().await;
+    assert_shown(&stage, bumpy).await;
     let rejected = stage.job("a wood [sim:400]", 1).await;
     stage.until_all_ended().await;
     let canceled = stage.job("a hill [sim:hang]", 1).await;
@@ -160,6 +162,58 @@ async fn each_change_of_state_is_one_line_that_says_whose_it_is() {
     for line in worker.log() {
         assert!(!line.contains(DEFAULT_KEY), "{line}");
     }
+}
+
+/// `safelight show` tells the same from the tables.
+async fn assert_shown(stage: &Stage, job: i64) {
+    let text = show(stage, job, &[]).await;
+    let (_, story) = text.split_once("\nStory\n").expect("a story");
+    let mut rest = story;
+    for part in [
+        "  enqueued",
+        "  claimed after ",
+        "  worker w1@",
+        " begins attempt 1, gemini-2.5-flash-image\n",
+        ": error after ",
+        " begins attempt 2, gemini-2.5-flash-image, ",
+        " later: tried again after an error\n",
+        ": ambiguous after ",
+        " begins attempt 3, gemini-2.5-flash-image, ",
+        ": limited after ",
+        " goes on with attempt 3, gemini-2.5-flash-image, ",
+        " later: rate limited\n",
+        ": stored after ",
+        " (account default, provider's id ",
+        "  completed with 2 of 3 images\n",
+        "\nNext\n",
+    ] {
+        let at = rest
+            .find(part)
+            .unwrap_or_else(|| panic!("no {part:?} in {rest}"));
+        rest = &rest[at + part.len()..];
+    }
+    let json: Value = serde_json::from_str(&show(stage, job, &["--json"]).await).unwrap();
+    assert_eq!(json["calls"].as_array().unwrap().len(), 6);
+    for call in json["calls"].as_array().unwrap() {
+        assert!(
+            call["worker"].as_str().unwrap().starts_with("w1@"),
+            "{call}"
+        );
+    }
+    assert!(json["story"].as_array().unwrap().len() > 10);
+}
+
+async fn show(stage: &Stage, job: i64, more: &[&str]) -> String {
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_safelight"))
+        .args(["show", &job.to_string(), "--database-url", &stage.url])
+        .args(more)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    println!("{said}");
+    said
 }
 
 /// Every line has what it must, and every call in the ledger has the one line of its end.

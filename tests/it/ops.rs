@@ -16,7 +16,7 @@ use crate::harness::Stage;
 /// A file that looks, the variables it is run with, and what its answer must be.
 type Expectation = (&'static str, &'static [&'static str], fn(&Table));
 
-const READS: [Expectation; 21] = [
+const READS: [Expectation; 22] = [
     ("pending.sql", &[], |t| {
         assert_eq!(t.column("pending"), ["4"]);
     }),
@@ -164,7 +164,18 @@ const READS: [Expectation; 21] = [
             "{t:?}"
         );
     }),
+    // Of a job that is gone its calls are left.
     ("job.sql", &["job=999"], |t| {
+        assert_eq!(
+            t.column("event"),
+            ["call for image 1", "call for image 1 ended: stored"]
+        );
+        assert_eq!(
+            t.column("detail")[0],
+            "attempt 1, worker gone@vm, account key-1, gemini-3-pro-image"
+        );
+    }),
+    ("job.sql", &["job=998"], |t| {
         assert_eq!(t.column("event").len(), 0);
     }),
     ("batches.sql", &[], |t| {
@@ -202,6 +213,14 @@ async fn every_query_says_the_same_of_an_apps_own_table_in_tokyo() {
     stage.sql(queue::AN_APPS_OWN_TABLE).await;
 
     every_expectation_is_met(&stage).await;
+    for file in files().filter(|file| changes_data(file)) {
+        let told = ["job=104", "batch=2", "model=m", "account=a"];
+        psql(&stage, &file, &told).await;
+    }
+    let pending = "SELECT string_agg(id::text, ' ' ORDER BY id) FROM app.photo_generation_queue
+                   WHERE status = 'pending'";
+    // Of what one file did, the next one found the rest: 104 was deleted, 107 released.
+    assert_eq!(stage.text(pending).await, "101 102 103 107");
 }
 
 async fn every_expectation_is_met(stage: &Stage) {

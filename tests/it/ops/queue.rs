@@ -74,8 +74,10 @@ FROM (VALUES
     (109, 3, 'error',     true,  noon(), NULL),
     (109, 4, 'error',     NULL,  noon(), NULL),
     (110, 1, 'ambiguous', NULL,  noon(), NULL),
-    (111, 1, 'stored',    true,  now() - interval '20 days',    NULL)
+    (111, 1, 'stored',    true,  now() - interval '20 days',    NULL),
+    (999, 1, 'stored',    true,  now() - interval '20 days',    NULL)
 ) AS call (job, index, state, accepted, ended, tokens);
+UPDATE photo_generation_calls SET worker = 'gone@vm' WHERE "jobId" = 999;
 "#;
 
 const LIMITS: &str = r#"
