@@ -182,6 +182,8 @@ CREATE TABLE public.photo_generation_calls (
     step            text,
     lease           bigint NOT NULL,
     run             uuid NOT NULL,
+    -- Who that was, for people: label@host. The row of the run goes with its process.
+    worker          text,
     attempt         integer NOT NULL,
     provider        text NOT NULL,
     account         text NOT NULL,

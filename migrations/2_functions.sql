@@ -34,6 +34,13 @@ SELECT coalesce("createdAt", '-infinity')
 $$;
 
 
+-- The model that a job waits for, as the indexes have it; '' is the default. Cut, because an index
+-- refuses a row whose text is long, and no app's insert is refused by us; no model's name is so long.
+CREATE OR REPLACE FUNCTION public.photo_generation_model(model text)
+    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT left(coalesce(model, ''), 200)
+$$;
+
 -- The models that jobs wait for, and from when on one of a worker's accounts ('provider:account')
 -- can serve each. Called by claim and next_due.
 --   model     as in the rows; '' is the default
@@ -46,25 +53,25 @@ CREATE OR REPLACE FUNCTION public.photo_generation_waiting_models(accounts text[
     LANGUAGE sql STABLE AS $$
 WITH RECURSIVE
 fresh AS (
-    (SELECT coalesce(model, '') AS model FROM public.photo_generation_queue
+    (SELECT public.photo_generation_model(model) AS model FROM public.photo_generation_queue
      WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
-     ORDER BY coalesce(model, '') LIMIT 1)
+     ORDER BY public.photo_generation_model(model) LIMIT 1)
     UNION ALL
-    SELECT (SELECT coalesce(q.model, '') FROM public.photo_generation_queue q
+    SELECT (SELECT public.photo_generation_model(q.model) FROM public.photo_generation_queue q
             WHERE q.status IN ('pending', 'rate_limited') AND q."retryAt" IS NULL
-              AND coalesce(q.model, '') > fresh.model
-            ORDER BY coalesce(q.model, '') LIMIT 1)
+              AND public.photo_generation_model(q.model) > fresh.model
+            ORDER BY public.photo_generation_model(q.model) LIMIT 1)
     FROM fresh WHERE fresh.model IS NOT NULL
 ),
 retrying AS (
-    (SELECT coalesce(model, '') AS model FROM public.photo_generation_queue
+    (SELECT public.photo_generation_model(model) AS model FROM public.photo_generation_queue
      WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NOT NULL
-     ORDER BY coalesce(model, '') LIMIT 1)
+     ORDER BY public.photo_generation_model(model) LIMIT 1)
     UNION ALL
-    SELECT (SELECT coalesce(q.model, '') FROM public.photo_generation_queue q
+    SELECT (SELECT public.photo_generation_model(q.model) FROM public.photo_generation_queue q
             WHERE q.status IN ('pending', 'rate_limited') AND q."retryAt" IS NOT NULL
-              AND coalesce(q.model, '') > retrying.model
-            ORDER BY coalesce(q.model, '') LIMIT 1)
+              AND public.photo_generation_model(q.model) > retrying.model
+            ORDER BY public.photo_generation_model(q.model) LIMIT 1)
     FROM retrying WHERE retrying.model IS NOT NULL
 ),
 waiting AS (
@@ -273,8 +280,8 @@ CREATE OR REPLACE TRIGGER photo_generation_wake_on_pending
 -- ------------------------------------------------------------------------------------- who may
 
 -- Functions are executable by everybody unless told otherwise, and Supabase serves executable
--- functions over HTTP. Triggers need no such right. photo_generation_place does: an index calls it
--- with the rights of whoever inserts.
+-- functions over HTTP. Triggers need no such right. Two do: indexes call them with the rights of whoever
+-- inserts.
 DO $$
 DECLARE
     function_name text;
@@ -286,7 +293,7 @@ BEGIN
                      WHERE rolname IN ('anon', 'authenticated') LOOP
         FOR function_name IN SELECT oid::pg_catalog.regprocedure FROM pg_catalog.pg_proc
                              WHERE proname LIKE 'photo\_generation\_%'
-                               AND proname <> 'photo_generation_place'
+                               AND proname NOT IN ('photo_generation_place', 'photo_generation_model')
                                AND pronamespace = 'public'::pg_catalog.regnamespace LOOP
             EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', function_name, role_name);
         END LOOP;

@@ -22,11 +22,11 @@ CREATE UNIQUE INDEX CONCURRENTLY safelight_job_id_key
 -- Fresh jobs in claim order, model by model, so that a model that cannot be served costs nothing.
 CREATE INDEX CONCURRENTLY safelight_place_idx
     ON public.photo_generation_queue
-       ((coalesce(model, '')), (public.photo_generation_place("createdAt", priority)), id)
+       ((public.photo_generation_model(model)), (public.photo_generation_place("createdAt", priority)), id)
     WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL;
 -- Jobs with a moment to wait for, in its order: a hundred thousand future ones cost nothing.
 CREATE INDEX CONCURRENTLY safelight_retry_idx
-    ON public.photo_generation_queue ((coalesce(model, '')), "retryAt")
+    ON public.photo_generation_queue ((public.photo_generation_model(model)), "retryAt")
     WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NOT NULL;
 -- The live jobs: renewal, reclaim, "what runs now". A few hundred rows at most.
 CREATE INDEX CONCURRENTLY safelight_processing_idx

@@ -1,10 +1,19 @@
 //! Logs: human on a terminal, JSON otherwise, always to stderr. Results belong to stdout.
+//!
+//! One line per change of state, told where it is committed. The same thing has the same name in
+//! every line: `job` (the row), `job_id`, `lease`, `attempt`, `model`, `request_id`, `tenant`,
+//! `worker`; of a call `image`, `call`, `account`, `elapsed_ms`, `provider_request_id`; of what went
+//! wrong `code` and `error`.
+
+mod line;
 
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::config::{LogArgs, LogFormat};
+use line::Line;
 
 /// Our own lines, and what goes wrong in libraries.
 const DEFAULT_FILTER: &str = "safelight=info,warn";
@@ -28,17 +37,11 @@ pub fn init(args: &LogArgs, loudness: Loudness) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     // A second call (tests) changes nothing.
-    let _ = match format {
-        LogFormat::Text => builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_target(false)
-            .try_init(),
-        LogFormat::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_target(false)
-            .try_init(),
-    };
+    let _ = builder
+        .with_ansi(std::io::stderr().is_terminal())
+        .fmt_fields(JsonFields::new())
+        .event_format(Line(format))
+        .try_init();
 }
 
 /// How much a command says about itself.

@@ -2,6 +2,7 @@
 -- When: somebody waits for a batch. One without unfinished jobs is closed by the next sweep of a
 -- living worker; it should not stay here.
 -- Scans the batches, and reads the jobs of those by index.
+SET TIME ZONE 'UTC';
 SELECT batch.id,
        date_trunc('second', now() - batch."createdAt") AS age,
        jobs.number                                     AS jobs,

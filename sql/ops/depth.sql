@@ -2,6 +2,7 @@
 -- When: after ops/pending, to see what the queue is made of. Due and not claimed: is the model
 -- limited (ops/limits), is a worker alive (ops/workers)? A "retryAt" in the future is not due.
 -- Scans the table, finished jobs too: 0.6 s per million rows.
+SET TIME ZONE 'UTC';
 SELECT coalesce(model, '(default)') AS model,
        status::text                 AS status,
        count(*)                     AS jobs,

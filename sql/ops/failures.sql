@@ -6,6 +6,7 @@
 \else
 \set hours 24
 \endif
+SET TIME ZONE 'UTC';
 SELECT coalesce("errorCode", '(none)')      AS code,
        coalesce(model, '(default)')         AS model,
        count(*)                             AS jobs,

@@ -1,5 +1,5 @@
 -- ops/job: the story of one job, line by line in order of time.
--- When: somebody asks what became of it.
+-- When: somebody asks what became of it. Of a deleted job it tells the calls.
 -- Which job: psql -v job=42 -f sql/ops/job.sql
 -- Reads its rows by index.
 \if :{?job}
@@ -7,6 +7,7 @@
 \warn 'Which job? psql -v job=42 -f sql/ops/job.sql'
 \quit
 \endif
+SET TIME ZONE 'UTC';
 WITH job AS (
     SELECT * FROM photo_generation_queue WHERE id = :job
 ),
@@ -20,14 +21,15 @@ story (step, at, event, detail) AS (
     SELECT 2, "startedAt", 'first claimed', NULL FROM job WHERE "startedAt" IS NOT NULL
     UNION ALL
     SELECT 3, call."startedAt", 'call for image ' || call.index,
-           concat_ws(', ', 'attempt ' || call.attempt, call.account, call.model)
-    FROM job JOIN photo_generation_calls AS call ON call."jobId" = job.id
+           concat_ws(', ', 'attempt ' || call.attempt, 'worker ' || call.worker,
+                     'account ' || call.account, call.model)
+    FROM photo_generation_calls AS call WHERE call."jobId" = :job
     UNION ALL
     SELECT 4, call."endedAt", 'call for image ' || call.index || ' ended: ' || call.state,
            concat_ws(', ', date_trunc('milliseconds', call."endedAt" - call."startedAt"),
                      call."errorCode", call.error, 'provider''s id ' || call."providerRequestId")
-    FROM job JOIN photo_generation_calls AS call ON call."jobId" = job.id
-    WHERE call."endedAt" IS NOT NULL
+    FROM photo_generation_calls AS call
+    WHERE call."jobId" = :job AND call."endedAt" IS NOT NULL
     UNION ALL
     SELECT 5, coalesce(image."storedAt", image."updatedAt"),
            'image ' || image.index || ' ' || image.state,
@@ -35,7 +37,7 @@ story (step, at, event, detail) AS (
                      'hook: ' || image."hookError")
     FROM job JOIN photo_generation_images AS image ON image."jobId" = job.id
     UNION ALL
-    SELECT 6, coalesce("completedAt", "updatedAt", "createdAt"), 'now ' || status,
+    SELECT 6, coalesce("completedAt", "updatedAt", "createdAt"), 'now ' || status::text,
            concat_ws(', ', coalesce("imagesCompleted", 0) || ' images stored',
                      coalesce(attempts, 0) || ' attempts counted', 'on ' || "lockedBy",
                      'not before ' || "retryAt", "errorCode", "errorMessage")

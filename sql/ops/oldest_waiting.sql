@@ -3,6 +3,7 @@
 -- few workers, or a provider that is slower than the inserts. It is the job that is served next:
 -- urgent jobs pass those of ten minutes before, so an older one may stand right behind it.
 -- Reads two rows per waiting model by index, whatever the backlog.
+SET TIME ZONE 'UTC';
 SELECT models.name AS model,
        job.id      AS job,
        date_trunc('second', now() - job.since) AS waited,
@@ -16,14 +17,14 @@ CROSS JOIN LATERAL (
     (SELECT id, "createdAt" AS since
      FROM photo_generation_queue
      WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
-       AND coalesce(model, '') = models.model
+       AND photo_generation_model(model) = models.model
      ORDER BY photo_generation_place("createdAt", priority), id
      LIMIT 1)
     UNION ALL
     (SELECT id, "retryAt"
      FROM photo_generation_queue
      WHERE status IN ('pending', 'rate_limited') AND "retryAt" <= now()
-       AND coalesce(model, '') = models.model
+       AND photo_generation_model(model) = models.model
      ORDER BY "retryAt"
      LIMIT 1)
     ORDER BY since

@@ -1,6 +1,7 @@
 -- ops/rate_limited: how many jobs did the provider refuse for now, and when is the next one due?
 -- When: photos come slower than usual. Why they wait: ops/limits.
 -- Scans the table: 0.2 s per million rows.
+SET TIME ZONE 'UTC';
 SELECT count(*)       AS rate_limited,
        min("retryAt") AS next_retry_at,
        date_trunc('second', min(greatest("retryAt" - now(), interval '0'))) AS next_in

@@ -2,6 +2,7 @@
 -- When: to see what the workers do at this moment. A job that should not be here: ops/stuck.
 -- calls are in flight at the provider; "renewed" is how long ago the worker said that it lives.
 -- Reads the processing rows by index.
+SET TIME ZONE 'UTC';
 SELECT job.id,
        coalesce(job.model, '(default)')                                          AS model,
        coalesce(job."imagesCompleted", 0) || '/' || coalesce(job."imagesTotal", job."numImagesPerExample") AS images,

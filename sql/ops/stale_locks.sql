@@ -3,6 +3,7 @@
 -- "lockedAt" every minute at the latest and take such rows back by themselves; without a living
 -- worker, ops/release_stale_locks_write does.
 -- Reads the processing rows by index.
+SET TIME ZONE 'UTC';
 SELECT *
 FROM photo_generation_queue
 WHERE status = 'processing'

@@ -3,6 +3,7 @@
 -- a dead worker within a minute while another worker lives, those of another program five minutes
 -- after "lockedAt". What stays here longer needs a person: start a worker, or ops/cancel_write.
 -- Reads the processing rows by index.
+SET TIME ZONE 'UTC';
 SELECT job.id,
        CASE WHEN job.run IS NULL    THEN 'locked by another program, which does not renew it'
             WHEN worker.run IS NULL THEN 'its worker is gone'

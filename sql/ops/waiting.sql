@@ -6,6 +6,7 @@
 \else
 \set rows 10
 \endif
+SET TIME ZONE 'UTC';
 WITH models AS (
     SELECT *
     FROM photo_generation_waiting_models(
@@ -26,14 +27,14 @@ CROSS JOIN LATERAL (
     (SELECT *, photo_generation_place("createdAt", priority) AS place
      FROM photo_generation_queue
      WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
-       AND coalesce(model, '') = models.model
+       AND photo_generation_model(model) = models.model
      ORDER BY photo_generation_place("createdAt", priority), id
      LIMIT :rows)
     UNION ALL
     (SELECT *, photo_generation_place("createdAt", priority) AS place
      FROM photo_generation_queue
      WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NOT NULL
-       AND coalesce(model, '') = models.model
+       AND photo_generation_model(model) = models.model
      ORDER BY "retryAt"
      LIMIT :rows)
 ) AS job

@@ -14,10 +14,12 @@ WITH own AS MATERIALIZED (
 ),
 call AS (
     INSERT INTO photo_generation_calls AS call
-        (id, "jobId", "jobUuid", tenant, index, lease, run, attempt, provider, account, model,
-         "deadlineAt")
-    SELECT $3, own.id, own."jobId", $6, image.index, own.lease, $5, least(coalesce(own.attempts, 0), 2147483646) + 1,
-           $7, $8, $9, now() + make_interval(secs => $10)
+        (id, "jobId", "jobUuid", tenant, index, lease, run, worker, attempt, provider, account,
+         model, "deadlineAt")
+    SELECT $3, own.id, own."jobId", $6, image.index, own.lease, $5,
+           (SELECT concat_ws('@', label, host) FROM photo_generation_workers WHERE run = $5),
+           least(coalesce(own.attempts, 0), 2147483646) + 1, $7, $8, $9,
+           now() + make_interval(secs => $10)
     FROM own
     JOIN photo_generation_images AS image ON image."jobId" = own.id AND image.index = $4
     WHERE (image.state = 'planned' AND NOT own.expired)

@@ -13,7 +13,7 @@ WITH candidates AS MATERIALIZED (
             (SELECT id, type, photo_generation_place("createdAt", priority) AS place
              FROM photo_generation_queue
              WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
-               AND coalesce(model, '') = models.model
+               AND photo_generation_model(model) = models.model
                AND ($5::text[] IS NULL OR coalesce(type, 'photo_generation') = ANY ($5))
              ORDER BY 3, id
              LIMIT $6)
@@ -21,7 +21,7 @@ WITH candidates AS MATERIALIZED (
             (SELECT id, type, photo_generation_place("createdAt", priority) AS place
              FROM photo_generation_queue
              WHERE status IN ('pending', 'rate_limited') AND "retryAt" <= now()
-               AND coalesce(model, '') = models.model
+               AND photo_generation_model(model) = models.model
                AND ($5::text[] IS NULL OR coalesce(type, 'photo_generation') = ANY ($5))
              ORDER BY "retryAt"
              LIMIT $6)
@@ -80,7 +80,9 @@ SELECT id::bigint AS "id!", lease AS "lease!", "jobId" AS "job_id!",
        "exampleImagePrompt"::text AS example_prompt, "exampleImageUrl"::text AS example_url,
        "trainingImageUrls"::text AS training_urls, "aspectRatio"::text AS aspect_ratio,
        -- An app's column may hold more than ours; what is cut off is refused all the same.
-       greatest(least("numImagesPerExample"::numeric, 2147483647), -2147483648)::bigint AS images,
+       CASE WHEN "numImagesPerExample" IS NOT NULL
+            THEN greatest(least("numImagesPerExample"::numeric, 2147483647), -2147483648) END::bigint
+           AS images,
        provider::text AS provider,
        "calledModel"::text AS "model!", payload::text AS payload, attempts::bigint AS attempts,
        "maxAttempts"::bigint AS max_attempts, "requestId"::text AS "request_id!",

@@ -2,15 +2,27 @@
 -- whole fleet heeds it from its next look on. Called by db::limits.
 -- $1 provider, $2 account, $3 model, $4 seconds to cool down (NULL: none), $5 until the next quota
 -- day, $6 429s in a row by now, $7 blocked (one probe every five minutes), $8 reason.
--- Never shortens a cooldown; calls that were refused together count once.
+-- Never shortens a cooldown; calls that were refused together count once. Says whether it is news:
+-- to the first of those that were refused together, and not to a probe of a blocked account.
+WITH before AS MATERIALIZED (
+    SELECT "blockedUntil" IS NOT NULL AS blocked, coalesce("cooldownUntil" > now(), false) AS cooling
+    FROM photo_generation_limits
+    WHERE provider = $1 AND account = $2 AND model = $3
+    FOR NO KEY UPDATE
+),
+known AS MATERIALIZED (
+    SELECT coalesce(bool_or(CASE WHEN $7 THEN blocked ELSE cooling END), false) AS already FROM before
+)
 INSERT INTO photo_generation_limits AS l
     (provider, account, model, "cooldownUntil", "limitedInARow", "blockedUntil", reason)
-VALUES ($1, $2, $3,
+SELECT $1, $2, $3,
         CASE WHEN $5 THEN photo_generation_next_quota_day() ELSE now() + make_interval(secs => $4) END,
-        $6, CASE WHEN $7 THEN now() + interval '5 minutes' END, $8)
+        $6, CASE WHEN $7 THEN now() + interval '5 minutes' END, $8
+FROM known
 ON CONFLICT (provider, account, model) DO UPDATE
 SET "cooldownUntil" = greatest(l."cooldownUntil", excluded."cooldownUntil"),
     "limitedInARow" = greatest(l."limitedInARow", excluded."limitedInARow"),
     "blockedUntil" = coalesce(excluded."blockedUntil", l."blockedUntil"),
     reason = excluded.reason,
     "updatedAt" = now()
+RETURNING NOT (SELECT already FROM known) AS "news!"

@@ -12,12 +12,12 @@ CROSS JOIN LATERAL (
     SELECT greatest(models.usable, least(
         (SELECT now() FROM photo_generation_queue
          WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
-           AND coalesce(model, '') = models.model
+           AND photo_generation_model(model) = models.model
            AND ($2::text[] IS NULL OR coalesce(type, 'photo_generation') = ANY ($2))
          LIMIT 1),
         (SELECT "retryAt" FROM photo_generation_queue
          WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NOT NULL
-           AND coalesce(model, '') = models.model
+           AND photo_generation_model(model) = models.model
            AND ($2::text[] IS NULL OR coalesce(type, 'photo_generation') = ANY ($2))
          ORDER BY "retryAt" LIMIT 1),
         -- greatest and least skip NULL: a model whose jobs are all of other types is not due.

@@ -3,7 +3,7 @@
 -- passed. Called by db::sweep; each is then looked up in storage and settled by queue/settle_orphan.
 -- $1 the runs that this worker has watched and found dead.
 SELECT call.id, call."jobId" AS job, call."jobUuid" AS job_uuid, call.tenant, call.index AS "index!",
-       call.lease
+       call.lease, call.attempt, call.account, call.model
 FROM photo_generation_calls AS call
 LEFT JOIN photo_generation_queue AS job ON job.id = call."jobId"
 WHERE call.state = 'calling' AND call.index IS NOT NULL

@@ -3,7 +3,7 @@
 -- Guarded by the lease that was seen: while we looked, the job may have been given back and
 -- claimed by somebody who lives.
 WITH lost AS MATERIALIZED (
-    SELECT job.id, job.lease
+    SELECT job.id, job.lease, job."lockedBy"
     FROM photo_generation_queue AS job
     WHERE job.status = 'processing'
       AND (job.run = ANY ($1)
@@ -17,7 +17,7 @@ WITH lost AS MATERIALIZED (
                AND coalesce(job."lockedAt", '-infinity') < now() - make_interval(secs => $2)))
 ),
 locked AS MATERIALIZED (
-    SELECT job.id
+    SELECT job.id, lost.lease, lost."lockedBy"
     FROM photo_generation_queue AS job
     -- Not =: an app may have inserted NULL.
     JOIN lost ON job.id = lost.id AND job.lease IS NOT DISTINCT FROM lost.lease
@@ -33,4 +33,5 @@ SET status = 'pending',
     "errorMessage" = 'The worker stopped in the middle of this job; it runs again.'
 FROM locked
 WHERE job.id = locked.id
-RETURNING job.id::bigint AS "id!"
+RETURNING job.id::bigint AS "id!", job."jobId" AS job_id, coalesce(locked.lease, 0) AS "lease!",
+          locked."lockedBy" AS holder, job."requestId" AS request_id, job.attempts AS "attempts!"

@@ -1,17 +1,21 @@
-//! `safelight show`: all there is to know about one job, and what to do next.
+//! `safelight show`: all there is to know about one job, what happened to it, and what to do next.
 
+mod next;
 mod story;
+mod timeline;
 
 use clap::Args;
 use serde::Serialize;
 
+use super::words::count;
 use super::{CommandError, output};
 use crate::app;
 use crate::config::DatabaseArgs;
-use crate::db::jobs::{self, Call, Image, Job, JobRef};
-use crate::db::workers;
+use crate::db::jobs::{self, Call, Hindrance, Holder, Image, Job, JobRef};
+use crate::db::{Db, workers};
+use timeline::Event;
 
-/// Show one job: its images, its calls, and what to do next
+/// Show one job: its images, its story, and what to do next
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     safelight show 12\n  \
@@ -21,7 +25,7 @@ pub(super) struct ShowCommand {
     /// The job, by uuid or number
     #[arg(value_name = "JOB")]
     job: JobRef,
-    /// One JSON object: the job, its images, its calls
+    /// One JSON object: the job, its images, its calls, its story
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -30,36 +34,71 @@ pub(super) struct ShowCommand {
 
 /// A job and all that belongs to it.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Story {
     #[serde(flatten)]
     job: Job,
     images: Vec<Image>,
     calls: Vec<Call>,
+    /// Who works it.
+    holder: Option<Holder>,
+    /// Accounts that take no calls to its model while it waits.
+    waits_for: Vec<Hindrance>,
     /// Whether any worker lives that could work it.
     #[serde(skip)]
     worker_alive: bool,
 }
 
+/// For programs.
+#[derive(Debug, Serialize)]
+struct WithTimeline {
+    #[serde(flatten)]
+    story: Story,
+    #[serde(rename = "story")]
+    timeline: Vec<Event>,
+}
+
 impl ShowCommand {
     pub(super) async fn run(self) -> Result<(), CommandError> {
         let db = app::connect_checked(&self.database).await?;
-        let job = jobs::find(&db, self.job)
-            .await?
-            .ok_or_else(|| CommandError::Failed(format!("there is no job {}", self.job)))?;
+        let Some(job) = jobs::find(&db, self.job).await? else {
+            return Err(missing(&db, self.job).await?);
+        };
         let story = Story {
             images: jobs::images(&db, job.id).await?,
             calls: jobs::calls(&db, job.id).await?,
+            holder: jobs::holder(&db, job.id).await?,
+            waits_for: jobs::hindrances(&db, job.id).await?,
             worker_alive: workers::any_alive(&db).await?,
             job,
         };
         if self.json {
-            return output::json(&story);
+            return output::json(&WithTimeline {
+                timeline: timeline::of(&story),
+                story,
+            });
         }
         for line in story.lines() {
             output::line(line)?;
         }
         Ok(())
     }
+}
+
+/// There is no such row; there may have been one.
+async fn missing(db: &Db, job: JobRef) -> Result<CommandError, CommandError> {
+    let calls = match job {
+        JobRef::Id(id) => jobs::calls(db, id).await?.len(),
+        JobRef::Uuid(_) => 0,
+    };
+    Ok(CommandError::Failed(if calls > 0 {
+        format!(
+            "job {job} was deleted; {} of it in the ledger: psql \"$DATABASE_URL\" -v job={job} -f sql/ops/job.sql",
+            count(calls, "call")
+        )
+    } else {
+        format!("there is no job {job}")
+    }))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! files of their own.
 
 mod bulk;
+mod circumstances;
 mod enqueue;
 mod progress;
 
@@ -16,6 +17,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub use bulk::{Retried, Selected, Selection, cancel, retry, select};
+pub use circumstances::{Hindrance, Holder, HolderKind, hindrances, holder};
 pub use enqueue::{EnqueueError, Enqueued, Insertion, NewJob, enqueue, tenant_of};
 pub use progress::{Progress, Watched, progress};
 
@@ -120,22 +122,32 @@ pub struct Image {
     pub width: Option<i32>,
     pub height: Option<i32>,
     pub sha256: Option<String>,
+    pub stored_at: Option<DateTime<Utc>>,
     pub error: Option<String>,
+    pub error_code: Option<String>,
 }
 
 /// One call of a job, as the ledger has it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
+    pub id: Uuid,
     pub index: Option<i32>,
+    /// Attempts counted before, and this one.
     pub attempt: i32,
+    /// The same in all calls of one claim.
+    pub lease: i64,
+    /// `label@host` of the worker that made it.
+    pub worker: Option<String>,
     pub account: String,
     pub model: String,
     pub state: String,
     pub accepted: Option<bool>,
     pub started_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
+    pub provider_request_id: Option<String>,
     pub error: Option<String>,
+    pub error_code: Option<String>,
 }
 
 /// Which jobs to list; `None` and empty do not filter.
@@ -189,7 +201,7 @@ pub async fn images(db: &Db, job: JobId) -> Result<Vec<Image>, DbError> {
     Ok(sqlx::query_as!(
         Image,
         r#"SELECT index, state AS "state: ImageState", "storageKey" AS storage_key, "mimeType" AS mime_type, bytes, width,
-                  height, sha256, error
+                  height, sha256, "storedAt" AS stored_at, error, "errorCode" AS error_code
            FROM photo_generation_images WHERE "jobId" = $1 ORDER BY index"#,
         job
     )
@@ -197,12 +209,13 @@ pub async fn images(db: &Db, job: JobId) -> Result<Vec<Image>, DbError> {
     .await?)
 }
 
-/// The provider calls of a job, in order of time.
+/// The provider calls of a job, in order of time. They outlive it.
 pub async fn calls(db: &Db, job: JobId) -> Result<Vec<Call>, DbError> {
     Ok(sqlx::query_as!(
         Call,
-        r#"SELECT index, attempt, account, model, state, accepted, "startedAt" AS started_at,
-                  "endedAt" AS ended_at, error
+        r#"SELECT id, index, attempt, lease, worker, account, model, state, accepted,
+                  "startedAt" AS started_at, "endedAt" AS ended_at,
+                  "providerRequestId" AS provider_request_id, error, "errorCode" AS error_code
            FROM photo_generation_calls WHERE "jobId" = $1 ORDER BY "startedAt", index"#,
         job
     )

@@ -34,6 +34,10 @@ impl Lease {
     pub fn token(&self) -> i64 {
         self.token
     }
+
+    pub fn batch(&self) -> Option<i64> {
+        self.batch
+    }
 }
 
 /// Who claims, and what.
@@ -160,6 +164,19 @@ pub async fn next_due(db: &Db, claimer: &Claimer) -> Result<Option<Duration>, Db
     Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
 }
 
+/// How a job ended.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Finished {
+    pub status: Status,
+    /// Images that are stored.
+    pub stored: i32,
+    /// Why it failed.
+    pub code: Option<String>,
+    pub error: Option<String>,
+    /// The state of its batch, when that ended with it.
+    pub batch: Option<String>,
+}
+
 /// Ends the job: `completed` if any image is stored, else `failed`. Ends its batch with it when it
 /// was the last one.
 pub async fn finish(
@@ -167,7 +184,7 @@ pub async fn finish(
     lease: &Lease,
     counted: Counted,
     failure: Option<&Failure>,
-) -> Result<(), DbError> {
+) -> Result<Finished, DbError> {
     let mut transaction = db.pool.begin().await?;
     if let Some(batch) = lease.batch {
         lock_batch(&mut transaction, batch).await?;
@@ -180,29 +197,39 @@ pub async fn finish(
         failure.map(|failure| failure.code),
         failure.map(|failure| failure.message.as_str()),
     )
-    .execute(&mut transaction)
-    .await?;
-    if finished.rows_affected() != 1 {
-        return Err(DbError::LeaseLost);
-    }
-    if let Some(batch) = lease.batch {
-        judge_batch(&mut transaction, batch).await?;
-    }
+    .fetch_optional(&mut transaction)
+    .await?
+    .ok_or(DbError::LeaseLost)?;
+    let batch = match lease.batch {
+        Some(batch) => judge_batch(&mut transaction, batch).await?,
+        None => None,
+    };
     transaction.commit().await?;
-    Ok(())
+    Ok(Finished {
+        status: finished.status,
+        stored: finished.stored,
+        code: finished.code,
+        error: finished.error,
+        batch,
+    })
 }
 
-/// Ends a batch if its last job has ended. Several in one transaction go in order of their ids.
-pub(super) async fn end_batch(transaction: &mut Transaction, batch: i64) -> Result<(), DbError> {
+/// Ends a batch if its last job has ended; the state it then has. Several in one transaction go in
+/// order of their ids.
+pub(super) async fn end_batch(
+    transaction: &mut Transaction,
+    batch: i64,
+) -> Result<Option<String>, DbError> {
     lock_batch(transaction, batch).await?;
     judge_batch(transaction, batch).await
 }
 
-async fn judge_batch(transaction: &mut Transaction, batch: i64) -> Result<(), DbError> {
-    sqlx::query_file!("sql/queue/finish_batch.sql", batch)
-        .execute(transaction)
-        .await?;
-    Ok(())
+async fn judge_batch(transaction: &mut Transaction, batch: i64) -> Result<Option<String>, DbError> {
+    Ok(
+        sqlx::query_file_scalar!("sql/queue/finish_batch.sql", batch)
+            .fetch_optional(transaction)
+            .await?,
+    )
 }
 
 /// In a statement of its own, before the count; not FOR UPDATE, which would wait for any app that
@@ -261,6 +288,16 @@ pub async fn give_back(db: &Db, lease: &Lease, why: GiveBack<'_>) -> Result<(), 
     .execute(&db.pool)
     .await?;
     must_be_one(done.rows_affected())
+}
+
+/// Where a job is whose lease was lost, for the log; `None`: its row is gone.
+pub async fn status_of_lost(db: &Db, lease: &Lease) -> Result<Option<Status>, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT status::text AS "status!: Status" FROM photo_generation_queue WHERE id = $1"#,
+        lease.job
+    )
+    .fetch_optional(&db.pool)
+    .await?)
 }
 
 /// Gives back, uncounted, a job that this run owns and does not know: the answer to its claim was

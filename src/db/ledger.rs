@@ -260,6 +260,9 @@ pub struct OrphanedCall {
     pub job_uuid: Uuid,
     pub index: i32,
     pub tenant: String,
+    pub attempt: i32,
+    pub account: String,
+    pub model: String,
 }
 
 /// The calls of `dead` runs, of runs without a row, and past their deadline, whose jobs nobody works.

@@ -70,13 +70,13 @@ pub enum Refusal<'a> {
     },
 }
 
-/// Tells the fleet that `account` takes no calls to `model` for now.
+/// Tells the fleet that `account` takes no calls to `model` for now; whether that is news.
 pub async fn refused(
     db: &Db,
     account: &str,
     model: &Model,
     refusal: Refusal<'_>,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     let (cooldown, quota_day, in_a_row, blocked, reason) = match refusal {
         Refusal::Cooldown { wait, in_a_row } => (
             Some(seconds(wait)),
@@ -91,7 +91,7 @@ pub async fn refused(
             (None, false, 0, true, text)
         }
     };
-    sqlx::query_file!(
+    Ok(sqlx::query_file_scalar!(
         "sql/queue/limited.sql",
         model.provider().as_str(),
         account,
@@ -102,14 +102,13 @@ pub async fn refused(
         blocked,
         reason,
     )
-    .execute(&db.pool)
-    .await?;
-    Ok(())
+    .fetch_one(&db.pool)
+    .await?)
 }
 
-/// A call on a troubled account went through.
-pub async fn recovered(db: &Db, granted: &Granted, model: &Model) -> Result<(), DbError> {
-    sqlx::query_file!(
+/// A call on a troubled account went through; whether that is news.
+pub async fn recovered(db: &Db, granted: &Granted, model: &Model) -> Result<bool, DbError> {
+    let recovered = sqlx::query_file!(
         "sql/queue/recovered.sql",
         model.provider().as_str(),
         granted.account,
@@ -118,7 +117,7 @@ pub async fn recovered(db: &Db, granted: &Granted, model: &Model) -> Result<(), 
     )
     .execute(&db.pool)
     .await?;
-    Ok(())
+    Ok(recovered.rows_affected() > 0)
 }
 
 /// Makes the rows of this worker's accounts, so that operators find something to set.

@@ -66,10 +66,24 @@ pub async fn look(db: &Db, stale: Duration) -> Result<(Vec<Seen>, Litter), DbErr
     Ok((seen.collect(), litter))
 }
 
+/// A job that was taken back.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reclaimed {
+    pub id: JobId,
+    pub job_id: Option<Uuid>,
+    /// The one that was lost.
+    pub lease: i64,
+    /// Label of whoever held it.
+    pub holder: Option<String>,
+    pub request_id: Option<String>,
+    /// Counted by now.
+    pub attempts: i32,
+}
+
 /// Takes back the jobs of `dead` runs and of nobody; the attempt counts. Returns them.
-pub async fn reclaim(db: &Db, dead: &[Uuid], stale: Duration) -> Result<Vec<JobId>, DbError> {
+pub async fn reclaim(db: &Db, dead: &[Uuid], stale: Duration) -> Result<Vec<Reclaimed>, DbError> {
     Ok(
-        sqlx::query_file_scalar!("sql/queue/reclaim.sql", dead, seconds(stale))
+        sqlx::query_file_as!(Reclaimed, "sql/queue/reclaim.sql", dead, seconds(stale))
             .fetch_all(&db.pool)
             .await?,
     )
@@ -110,8 +124,8 @@ pub async fn expire(db: &Db) -> Result<Swept, DbError> {
     })
 }
 
-/// Ends the batches whose last job has ended by other hands than a finish of ours.
-pub async fn close_batches(db: &Db) -> Result<(), DbError> {
+/// Ends the batches whose last job has ended by other hands than a finish of ours; which, and how.
+pub async fn close_batches(db: &Db) -> Result<Vec<(i64, String)>, DbError> {
     let mut transaction = db.pool.begin().await?;
     let mut batches: Vec<i64> = sqlx::query_scalar!(
         r#"DELETE FROM photo_generation_batch_checks
@@ -124,11 +138,14 @@ pub async fn close_batches(db: &Db) -> Result<(), DbError> {
     .await?;
     batches.sort_unstable();
     batches.dedup();
+    let mut ended = Vec::new();
     for batch in batches {
-        lease::end_batch(&mut transaction, batch).await?;
+        if let Some(status) = lease::end_batch(&mut transaction, batch).await? {
+            ended.push((batch, status));
+        }
     }
     transaction.commit().await?;
-    Ok(())
+    Ok(ended)
 }
 
 /// Calls the app's hook again for images where it raised an error; waits double up to an hour.

@@ -27,6 +27,22 @@ pub enum CallResult {
     Ambiguous(Failure),
 }
 
+impl CallResult {
+    /// The provider called this answer so. A picture knows that itself, and who refused a call
+    /// before it was one gave no id.
+    #[must_use]
+    pub fn called(mut self, id: Option<String>) -> Self {
+        match &mut self {
+            Self::Refused(failure)
+            | Self::Empty(failure)
+            | Self::Failed { failure, .. }
+            | Self::Ambiguous(failure) => failure.provider_request_id = id,
+            Self::Picture(_) | Self::Limited(_) => {}
+        }
+        self
+    }
+}
+
 /// A usable answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -100,6 +116,8 @@ pub struct Failure {
     /// A sentence for people. Never holds a key, a path, an internal address or a signed URL.
     pub message: String,
     pub remedy: Remedy,
+    /// The provider's own id of the call that failed, where it said one, for its support.
+    pub provider_request_id: Option<String>,
 }
 
 /// What may be done about a failure.
@@ -140,6 +158,7 @@ impl Failure {
             code,
             message,
             remedy,
+            provider_request_id: None,
         }
     }
 }

@@ -9,18 +9,20 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::expiry::Expiry;
 use super::image;
+use super::lines;
 use super::liveness::Hold;
 use super::patience::Patience;
 use super::settle::{self, SettleError};
 use super::{Attempt, Context, jitter};
-use crate::db::lease::{self, Counted, GiveBack};
+use crate::db::lease::{self, Counted, Finished, GiveBack};
 use crate::db::{DbError, Lease, ledger, persist};
 use crate::domain::backoff;
-use crate::domain::failure::{Remedy, excerpt};
+use crate::domain::failure::Remedy;
 use crate::domain::outcome::{ImageOutcome, Outcome, Resume, of_images};
 use crate::domain::{ClaimedJob, Failure, ImageState, Request};
 use crate::providers::ImageRequest;
@@ -31,29 +33,26 @@ const IMAGES_AT_ONCE: usize = 8;
 /// How long a job waits whose end the database refused.
 const AFTER_REFUSED_END: Duration = Duration::from_mins(5);
 
+/// The log may wait this long to say where a lost job went.
+const LOST_TO_WHOM: Duration = Duration::from_secs(2);
+
 /// Works a claimed job and ends the attempt.
 pub(super) async fn run(context: Arc<Context>, lease: Lease, job: ClaimedJob, hold: Hold) {
     let expiry = Expiry::after(job.expires_in);
-    let span = tracing::info_span!(
-        "job",
-        job = job.id, id = %job.job_id, lease = lease.token(), attempt = job.attempts + 1,
-        // An app's own texts: of any length, and with line breaks that would forge lines of the log.
-        model = %excerpt(&job.model), request = %excerpt(&job.request_id),
-        tenant = %excerpt(job.tenant.as_str())
-    );
+    let attempt = Attempt {
+        context: &context,
+        lease: &lease,
+        job: &job,
+        lost: &hold.lost,
+        expiry: &expiry,
+        started: Instant::now(),
+    };
     async {
-        tracing::info!(images = job.images, "claimed");
-        let attempt = Attempt {
-            context: &context,
-            lease: &lease,
-            job: &job,
-            lost: &hold.lost,
-            expiry: &expiry,
-        };
+        tracing::info!(images = job.images, "job claimed");
         let outcome = contained(attempt.work(), &job).await;
         attempt.conclude(outcome).await;
     }
-    .instrument(span)
+    .instrument(lines::attempt_span(attempt))
     .await;
     drop(hold);
 }
@@ -68,6 +67,7 @@ impl Attempt<'_> {
         if let Some(failure) = self.is_over() {
             return Ok(Outcome::Rejected(failure));
         }
+        tracing::debug!(images = planned.len(), "images planned");
         if planned.is_empty() {
             return Ok(Outcome::Finished);
         }
@@ -83,6 +83,7 @@ impl Attempt<'_> {
             Ok(pictures) => pictures,
             Err(failure) => return Ok(self.without_inputs(failure)),
         };
+        tracing::debug!(pictures = pictures.len(), "inputs ready");
         let request = ImageRequest {
             model: request.model,
             prompt: request.prompt.into(),
@@ -213,9 +214,23 @@ impl Attempt<'_> {
             }
         };
         match self.write(&outcome).await {
-            Ok(()) => log(&outcome),
-            Err(DbError::LeaseLost) => log(&Outcome::Lost),
+            Ok(finished) => self.tell(&outcome, finished).await,
+            Err(DbError::LeaseLost) => self.tell(&Outcome::Lost, None).await,
             Err(error) => self.end_all_the_same(&error).await,
+        }
+    }
+
+    /// The one line per end of an attempt.
+    async fn tell(self, outcome: &Outcome, finished: Option<Finished>) {
+        match (outcome, finished) {
+            (Outcome::Lost, _) => {
+                let status = lease::status_of_lost(self.context.db(), self.lease);
+                let status = tokio::time::timeout(LOST_TO_WHOM, status).await;
+                let reason = status.ok().and_then(Result::ok).map(lines::why_lost);
+                lines::job_lost(self, reason);
+            }
+            (_, Some(finished)) => lines::job_finished(self, &finished),
+            (outcome, None) => lines::attempt_ended(self, outcome),
         }
     }
 
@@ -228,7 +243,7 @@ impl Attempt<'_> {
             wait: AFTER_REFUSED_END,
         };
         match self.write(&fallback).await {
-            Ok(()) => log(&fallback),
+            Ok(finished) => self.tell(&fallback, finished).await,
             Err(error) => {
                 tracing::error!(%error, "the job is left as it is; it is given back later");
             }
@@ -243,29 +258,30 @@ impl Attempt<'_> {
         }
     }
 
-    async fn write(self, outcome: &Outcome) -> Result<(), DbError> {
+    async fn write(self, outcome: &Outcome) -> Result<Option<Finished>, DbError> {
         let (db, lease) = (self.context.db(), self.lease);
         let last = self.job.attempts + 1 >= self.job.max_attempts;
         persist(|| async move {
-            match outcome {
-                Outcome::Finished => lease::finish(db, lease, Counted::No, None).await,
+            let why = match outcome {
+                Outcome::Finished => {
+                    return lease::finish(db, lease, Counted::No, None).await.map(Some);
+                }
                 Outcome::Rejected(failure) => {
-                    lease::finish(db, lease, Counted::No, Some(failure)).await
+                    let finished = lease::finish(db, lease, Counted::No, Some(failure)).await;
+                    return finished.map(Some);
                 }
                 Outcome::Retry { failure, .. } if last => {
-                    lease::finish(db, lease, Counted::Yes, Some(failure)).await
+                    let finished = lease::finish(db, lease, Counted::Yes, Some(failure)).await;
+                    return finished.map(Some);
                 }
                 Outcome::Retry { failure, wait } | Outcome::Broken { failure, wait } => {
-                    lease::give_back(db, lease, GiveBack::Retry(failure, *wait)).await
+                    GiveBack::Retry(failure, *wait)
                 }
-                Outcome::RateLimited { until, failure } => {
-                    lease::give_back(db, lease, GiveBack::RateLimited(failure, *until)).await
-                }
-                Outcome::Released { resume } => {
-                    lease::give_back(db, lease, GiveBack::Released(*resume)).await
-                }
-                Outcome::Lost => Ok(()),
-            }
+                Outcome::RateLimited { until, failure } => GiveBack::RateLimited(failure, *until),
+                Outcome::Released { resume } => GiveBack::Released(*resume),
+                Outcome::Lost => return Ok(None),
+            };
+            lease::give_back(db, lease, why).await.map(|()| None)
         })
         .await
     }
@@ -287,20 +303,6 @@ async fn contained(
 
 fn internal_error() -> Failure {
     Failure::retry("internal_error", "Something went wrong on our side.")
-}
-
-/// The one line per end of an attempt.
-fn log(outcome: &Outcome) {
-    match outcome {
-        Outcome::Finished => tracing::info!("finished"),
-        Outcome::Rejected(failure) => tracing::info!(code = failure.code, %failure, "ended"),
-        Outcome::Retry { failure, wait } | Outcome::Broken { failure, wait } => {
-            tracing::warn!(code = failure.code, %failure, ?wait, "will be tried again");
-        }
-        Outcome::RateLimited { until, .. } => tracing::info!(?until, "rate limited"),
-        Outcome::Released { resume } => tracing::info!(?resume, "given back"),
-        Outcome::Lost => tracing::info!("no longer ours: canceled, deleted or taken over"),
-    }
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::patience::Patience;
-use super::{Attempt, jitter};
+use super::{Attempt, jitter, lines};
 use crate::db::ledger::{self, CallState, EndedCall, Gate, NewCall};
 use crate::db::limits::{self, Granted, Refusal};
 use crate::db::{DbError, persist};
@@ -56,19 +57,34 @@ pub(super) async fn make(
     patience: &Patience,
 ) -> Result<Step, DbError> {
     let context = attempt.context;
-    let granted = &turn.granted;
+    let account = turn.granted.account.clone();
     let new = NewCall {
         id: Uuid::new_v4(),
         index,
         run: context.run(),
         tenant: &attempt.job.tenant,
         provider: request.model.provider().as_str(),
-        account: &granted.account,
+        account: &account,
         model: request.model.name(),
         deadline: context.settings.call_timeout,
     };
+    let span = lines::call_span(index, new.id, &account);
+    make_in_span(attempt, request, turn, &new, patience)
+        .instrument(span)
+        .await
+}
+
+async fn make_in_span(
+    attempt: Attempt<'_>,
+    request: &ImageRequest,
+    turn: Turn,
+    new: &NewCall<'_>,
+    patience: &Patience,
+) -> Result<Step, DbError> {
+    let context = attempt.context;
+    let granted = &turn.granted;
     let granted_at = Instant::now();
-    let gate = persist(|| ledger::calling(context.db(), attempt.lease, &new)).await?;
+    let gate = persist(|| ledger::calling(context.db(), attempt.lease, new)).await?;
     if gate == Gate::Expired {
         attempt.expiry.tell();
         return Ok(Step::Done(ImageOutcome::Waiting {
@@ -76,13 +92,15 @@ pub(super) async fn make(
         }));
     }
     let started = Instant::now();
-    let ended = Ended {
+    let mut ended = Ended {
         attempt,
         request,
         granted,
         call: new.id,
-        index,
+        index: new.index,
+        took: Duration::ZERO,
     };
+    tracing::debug!("call started");
     if !context.liveness.may_call() || started - granted_at > USE_GRANT_WITHIN {
         // The database was away in between: others may have been granted what we were, or our jobs.
         return ended.not_made().await;
@@ -92,7 +110,10 @@ pub(super) async fn make(
         // In this order: what is lost already is not even begun.
         biased;
         // Nothing may be written any more: the sweep settles the call.
-        () = attempt.lost.cancelled() => return Ok(Step::Done(ImageOutcome::Lost)),
+        () = attempt.lost.cancelled() => {
+            lines::call_abandoned(started.elapsed());
+            return Ok(Step::Done(ImageOutcome::Lost));
+        }
         () = context.shutdown.abort.cancelled() => CallResult::Ambiguous(Failure::retry(
             "shutdown", "The worker was stopped in the middle of a call.")),
         () = patience.exhausted() => CallResult::Ambiguous(Failure::retry(
@@ -101,8 +122,7 @@ pub(super) async fn make(
     };
     // The provider's part is over; decoding and storing need no slot of its.
     drop(turn.slot);
-    tracing::info!(image = index, call = %new.id, account = %granted.account,
-        elapsed_ms = started.elapsed().as_millis(), result = name(&result), "called");
+    ended.took = started.elapsed();
     match result {
         CallResult::Picture(answer) => ended.with_picture(answer).await,
         CallResult::Refused(failure) => {
@@ -137,15 +157,11 @@ pub(super) fn not_renewed() -> ImageOutcome {
     }
 }
 
-/// The word for the log.
-fn name(result: &CallResult) -> &'static str {
-    match result {
-        CallResult::Picture(_) => "picture",
-        CallResult::Refused(_) => "refused",
-        CallResult::Empty(_) => "empty",
-        CallResult::Limited(_) => "limited",
-        CallResult::Failed { .. } => "error",
-        CallResult::Ambiguous(_) => "ambiguous",
+/// The provider knows the answer that brought this by an id.
+fn of_answer(failure: Failure, provider_request_id: Option<String>) -> Failure {
+    Failure {
+        provider_request_id,
+        ..failure
     }
 }
 
@@ -157,6 +173,8 @@ struct Ended<'a> {
     granted: &'a Granted,
     call: Uuid,
     index: i32,
+    /// The provider, for its part.
+    took: Duration,
 }
 
 impl Ended<'_> {
@@ -183,14 +201,16 @@ impl Ended<'_> {
                     )
                 })
                 .await?;
-                tracing::info!(image = self.index, key = %picture.key, "stored");
+                lines::image_stored(self.took, answer.request_id.as_deref(), &picture.key);
                 self.recovered().await?;
                 Ok(Step::Done(ImageOutcome::Settled))
             }
             Err(publish::PublishError::Unreadable(failure)) => {
+                let failure = of_answer(failure, answer.request_id);
                 self.with_error(CallState::Empty, Some(true), failure).await
             }
             Err(publish::PublishError::NotStored(failure)) => {
+                let failure = of_answer(failure, answer.request_id);
                 self.with_error(CallState::Error, Some(true), failure).await
             }
         }
@@ -279,8 +299,6 @@ impl Ended<'_> {
                 }
             }
             Limit::Blocked { reason, detail } => {
-                tracing::error!(account = %self.granted.account, model = %self.request.model,
-                    reason = reason.as_str(), %detail, "{}", reason.advice());
                 let failure = Failure::retry(reason.as_str(), "The provider's account is blocked.");
                 self.write_limited(&failure).await?;
                 self.refuse(Refusal::Blocked {
@@ -299,7 +317,11 @@ impl Ended<'_> {
     /// Tells the fleet. After the ledger: a worker that lost its lease writes nothing, not here.
     async fn refuse(self, refusal: Refusal<'_>) -> Result<(), DbError> {
         let db = self.attempt.context.db();
-        persist(|| limits::refused(db, &self.granted.account, &self.request.model, refusal)).await
+        let (account, model) = (&self.granted.account, &self.request.model);
+        if persist(|| limits::refused(db, account, model, refusal)).await? {
+            lines::account_limited(refusal);
+        }
+        Ok(())
     }
 
     async fn write_limited(self, failure: &Failure) -> Result<(), DbError> {
@@ -318,7 +340,10 @@ impl Ended<'_> {
             return Ok(());
         }
         let db = self.attempt.context.db();
-        persist(|| limits::recovered(db, self.granted, &self.request.model)).await
+        if persist(|| limits::recovered(db, self.granted, &self.request.model)).await? {
+            lines::account_recovered();
+        }
+        Ok(())
     }
 
     async fn write(
@@ -333,9 +358,11 @@ impl Ended<'_> {
             accepted,
             image,
             failure,
-            provider_request_id: None,
+            provider_request_id: failure.provider_request_id.as_deref(),
         };
         let db = self.attempt.context.db();
-        persist(|| ledger::ended(db, self.attempt.lease, self.call, &end)).await
+        let image = persist(|| ledger::ended(db, self.attempt.lease, self.call, &end)).await?;
+        lines::call_ended(state, image, self.took, failure);
+        Ok(image)
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use super::{Context, Until, attempt, liveness};
 use crate::db::lease::{self, Window};
@@ -44,7 +45,7 @@ pub(super) async fn work(context: &Arc<Context>) {
     let wakeup = Arc::new(Notify::new());
     let listener = AbortOnDropHandle::new(tokio::spawn({
         let (context, wakeup) = (context.clone(), wakeup.clone());
-        async move { db::listener::listen(context.db(), &wakeup).await }
+        async move { db::listener::listen(context.db(), &wakeup).await }.in_current_span()
     }));
     let mut desk = Desk {
         context,
@@ -145,6 +146,7 @@ impl Desk<'_> {
             if lease::give_back_unknown(context.db(), stranger.job, stranger.token).await? {
                 tracing::warn!(
                     job = stranger.job,
+                    lease = stranger.token,
                     "gave back a job that nobody here works on"
                 );
             }
@@ -174,8 +176,8 @@ impl Desk<'_> {
         let full = claimed.len() == free;
         for (lease, job) in claimed {
             let hold = liveness::hold(context, &lease);
-            self.jobs
-                .spawn(attempt::run(context.clone(), lease, job, hold));
+            let attempt = attempt::run(context.clone(), lease, job, hold);
+            self.jobs.spawn(attempt.in_current_span());
         }
         if full {
             return Ok(Next::Look);

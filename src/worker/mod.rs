@@ -2,7 +2,7 @@
 //!
 //! Reading order: `claimer` decides when to look and how much to take; `attempt` works one job,
 //! `image` one of its images, `call` makes the paid call; `liveness` renews and notices what is
-//! lost; `sweep` and `settle` clean up after the dead. They share a `Context` and nothing else;
+//! lost; `sweep` and `settle` clean up after the dead; `lines` is what all of them log. They share a `Context` and nothing else;
 //! what they tell each other about jobs goes through Postgres.
 
 mod attempt;
@@ -10,6 +10,7 @@ mod call;
 mod claimer;
 mod expiry;
 mod image;
+mod lines;
 mod liveness;
 mod patience;
 mod settle;
@@ -19,8 +20,10 @@ mod throttle;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::db::lease::Claimer;
@@ -159,6 +162,8 @@ struct Attempt<'a> {
     lost: &'a CancellationToken,
     /// After this no call is begun.
     expiry: &'a Expiry,
+    /// For the log.
+    started: Instant,
 }
 
 /// A draw for the backoff formulas.
@@ -171,6 +176,17 @@ fn jitter() -> Jitter {
 /// # Errors
 /// Only when it cannot even begin: afterwards an outage of the database is waited out.
 pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result<(), SchemaError> {
+    let span = tracing::error_span!("worker", worker = settings.label);
+    run_in_span(tools, settings, shutdown)
+        .instrument(span)
+        .await
+}
+
+async fn run_in_span(
+    tools: Tools,
+    settings: Settings,
+    shutdown: Shutdown,
+) -> Result<(), SchemaError> {
     let run = Uuid::new_v4();
     let claimer = Claimer {
         run,
@@ -201,11 +217,15 @@ pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result
         db::workers::deregister(context.db(), run).await?;
         return Err(error);
     }
-    tracing::info!(worker = %context.settings.label, %run, "worker started");
+    tracing::info!(%run, version = env!("CARGO_PKG_VERSION"), "worker started");
 
     let end = context.shutdown.clone();
-    let heart = AbortOnDropHandle::new(tokio::spawn(liveness::beat(context.clone())));
-    let broom = AbortOnDropHandle::new(tokio::spawn(sweep::sweep(context.clone())));
+    let heart = AbortOnDropHandle::new(tokio::spawn(
+        liveness::beat(context.clone()).in_current_span(),
+    ));
+    let broom = AbortOnDropHandle::new(tokio::spawn(
+        sweep::sweep(context.clone()).in_current_span(),
+    ));
     claimer::work(&context).await;
     end.stop.cancel();
     drop(broom);
@@ -219,7 +239,7 @@ pub async fn run(tools: Tools, settings: Settings, shutdown: Shutdown) -> Result
     if !matches!(said, Ok(Ok(()))) {
         tracing::warn!("left this worker's row to the others' sweep");
     }
-    tracing::info!(worker = %context.settings.label, "worker stopped");
+    tracing::info!("worker stopped");
     Ok(())
 }
 

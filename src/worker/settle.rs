@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Attempt, Context};
+use super::{Attempt, Context, lines};
 use crate::db::ledger::{self, CallState, DeadCall, EndedCall, OrphanedCall};
 use crate::db::{DbError, persist};
 use crate::domain::failure::{Failure, Usage};
@@ -54,7 +54,7 @@ pub(super) async fn call_of_dead_lease(
             )
         })
         .await?;
-        tracing::info!(image = index, %call, "found the picture of a call whose worker died");
+        lines::abandoned_call_settled(index, call, ImageState::Stored.as_str(), ImageState::Stored);
         return Ok(ImageState::Stored);
     }
     let failure = Failure::retry(
@@ -68,8 +68,9 @@ pub(super) async fn call_of_dead_lease(
         failure: &failure,
         provider_request_id: None,
     };
-    tracing::warn!(image = index, %call, "a call whose worker died is ambiguous");
-    Ok(persist(|| ledger::ended(&tools.db, attempt.lease, call, &end)).await?)
+    let image = persist(|| ledger::ended(&tools.db, attempt.lease, call, &end)).await?;
+    lines::abandoned_call_settled(index, call, CallState::Ambiguous.as_str(), image);
+    Ok(image)
 }
 
 /// Settles a call that no attempt will: its job has ended or is gone, or only waits.
@@ -84,12 +85,11 @@ pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(),
     };
     let found = find(context, place).await?.map(Into::into);
     if ledger::settle_orphan(&tools.db, call, found.as_ref()).await? {
-        let state = if found.is_some() {
-            "stored"
-        } else {
-            "ambiguous"
+        let state = match found {
+            Some(_) => ImageState::Stored.as_str(),
+            None => CallState::Ambiguous.as_str(),
         };
-        tracing::warn!(job = call.job, image = call.index, call = %call.id, state, "settled a call of a dead lease");
+        lines::orphan_settled(call, state);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use super::{Context, Rhythm, settle};
+use super::{Context, Rhythm, lines, settle};
 use crate::db::sweep::{self, Litter, Seen, Swept};
 use crate::db::{Db, DbError, ledger};
 
@@ -68,7 +68,7 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
     }
     // An expired job may have been its batch's last.
     if batches || expired_jobs {
-        report("batches", sweep::close_batches(db).await);
+        report("batches", close_batches(db).await);
     }
     if hooks {
         report("hooks", sweep::retry_hooks(db).await);
@@ -81,8 +81,13 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
 
 async fn reclaim(context: &Context, dead: &[Uuid]) -> Result<(), DbError> {
     let lost = sweep::reclaim(context.db(), dead, context.settings.rhythm.stale_after).await?;
-    if !lost.is_empty() {
-        tracing::warn!(jobs = ?lost, "took back the jobs of a worker that stopped renewing");
+    lost.iter().for_each(lines::job_reclaimed);
+    Ok(())
+}
+
+async fn close_batches(db: &Db) -> Result<(), DbError> {
+    for (batch, status) in sweep::close_batches(db).await? {
+        lines::batch_ended(batch, &status);
     }
     Ok(())
 }

@@ -227,6 +227,9 @@ async fn a_worker_that_wakes_after_its_job_was_taken_over_writes_nothing() {
 
     assert_eq!(objects(stage.photos()).len(), 2);
     assert_eq!(every_row(&stage).await, before);
+    heir.said("job reclaimed").await;
+    heir.said("lost_by=zombie").await;
+    heir.said("abandoned call settled").await;
     assert_eq!(stage.end_of(job).await, "completed 1/2 attempts 1 lease 4");
     assert_eq!(
         stage.calls_of(job).await,

@@ -289,6 +289,9 @@ async fn a_picture_found_later_completes_the_job() {
         job_uuid: job.job_id,
         index: 1,
         tenant: job.tenant.as_str().to_owned(),
+        account: new.account.to_owned(),
+        model: new.model.to_owned(),
+        attempt: 1,
     };
     let picture = StoredPicture {
         key: "none/x/1.png".to_owned(),

@@ -138,7 +138,9 @@ impl Held {
     }
 
     async fn finish(&self) -> Result<(), DbError> {
-        lease::finish(self.db(), &self.lease, Counted::Yes, Some(&failure())).await
+        lease::finish(self.db(), &self.lease, Counted::Yes, Some(&failure()))
+            .await
+            .map(drop)
     }
 
     async fn give_back(&self, why: GiveBack<'_>) -> Result<(), DbError> {
@@ -153,6 +155,9 @@ impl Held {
             job_uuid: self.job.job_id,
             index: 1,
             tenant: self.job.tenant.as_str().to_owned(),
+            attempt: 1,
+            account: "default".to_owned(),
+            model: MODEL.to_owned(),
         }
     }
 }
@@ -369,7 +374,7 @@ async fn reclaim_leaves_a_job_that_was_claimed_again_while_it_looked() {
     let taken: Vec<&str> = taken.iter().map(String::as_str).collect();
     let (lost, before) = into(&stage, &held, &taken, sweep::reclaim(&db, &[], stale)).await;
 
-    assert_eq!(lost.unwrap(), [0_i64; 0]);
+    assert_eq!(lost.unwrap(), []);
     assert_eq!(stage.photograph().await, before);
 }
 

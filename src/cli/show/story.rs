@@ -5,18 +5,17 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::ValueEnum as _;
 
 use super::Story;
+use super::timeline::{self, Event};
 use crate::cli::enqueue::Priority;
 use crate::cli::table::{self, Column};
 use crate::cli::time::{ago, between, span};
 use crate::cli::words::{excerpt, one_line, size};
-use crate::db::jobs::{Call, Image};
+use crate::db::jobs::Image;
 use crate::db::json::Json;
-use crate::domain::{ImageState, Status};
+use crate::domain::ImageState;
 
 /// Cells of what an app noted; `--json` has it whole.
 const METADATA_CELLS: usize = 80;
-/// Cells of an error in the table of calls; its image has it whole.
-const ERROR_CELLS: usize = 60;
 
 impl Story {
     pub(super) fn lines(&self) -> Vec<String> {
@@ -26,10 +25,8 @@ impl Story {
             lines.push("\nImages".to_owned());
             lines.extend(indented(images(&self.images)));
         }
-        if !self.calls.is_empty() {
-            lines.push("\nCalls".to_owned());
-            lines.extend(indented(calls(&self.calls, self.job.read_at)));
-        }
+        lines.push("\nStory".to_owned());
+        lines.extend(indented(timeline::of(self).iter().map(line).collect()));
         lines.push("\nNext".to_owned());
         lines.extend(indented(self.next()));
         lines
@@ -79,10 +76,7 @@ impl Story {
     fn moment(&self, at: Option<DateTime<Utc>>) -> Option<String> {
         let at = at?;
         let age = ago(between(at, self.job.read_at));
-        Some(format!(
-            "{} ({age})",
-            at.to_rfc3339_opts(SecondsFormat::Secs, true)
-        ))
+        Some(format!("{} ({age})", moment(at)))
     }
 
     /// Of no interest any more once the job has ended.
@@ -115,67 +109,15 @@ impl Story {
             None => error,
         })
     }
+}
 
-    /// What happens next by itself, and what a person can do.
-    fn next(&self) -> Vec<String> {
-        let job = &self.job;
-        let id = job.id;
-        match job.status {
-            Status::Pending | Status::RateLimited => {
-                let mut lines = vec![self.when_it_runs()];
-                if !self.worker_alive {
-                    lines.push("No worker is running; start one with: safelight worker".to_owned());
-                }
-                lines.push(format!("safelight watch {id}"));
-                lines
-            }
-            Status::Processing => vec![
-                "It is being worked.".to_owned(),
-                format!("safelight watch {id}"),
-                format!("safelight cancel {id}"),
-            ],
-            Status::Completed => vec![self.what_is_missing()],
-            Status::Failed => {
-                let advice = advice(job.error_code.as_deref()).to_owned();
-                vec![advice, format!("safelight retry {id}")]
-            }
-            Status::Canceled => vec![
-                "Somebody canceled it. To make it again, as a new job:".to_owned(),
-                format!("safelight retry {id}"),
-            ],
-        }
-    }
+/// Of what happened between two seconds the order is told, not the moment.
+fn line(event: &Event) -> String {
+    format!("{}  {}", moment(event.at), event.text)
+}
 
-    fn when_it_runs(&self) -> String {
-        let job = &self.job;
-        let wait = job.retry_at.map(|at| between(job.read_at, at));
-        match wait.filter(|wait| !wait.is_zero()) {
-            Some(wait) => {
-                let at = job.retry_at.unwrap_or(job.read_at);
-                format!(
-                    "It is tried again in {}, at {}.",
-                    span(wait),
-                    at.to_rfc3339_opts(SecondsFormat::Secs, true)
-                )
-            }
-            None => "It is due, and waits for a worker with a free place and for quota.".to_owned(),
-        }
-    }
-
-    fn what_is_missing(&self) -> String {
-        let missing = self
-            .job
-            .images_total
-            .saturating_sub(self.job.images_completed);
-        if missing > 0 {
-            format!(
-                "All is done. {missing} of {} images could not be made; see the errors above.",
-                self.job.images_total
-            )
-        } else {
-            "All is done.".to_owned()
-        }
-    }
+fn moment(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 fn indented(lines: Vec<String>) -> impl Iterator<Item = String> {
@@ -225,60 +167,4 @@ fn images(images: &[Image]) -> Vec<String> {
         Left("ERROR"),
     ];
     table::render(columns, &images.iter().map(row).collect::<Vec<_>>())
-}
-
-fn calls(calls: &[Call], now: DateTime<Utc>) -> Vec<String> {
-    use Column::{Left, Right};
-
-    let row = |call: &Call| {
-        let took = match call.ended_at {
-            Some(ended) => span(between(call.started_at, ended)),
-            None => format!("{} so far", span(between(call.started_at, now))),
-        };
-        [
-            call.index
-                .map(|index| index.to_string())
-                .unwrap_or_default(),
-            call.attempt.to_string(),
-            one_line(&call.model),
-            one_line(&call.account),
-            call.state.clone(),
-            ago(between(call.started_at, now)),
-            took,
-            excerpt(call.error.as_deref().unwrap_or_default(), ERROR_CELLS),
-        ]
-    };
-    let columns = [
-        Right("IMAGE"),
-        Right("TRY"),
-        Left("MODEL"),
-        Left("ACCOUNT"),
-        Left("STATE"),
-        Left("BEGAN"),
-        Left("TOOK"),
-        Left("ERROR"),
-    ];
-    table::render(columns, &calls.iter().map(row).collect::<Vec<_>>())
-}
-
-/// What to do about a failed job. Codes are open: apps and later versions have others.
-fn advice(code: Option<&str>) -> &'static str {
-    match code {
-        Some("moderation_input" | "moderation_output") => {
-            "The provider refuses to make this; enqueue it with another prompt or other pictures. The same again, as a new job:"
-        }
-        Some("invalid_request") => {
-            "The row cannot be worked as it stands; enqueue one without the mistake named above. The same again, as a new job:"
-        }
-        Some("invalid_input_image") => {
-            "An input picture cannot be used; enqueue the job with another. The same again, as a new job:"
-        }
-        Some("expired") => {
-            "It came too late: its \"expiresAt\" had passed. To make it all the same, as a new job, which does not expire:"
-        }
-        Some("provider_rejected") => {
-            "The provider does not accept this request, and most likely will not the next time. The same again, as a new job:"
-        }
-        Some(_) | None => "To make it again, as a new job:",
-    }
 }

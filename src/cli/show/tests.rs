@@ -1,13 +1,14 @@
 use super::*;
+use crate::db::jobs::HolderKind;
 use crate::domain::{ImageState, Status};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-fn at(seconds: i64) -> DateTime<Utc> {
+pub(super) fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_secs(1_700_000_000 + seconds).expect("a moment")
 }
 
-fn story(status: Status) -> Story {
+pub(super) fn story(status: Status) -> Story {
     Story {
         job: Job {
             id: 12,
@@ -42,6 +43,8 @@ fn story(status: Status) -> Story {
         },
         images: Vec::new(),
         calls: Vec::new(),
+        holder: None,
+        waits_for: Vec::new(),
         worker_alive: true,
     }
 }
@@ -56,21 +59,28 @@ fn image(index: i32, state: ImageState) -> Image {
         width: None,
         height: None,
         sha256: None,
+        stored_at: None,
         error: None,
+        error_code: None,
     }
 }
 
-fn call(state: &str, ended_at: Option<DateTime<Utc>>, error: Option<&str>) -> Call {
+pub(super) fn call(state: &str, ended_at: Option<DateTime<Utc>>, error: Option<&str>) -> Call {
     Call {
+        id: Uuid::nil(),
         index: Some(1),
         attempt: 1,
+        lease: 1,
+        worker: Some("w1@vm".to_owned()),
         account: "default".to_owned(),
         model: "gemini-2.5-flash-image".to_owned(),
         state: state.to_owned(),
         accepted: None,
         started_at: at(100),
         ended_at,
+        provider_request_id: None,
         error: error.map(str::to_owned),
+        error_code: None,
     }
 }
 
@@ -93,6 +103,10 @@ fn a_story_says_what_is_known_and_leaves_out_the_rest() {
             "  created   2023-11-14T22:13:20Z (2 min ago)",
             "  started   2023-11-14T22:14:20Z (1 min ago)",
             "  ended     2023-11-14T22:15:10Z (10 s ago), after 50 s",
+            "\nStory",
+            "  2023-11-14T22:13:20Z  enqueued",
+            "  2023-11-14T22:14:20Z  claimed after 1 min",
+            "  2023-11-14T22:15:10Z  completed with 1 of 2 images",
             "\nNext",
             "  All is done. 1 of 2 images could not be made; see the errors above.",
         ]
@@ -127,29 +141,6 @@ fn each_image_has_its_line() {
             "  NO  STATE    PIXELS      SIZE  FILE            ERROR",
             "   1  stored   1024x768  1.4 MB  none/a/1-b.png",
             "   2  refused                                    Not allowed.",
-        ]
-    );
-}
-
-#[test]
-fn each_call_has_its_line() {
-    let story = Story {
-        calls: vec![
-            call("error", Some(at(103)), Some("Overloaded.")),
-            call("calling", None, None),
-        ],
-        ..story(Status::Processing)
-    };
-
-    let lines = story.lines();
-
-    let from = lines.iter().position(|line| line == "\nCalls");
-    assert_eq!(
-        lines[from.expect("calls") + 1..][..3],
-        [
-            "  IMAGE  TRY  MODEL                   ACCOUNT  STATE    BEGAN     TOOK         ERROR",
-            "      1    1  gemini-2.5-flash-image  default  error    20 s ago  3.0 s        Overloaded.",
-            "      1    1  gemini-2.5-flash-image  default  calling  20 s ago  20 s so far",
         ]
     );
 }
@@ -219,6 +210,65 @@ fn the_next_step_depends_on_the_state() {
 }
 
 #[test]
+fn a_job_that_runs_says_who_works_it() {
+    let held = |label: &str, kind, silent| {
+        Some(Holder {
+            label: Some(label.to_owned()),
+            host: Some("vm".to_owned()),
+            kind,
+            silent_seconds: Some(silent),
+        })
+    };
+    let next = |holder| {
+        let story = Story {
+            holder,
+            ..story(Status::Processing)
+        };
+        story.next().swap_remove(0)
+    };
+    assert_eq!(
+        next(held("w1", HolderKind::Worker, 3.0)),
+        "It is being worked by w1 on vm."
+    );
+    assert_eq!(
+        next(held("w1", HolderKind::GoneWorker, 40.0)),
+        "Its worker w1 on vm has not been heard of for 40 s; a living worker takes the job back."
+    );
+    assert_eq!(
+        next(held("old", HolderKind::OtherProgram, 120.0)),
+        "old, some other program, locked it 2 min ago; five minutes after that a worker takes it back."
+    );
+}
+
+#[test]
+fn a_job_that_waits_says_which_accounts_take_no_calls() {
+    let hindrance = |account: &str, paused, seconds| Hindrance {
+        account: account.to_owned(),
+        model: "pro".to_owned(),
+        paused,
+        seconds,
+        reason: Some("bad_key".to_owned()),
+    };
+    let story = Story {
+        waits_for: vec![
+            hindrance("a", true, None),
+            hindrance("b", false, Some(90.0)),
+            hindrance("c", false, Some(0.0)),
+        ],
+        ..story(Status::Pending)
+    };
+
+    assert_eq!(
+        story.next()[1..4],
+        [
+            "pro is paused by an operator on account a: psql \"$DATABASE_URL\" -v model=pro -f sql/ops/resume_write.sql",
+            "pro takes no calls on account b for 1 min 30 s (bad_key).",
+            "pro on account c is tried with one job now (bad_key).",
+        ]
+    );
+}
+
+#[test]
 fn a_program_gets_the_job_with_its_images_and_calls() {
     let story = Story {
         images: vec![image(1, ImageState::Planned)],
@@ -226,12 +276,18 @@ fn a_program_gets_the_job_with_its_images_and_calls() {
         ..story(Status::RateLimited)
     };
 
-    let value = serde_json::to_value(&story).expect("JSON");
+    let value = serde_json::to_value(WithTimeline {
+        timeline: timeline::of(&story),
+        story,
+    })
+    .expect("JSON");
 
     assert_eq!(value["status"], "rate_limited");
     assert_eq!(value["type"], "photo_generation");
     assert_eq!(value["images"][0]["state"], "planned");
     assert_eq!(value["calls"][0]["startedAt"], "2023-11-14T22:15:00Z");
+    assert_eq!(value["calls"][0]["worker"], "w1@vm");
+    assert_eq!(value["story"][0]["text"], "enqueued");
     assert!(value.get("readAt").is_none() && value.get("workerAlive").is_none());
 }
 

@@ -95,6 +95,11 @@ impl Process {
         }
     }
 
+    /// All that it has logged so far.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.borrow().clone()
+    }
+
     /// So far it has not logged a line that contains `text`.
     pub(crate) fn said_nothing_of(&self, text: &str) {
         for line in self.log.borrow().iter() {
@@ -188,12 +193,21 @@ impl Stage {
 
     /// The same, by another address of the database.
     pub(crate) fn process_at(&self, url: &str, more: &[&str]) -> Process {
+        self.process_that_logs("text", url, more)
+    }
+
+    /// The same, with a log for programs.
+    pub(crate) fn process_with_json_log(&self, more: &[&str]) -> Process {
+        self.process_that_logs("json", &self.url, more)
+    }
+
+    fn process_that_logs(&self, format: &str, url: &str, more: &[&str]) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_safelight"));
         command
             .args(self.arguments(&["worker", "--database-url", url]))
             .args(more)
             .env("RUST_LOG", "safelight=info,warn")
-            .env("LOG_FORMAT", "text");
+            .env("LOG_FORMAT", format);
         Process::spawn(command)
     }
 

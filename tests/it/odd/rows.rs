@@ -9,7 +9,7 @@ use crate::harness::Stage;
 const WIDE: &str = r#"ALTER TABLE photo_generation_queue
     ALTER "numImagesPerExample" TYPE bigint, ALTER attempts TYPE bigint, ALTER "maxAttempts" TYPE bigint,
     ALTER "imagesTotal" TYPE bigint, ALTER "imagesCompleted" TYPE bigint;
-    ALTER TABLE photo_generation_queue DROP CONSTRAINT photo_generation_queue_counts_check;"#;
+    ALTER TABLE photo_generation_queue DROP CONSTRAINT safelight_sane_counts;"#;
 
 /// Eight rows; only the last is of the ordinary kind.
 const ROWS: &str = r#"INSERT INTO photo_generation_queue

@@ -9,7 +9,7 @@ use crate::harness::Stage;
 
 /// An answer: named columns, values as psql prints them; null is empty.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
 }
@@ -31,12 +31,12 @@ impl Table {
     }
 
     /// The values of one column.
-    pub(super) fn column(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn column(&self, name: &str) -> Vec<&str> {
         self.rows(&[]).iter().map(|row| row[name]).collect()
     }
 
     /// The rows with these values.
-    pub(super) fn rows(&self, wanted: &[(&str, &str)]) -> Vec<Row<'_>> {
+    pub(crate) fn rows(&self, wanted: &[(&str, &str)]) -> Vec<Row<'_>> {
         self.rows
             .iter()
             .map(|values| texts(&self.columns).zip(texts(values)).collect::<Row<'_>>())
@@ -45,7 +45,7 @@ impl Table {
     }
 
     /// The one row with these values.
-    pub(super) fn row(&self, wanted: &[(&str, &str)]) -> Row<'_> {
+    pub(crate) fn row(&self, wanted: &[(&str, &str)]) -> Row<'_> {
         let mut rows = self.rows(wanted);
         assert_eq!(rows.len(), 1, "{wanted:?} in {self:?}");
         rows.remove(0)
@@ -57,7 +57,7 @@ fn texts(texts: &[String]) -> impl Iterator<Item = &str> {
 }
 
 /// Runs a file with variables such as `job=42`; it must succeed.
-pub(super) async fn psql(stage: &Stage, file: &str, variables: &[&str]) -> Table {
+pub(crate) async fn psql(stage: &Stage, file: &str, variables: &[&str]) -> Table {
     let output = output(stage, file, variables).await;
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(
@@ -67,7 +67,7 @@ pub(super) async fn psql(stage: &Stage, file: &str, variables: &[&str]) -> Table
     Table::parse(std::str::from_utf8(&output.stdout).unwrap())
 }
 
-pub(super) async fn output(stage: &Stage, file: &str, variables: &[&str]) -> Output {
+pub(crate) async fn output(stage: &Stage, file: &str, variables: &[&str]) -> Output {
     Command::new("psql")
         .args([
             "--no-psqlrc",

@@ -74,8 +74,10 @@ FROM (VALUES
     (109, 3, 'error',     true,  noon(), NULL),
     (109, 4, 'error',     NULL,  noon(), NULL),
     (110, 1, 'ambiguous', NULL,  noon(), NULL),
-    (111, 1, 'stored',    true,  now() - interval '20 days',    NULL)
+    (111, 1, 'stored',    true,  now() - interval '20 days',    NULL),
+    (999, 1, 'stored',    true,  now() - interval '20 days',    NULL)
 ) AS call (job, index, state, accepted, ended, tokens);
+UPDATE photo_generation_calls SET worker = 'gone@vm' WHERE "jobId" = 999;
 "#;
 
 const LIMITS: &str = r#"
@@ -109,3 +111,26 @@ pub(super) async fn with_a_job_in_every_state() -> (Stage, InProcess) {
     }
     (stage, worker)
 }
+
+/// The same rows as an adopted table may hold them, found instead of ours by whoever connects now.
+pub(super) const AN_APPS_OWN_TABLE: &str = r#"
+CREATE SCHEMA app;
+CREATE TYPE app.job_status AS ENUM
+    ('pending', 'processing', 'completed', 'failed', 'rate_limited', 'canceled');
+SET TIME ZONE 'UTC';
+CREATE TABLE app.photo_generation_queue AS SELECT * FROM public.photo_generation_queue;
+ALTER TABLE app.photo_generation_queue
+    ALTER status TYPE app.job_status USING status::app.job_status,
+    ALTER id TYPE integer,
+    ALTER "batchId" TYPE integer,
+    ALTER "userId" TYPE integer USING "userId"::integer,
+    ALTER "createdAt" TYPE timestamp,
+    ALTER "retryAt" TYPE timestamp,
+    ALTER "lockedAt" TYPE timestamp,
+    ALTER "processedAt" TYPE timestamp,
+    ALTER "completedAt" TYPE timestamp;
+DO $$ BEGIN
+    EXECUTE format('ALTER DATABASE %I SET search_path = app, public', current_database());
+    EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'Asia/Tokyo');
+END $$;
+"#;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use safelight::worker::Settings;
+use safelight::worker::{Rhythm, Settings};
 
 use super::psql::psql;
 use crate::harness::{InProcess, Stage, count};
@@ -24,9 +24,12 @@ AND "lockedAt" < NOW() - INTERVAL '5 minutes';
 pub(super) fn scenario(file: &str) -> BoxFuture<'static, ()> {
     match file {
         "cancel_write.sql" => cancel().boxed(),
+        "delete_batch_write.sql" => delete_batch().boxed(),
+        "delete_job_write.sql" => delete_job().boxed(),
         "pause_write.sql" => pause().boxed(),
         "rate_limited_now_write.sql" => rate_limited_now().boxed(),
         "release_stale_locks_write.sql" => release_stale_locks().boxed(),
+        "requeue_write.sql" => requeue().boxed(),
         "resume_write.sql" => resume().boxed(),
         "retry_hooks_write.sql" => retry_hooks().boxed(),
         "retry_write.sql" => retry().boxed(),
@@ -58,12 +61,7 @@ async fn all_is_well(stage: &Stage, worker: InProcess) {
 
 async fn release_stale_locks() {
     let file = "release_stale_locks_write.sql";
-    let statement: Vec<_> = super::text(file)
-        .lines()
-        .filter(|line| !line.starts_with("--"))
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(statement.join("\n").trim(), RUNBOOK.trim());
+    assert!(super::text(file).contains(RUNBOOK));
     let stage = Stage::new().await;
     let worker = worker(&stage).await;
     let job = stage.job("a lake [sim:hang@2]", 2).await;
@@ -124,6 +122,128 @@ async fn cancel() {
     assert_eq!(progress(&stage, job).await, "canceled 0/1 attempts 0");
     assert_ne!(stage.status(other).await, "canceled");
     all_is_well(&stage, worker).await;
+}
+
+/// An attempt was counted before, and none is now; what the worker does not know yet it may not
+/// write: the model is paused, so that nobody else writes either.
+async fn requeue() {
+    let stage = Stage::new().await;
+    let worker = worker_with(&stage, |settings| settings.rhythm = Rhythm::default()).await;
+    let job = stage.job("a lake [sim:500@1] [sim:hang@3]", 2).await;
+    let attempted = "SELECT attempts = 1 AND status = 'pending' FROM photo_generation_queue";
+    stage.until(attempted).await;
+    psql(&stage, "requeue_write.sql", &[&format!("job={job}")]).await;
+    stage.until_called(|log| log.len() == 3).await;
+    let model = "model=gemini-2.5-flash-image";
+    psql(&stage, "pause_write.sql", &[model]).await;
+
+    let requeued = psql(&stage, "requeue_write.sql", &[&format!("job={job}")]).await;
+    let since = Instant::now();
+    let left = stage.photograph().await;
+    stage.until_called(|log| log[2].ended_at_ms.is_some()).await;
+    assert!(since.elapsed() < ABORTED_WITHIN, "{:?}", since.elapsed());
+    assert_eq!(requeued.row(&[("status", "pending")])["attempts"], "1");
+    assert_eq!(stage.photograph().await, left);
+
+    psql(&stage, "resume_write.sql", &[model]).await;
+    stage.until_all_ended().await;
+    assert_eq!(progress(&stage, job).await, "completed 2/2 attempts 1");
+    assert_eq!(stage.calls_of(job).await, "ambiguous 1, error 1, stored 2");
+    let again = psql(&stage, "requeue_write.sql", &[&format!("job={job}")]).await;
+    assert_eq!(again.column("id").len(), 0, "it has ended");
+    all_is_well(&stage, worker).await;
+}
+
+async fn delete_job() {
+    let stage = Stage::new().await;
+    let worker = worker_with(&stage, |settings| {
+        settings.call_timeout = ABORTED_WITHIN * 2;
+    })
+    .await;
+    let job = stage.job("a lake [sim:hang@2]", 2).await;
+    let other = stage.job("a wood [sim:slow=3s]", 1).await;
+    stage
+        .until(&format!(
+            r#"SELECT "imagesCompleted" = 1 FROM photo_generation_queue WHERE id = {job}"#
+        ))
+        .await;
+    stage.until_called(|log| log.len() == 3).await;
+
+    let deleted = psql(&stage, "delete_job_write.sql", &[&format!("job={job}")]).await;
+
+    assert_eq!(deleted.column("id"), [job.to_string()]);
+    calls_end_soon(&stage, "lake").await;
+    is_gone_but_for_its_calls(&stage, job).await;
+    stage.until_all_ended().await;
+    assert_eq!(progress(&stage, other).await, "completed 1/1 attempts 0");
+    let again = psql(&stage, "delete_job_write.sql", &[&format!("job={job}")]).await;
+    assert_eq!(again.column("id").len(), 0);
+    all_is_well(&stage, worker).await;
+}
+
+async fn delete_batch() {
+    let stage = Stage::new().await;
+    let worker = worker_with(&stage, |settings| {
+        settings.call_timeout = ABORTED_WITHIN * 2;
+    })
+    .await;
+    stage
+        .sql(
+            r#"INSERT INTO photo_generation_batches (id) VALUES (7);
+               INSERT INTO photo_generation_queue (id, "batchId", "basePrompt", "numImagesPerExample", "retryAt")
+               VALUES (101, 7, 'a lake [sim:hang@2]', 2, NULL), (102, 7, 'a lake, dry', 1, NULL),
+                      (103, 7, 'a lake, frozen', 1, now() + interval '1 day')"#,
+        )
+        .await;
+    let other = stage.job("a wood [sim:slow=3s]", 1).await;
+    stage
+        .until(r#"SELECT sum("imagesCompleted") = 2 FROM photo_generation_queue"#)
+        .await;
+    stage.until_called(|log| log.len() == 4).await;
+
+    let deleted = psql(&stage, "delete_batch_write.sql", &["batch=7"]).await;
+
+    assert_eq!(deleted.column("id"), ["7"]);
+    calls_end_soon(&stage, "lake").await;
+    is_gone_but_for_its_calls(&stage, 101).await;
+    stage.until_all_ended().await;
+    let jobs = "SELECT string_agg(id::text, ' ') FROM photo_generation_queue";
+    assert_eq!(stage.text(jobs).await, other.to_string());
+    assert_eq!(stage.calls_of(102).await, "stored 1");
+    all_is_well(&stage, worker).await;
+}
+
+/// Within two seconds of this moment no call of such a prompt runs any more.
+async fn calls_end_soon(stage: &Stage, prompt: &str) {
+    let since = Instant::now();
+    stage
+        .until_called(|log| {
+            let mut calls = log.iter().filter(|call| call.prompt.contains(prompt));
+            calls.all(|call| call.ended_at_ms.is_some())
+        })
+        .await;
+    assert!(since.elapsed() < ABORTED_WITHIN, "{:?}", since.elapsed());
+}
+
+/// One picture was stored and one call in flight when it was deleted: both stay on record, the call
+/// as one that nobody can know, and the picture stays in storage.
+async fn is_gone_but_for_its_calls(stage: &Stage, job: i64) {
+    let settled = format!(
+        r#"SELECT NOT EXISTS (SELECT FROM photo_generation_calls WHERE state = 'calling' AND "jobId" = {job})"#
+    );
+    stage.until(&settled).await;
+    assert_eq!(stage.calls_of(job).await, "ambiguous 1, stored 1");
+    let images = format!(r#"SELECT count(*) FROM photo_generation_images WHERE "jobId" = {job}"#);
+    assert_eq!(stage.number(&images).await, 0);
+    let uuid = stage
+        .text(&format!(
+            r#"SELECT DISTINCT "jobUuid" FROM photo_generation_calls WHERE "jobId" = {job}"#
+        ))
+        .await;
+    let tenants = std::fs::read_dir(stage.photos()).unwrap();
+    let objects =
+        tenants.filter_map(|tenant| std::fs::read_dir(tenant.unwrap().path().join(&uuid)).ok());
+    assert_eq!(objects.flatten().count(), 1);
 }
 
 async fn retry() {

@@ -1,4 +1,6 @@
-use super::{Trigger, literal, quote, sends_rows};
+use super::super::found::Trigger;
+use super::sql::{literal, quote};
+use super::triggers::sends_rows;
 
 #[test]
 fn only_a_trigger_that_does_nothing_but_notify_is_replaced() {

@@ -25,15 +25,19 @@ pub(super) fn read(body: &[u8]) -> CallResult {
     let Ok(answer) = serde_json::from_slice::<wire::Answer<'_>>(body) else {
         return unreadable_answer();
     };
+    judged(&answer).called(answer.response_id)
+}
+
+fn judged(answer: &wire::Answer<'_>) -> CallResult {
     if let Some(reason) = answer.block_reason() {
         return blocked_prompt(reason);
     }
     if let Some(refused) = answer.finish_reason().and_then(refused_output) {
         return refused;
     }
-    match picture(&answer) {
-        Some(base64) => decoded(base64, &answer),
-        None => no_picture(&answer),
+    match picture(answer) {
+        Some(base64) => decoded(base64, answer),
+        None => no_picture(answer),
     }
 }
 

@@ -1,0 +1,200 @@
+//! The log lines of a job's life: one for each change of state, after it is committed.
+//!
+//! What they have in common (job, lease, attempt, model, call, account) is said by the spans that
+//! they stand in, see [`crate::telemetry`]. What only helps to find a mistake of ours is `debug`.
+
+use std::time::Duration;
+
+use tracing::Span;
+use uuid::Uuid;
+
+use super::Attempt;
+use crate::db::lease::Finished;
+use crate::db::ledger::{CallState, OrphanedCall};
+use crate::db::limits::Refusal;
+use crate::db::sweep::Reclaimed;
+use crate::domain::failure::{Failure, excerpt};
+use crate::domain::outcome::{Outcome, Resume};
+use crate::domain::{ImageState, Status};
+
+/// What all lines about an attempt say. At the level of errors, so that these have them always.
+pub(super) fn attempt_span(attempt: Attempt<'_>) -> Span {
+    let job = attempt.job;
+    tracing::error_span!(
+        "job",
+        job = job.id, job_id = %job.job_id, lease = attempt.lease.token(),
+        attempt = job.attempts + 1,
+        // An app's own texts: of any length, and with line breaks that would forge lines of the log.
+        model = %excerpt(&job.model), request_id = %excerpt(&job.request_id),
+        tenant = %excerpt(job.tenant.as_str())
+    )
+}
+
+/// What all lines about a call say besides.
+pub(super) fn call_span(index: i32, call: Uuid, account: &str) -> Span {
+    tracing::error_span!("call", image = index, %call, account)
+}
+
+pub(super) fn image_stored(took: Duration, provider_request_id: Option<&str>, key: &str) {
+    tracing::info!(
+        elapsed_ms = millis(took),
+        provider_request_id,
+        key,
+        "image stored"
+    );
+}
+
+/// A call that brought no picture, and what became of its image.
+pub(super) fn call_ended(state: CallState, image: ImageState, took: Duration, failure: &Failure) {
+    let (elapsed_ms, code, error) = (millis(took), failure.code, &failure.message);
+    let provider_request_id = failure.provider_request_id.as_deref();
+    macro_rules! line {
+        ($level:ident, $message:literal) => {
+            tracing::$level!(elapsed_ms, code, error, provider_request_id, $message)
+        };
+    }
+    match (state, image) {
+        (CallState::Refused, _) => line!(info, "image refused"),
+        (CallState::Limited, _) => line!(info, "call limited"),
+        (CallState::Ambiguous, ImageState::Ambiguous) => line!(warn, "image ambiguous"),
+        (CallState::Ambiguous, _) => line!(warn, "call ambiguous"),
+        (CallState::Empty | CallState::Error, ImageState::Failed) => line!(warn, "image failed"),
+        (CallState::Empty | CallState::Error, _) => line!(warn, "call failed"),
+    }
+}
+
+/// The job was lost in the middle of a call. It may be billed; a later attempt or a sweep settles it.
+pub(super) fn call_abandoned(took: Duration) {
+    tracing::warn!(elapsed_ms = millis(took), "call abandoned");
+}
+
+/// A call whose worker died, or lost the job, settled by the attempt that has it now.
+pub(super) fn abandoned_call_settled(index: i32, call: Uuid, call_state: &str, image: ImageState) {
+    tracing::warn!(image = index, %call, call_state, image_state = image.as_str(),
+        "abandoned call settled");
+}
+
+/// The same by a sweep, outside of any attempt.
+pub(super) fn orphan_settled(call: &OrphanedCall, call_state: &str) {
+    tracing::warn!(
+        image = call.index, call = %call.id, call_state, account = call.account, job = call.job,
+        job_id = %call.job_uuid, lease = call.lease, attempt = call.attempt, model = call.model,
+        tenant = call.tenant, "abandoned call settled"
+    );
+}
+
+/// The attempt ended the job, and with it perhaps a batch.
+pub(super) fn job_finished(attempt: Attempt<'_>, finished: &Finished) {
+    let elapsed_ms = millis(attempt.started.elapsed());
+    let images = finished.stored;
+    if finished.status == Status::Completed {
+        tracing::info!(elapsed_ms, images, "job completed");
+    } else {
+        let (code, error) = (finished.code.as_deref(), finished.error.as_deref());
+        tracing::warn!(elapsed_ms, images, code, error, "job failed");
+    }
+    if let Some((batch, status)) = attempt.lease.batch().zip(finished.batch.as_deref()) {
+        batch_ended(batch, status);
+    }
+}
+
+/// The attempt ended, the job did not.
+pub(super) fn attempt_ended(attempt: Attempt<'_>, outcome: &Outcome) {
+    let elapsed_ms = millis(attempt.started.elapsed());
+    match outcome {
+        Outcome::Retry { failure, wait } | Outcome::Broken { failure, wait } => {
+            let (code, error) = (failure.code, &failure.message);
+            tracing::warn!(
+                elapsed_ms,
+                wait_ms = millis(*wait),
+                code,
+                error,
+                "job to be retried"
+            );
+        }
+        Outcome::RateLimited { until, failure } => {
+            let (code, error) = (failure.code, &failure.message);
+            let (wait_ms, until) = resume(*until);
+            tracing::info!(elapsed_ms, wait_ms, until, code, error, "job rate limited");
+        }
+        Outcome::Released { resume: when } => {
+            let (wait_ms, until) = resume(*when);
+            let reason = if attempt.context.shutdown.stop.is_cancelled() {
+                "this worker stops"
+            } else {
+                "no call may be made now"
+            };
+            tracing::info!(elapsed_ms, wait_ms, until, reason, "job given back");
+        }
+        // These have lines of their own.
+        Outcome::Finished | Outcome::Rejected(_) | Outcome::Lost => {}
+    }
+}
+
+/// `reason`: see [`why_lost`]; `None` if nobody could be asked.
+pub(super) fn job_lost(attempt: Attempt<'_>, reason: Option<&str>) {
+    let elapsed_ms = millis(attempt.started.elapsed());
+    tracing::warn!(elapsed_ms, reason, "job lost, it is no longer ours");
+}
+
+/// By where the job is now; `None`: its row is gone.
+pub(super) fn why_lost(status: Option<Status>) -> &'static str {
+    match status {
+        None => "deleted",
+        Some(Status::Canceled) => "canceled",
+        Some(Status::Pending | Status::RateLimited) => "released",
+        Some(Status::Processing) => "taken over",
+        Some(Status::Completed | Status::Failed) => "ended",
+    }
+}
+
+pub(super) fn job_reclaimed(job: &Reclaimed) {
+    tracing::warn!(
+        job = job.id,
+        job_id = job.job_id.map(tracing::field::display),
+        lease = job.lease,
+        attempt = job.attempts,
+        request_id = job.request_id,
+        lost_by = job.holder,
+        "job reclaimed from a worker that is gone"
+    );
+}
+
+pub(super) fn batch_ended(batch: i64, status: &str) {
+    tracing::info!(batch, status, "batch ended");
+}
+
+/// The first refusal of this kind; the fleet makes no calls to this account and model for now.
+pub(super) fn account_limited(refusal: Refusal<'_>) {
+    match refusal {
+        Refusal::Cooldown { wait, .. } => {
+            tracing::info!(wait_ms = millis(wait), "account cooling down");
+        }
+        Refusal::QuotaDay => {
+            tracing::warn!(
+                until = "next quota day",
+                "account has used up its daily quota"
+            );
+        }
+        Refusal::Blocked { reason, detail } => {
+            let (code, advice) = (reason.as_str(), reason.advice());
+            tracing::error!(code, error = detail, advice, "account blocked");
+        }
+    }
+}
+
+pub(super) fn account_recovered() {
+    tracing::info!("account recovered");
+}
+
+fn resume(resume: Resume) -> (Option<u64>, Option<&'static str>) {
+    match resume {
+        Resume::Now => (None, None),
+        Resume::After(wait) => (Some(millis(wait)), None),
+        Resume::NextQuotaDay => (None, Some("next quota day")),
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
