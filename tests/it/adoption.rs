@@ -52,8 +52,8 @@ impl Stage {
 async fn is_adopted_and_worked_to_the_end(app: App) {
     let stage = Stage::of(app).await;
     let ended = stage.text(ENDED).await;
-    let keys = r#"SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint
-        WHERE conrelid = 'photo_generation_queue'::regclass AND contype IN ('f', 'p')"#;
+    let keys = "SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint
+        WHERE conrelid = 'photo_generation_queue'::regclass AND contype IN ('f', 'p')";
     let keys_before = stage.text(keys).await;
 
     let migrated = stage.migrate().await;

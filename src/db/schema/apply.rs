@@ -88,7 +88,7 @@ async fn attempt(connection: &mut PgConnection, sql: &str) -> Result<(), sqlx::E
 fn is_about_locks(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
-        .and_then(|error| error.code())
+        .and_then(sqlx::error::DatabaseError::code)
         .is_some_and(|code| matches!(code.as_ref(), "55P03" | "40P01"))
 }
 

@@ -187,15 +187,15 @@ async fn give_back(
         }
         // Those of ours that it did not name go.
         _ => {
-            let mut sql = format!(
+            let mut sql = vec![format!(
                 "ALTER TABLE {table} RESET (fillfactor, autovacuum_vacuum_scale_factor,
                      autovacuum_vacuum_threshold, autovacuum_analyze_scale_factor,
                      autovacuum_analyze_threshold);"
-            );
+            )];
             if !taken.definition.is_empty() {
-                sql.push_str(&format!("ALTER TABLE {table} SET ({});", taken.definition));
+                sql.push(format!("ALTER TABLE {table} SET ({});", taken.definition));
             }
-            briefly(connection, &sql, report).await?;
+            briefly(connection, &sql.concat(), report).await?;
             Ok(None)
         }
     }

@@ -46,33 +46,39 @@ const ROWS: [(&str, &str); 14] = [
 /// Of a round, so many rows end with a picture whatever happens.
 const BAD: i64 = 6;
 
+/// What a row has when its kind says nothing else.
+const USUAL: [(&str, &str); 3] = [
+    ("basePrompt", "'a hill NUMBER'"),
+    ("numImagesPerExample", "2"),
+    ("exampleImageUrl", "''"),
+];
+
 /// A batch with one row of each kind.
 async fn round(stage: &Stage, number: usize) {
-    let mut sql = format!(
+    let batch = 1000 + number;
+    let mut sql = vec![format!(
         r#"INSERT INTO photo_generation_batches (id, "userId") OVERRIDING SYSTEM VALUE
-           SELECT {}, id FROM users LIMIT 1;"#,
-        1000 + number
-    );
-    for (index, (columns, values)) in ROWS.iter().enumerate() {
-        let has = |column: &str| columns.contains(column);
-        let (mut columns, mut values) = ((*columns).to_owned(), (*values).to_owned());
-        for (column, value) in [
-            ("\"basePrompt\"", format!("'a hill {number} {index}'")),
-            ("\"numImagesPerExample\"", "2".to_owned()),
-            ("\"exampleImageUrl\"", "''".to_owned()),
-        ] {
-            if !has(column) {
-                columns.push_str(&format!(", {column}"));
-                values.push_str(&format!(", {value}"));
-            }
-        }
-        sql.push_str(&format!(
-            r#"INSERT INTO photo_generation_queue ("batchId", "userId", "modelId", "exampleImageId", glasses{columns})
-               SELECT {}, id, 1, 1, 'no'{values} FROM users LIMIT 1;"#,
-            1000 + number
+           SELECT {batch}, id FROM users LIMIT 1;"#
+    )];
+    for (index, (columns, values)) in ROWS.into_iter().enumerate() {
+        let usual = USUAL
+            .into_iter()
+            .filter(|(column, _)| !columns.contains(column));
+        let (more_columns, more_values): (Vec<_>, Vec<_>) = usual
+            .map(|(column, value)| {
+                let value = value.replace("NUMBER", &format!("{number} {index}"));
+                (format!(", \"{column}\""), format!(", {value}"))
+            })
+            .unzip();
+        sql.push(format!(
+            r#"INSERT INTO photo_generation_queue
+                   ("batchId", "userId", "modelId", "exampleImageId", glasses{columns}{})
+               SELECT {batch}, id, 1, 1, 'no'{values}{} FROM users LIMIT 1;"#,
+            more_columns.concat(),
+            more_values.concat()
         ));
     }
-    stage.sql(&sql).await;
+    stage.sql(&sql.concat()).await;
 }
 
 /// What operators do, one after the other.

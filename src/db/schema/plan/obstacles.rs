@@ -1,5 +1,7 @@
 //! What stops a migration before any change, each with the SQL that clears the way.
 
+use std::fmt::Write as _;
+
 use super::super::columns::is_usable;
 use super::super::found::{Column, Found, QUEUE, Table};
 use super::sql::{capitalized, literal, quote};
@@ -101,9 +103,10 @@ fn unusable(table: &str, wanted: &Column, there: &Column, is_first_block: bool) 
         let kept = quote(&format!("app{}", capitalized(&there.name)));
         let mut sql = format!("ALTER TABLE public.{table} RENAME COLUMN {quoted} TO {kept};");
         if there.not_null {
-            sql.push_str(&format!(
+            let _ = write!(
+                sql,
                 "\nALTER TABLE public.{table} ALTER COLUMN {kept} DROP NOT NULL;"
-            ));
+            );
         }
         (
             "If it is your app's own, keep it under another name; what the app inserts goes to a new column then",
@@ -121,19 +124,18 @@ fn unusable(table: &str, wanted: &Column, there: &Column, is_first_block: bool) 
 
 fn unknown_words(found: &Found) -> Vec<Obstacle> {
     // It may refuse the words that are right.
-    let checks: String = found.tables.get(QUEUE).map_or_else(String::new, |queue| {
-        queue
-            .constraints
-            .iter()
-            .filter(|c| c.kind == "c" && c.columns == ["status"])
-            .map(|c| {
-                format!(
-                    "ALTER TABLE public.{QUEUE} DROP CONSTRAINT {};\n",
-                    quote(&c.name)
-                )
-            })
-            .collect()
-    });
+    let checks: Vec<String> = found
+        .tables
+        .get(QUEUE)
+        .into_iter()
+        .flat_map(|queue| &queue.constraints)
+        .filter(|check| check.kind == "c" && check.columns == ["status"])
+        .map(|check| {
+            let name = quote(&check.name);
+            format!("ALTER TABLE public.{QUEUE} DROP CONSTRAINT {name};\n")
+        })
+        .collect();
+    let checks = checks.concat();
     let statuses = found.unknown_statuses.iter().map(|(word, rows)| {
         let (condition, meant) = match word.as_str() {
             "NULL" => ("status IS NULL".to_owned(), "pending"),

@@ -1,5 +1,7 @@
 //! Making tables, and fitting one that is there: what it lacks, and what would refuse our rows.
 
+use std::fmt::Write as _;
+
 use super::super::columns::is_too_narrow;
 use super::super::found::{BATCHES, Found, QUEUE, Table};
 use super::super::scripts;
@@ -20,7 +22,7 @@ pub(super) fn create(found: &Found) -> Option<Step> {
         let mut change = format!("{table}: create");
         if !found.api_roles.is_empty() {
             let roles = found.api_roles.join(", ");
-            change.push_str(&format!(", closed to {roles}"));
+            let _ = write!(change, ", closed to {roles}");
             sql.push(format!(
                 "ALTER TABLE public.{table} ENABLE ROW LEVEL SECURITY;\nREVOKE ALL ON public.{table} FROM {roles};"
             ));
@@ -102,8 +104,8 @@ impl<'a> Fitting<'a> {
         }
     }
 
-    fn change(&mut self, what: String, action: String) {
-        self.say(&what);
+    fn change(&mut self, what: &str, action: String) {
+        self.say(what);
         self.actions.push(action);
     }
 
@@ -160,7 +162,7 @@ impl<'a> Fitting<'a> {
             }
             if is_too_narrow(column, there) {
                 self.change(
-                    format!("{name} may be of any length (was {})", there.type_name),
+                    &format!("{name} may be of any length (was {})", there.type_name),
                     format!("ALTER COLUMN {name} TYPE text"),
                 );
             }
@@ -183,7 +185,7 @@ impl<'a> Fitting<'a> {
                 continue;
             }
             self.change(
-                format!("drop the check {} ({})", check.name, check.definition),
+                &format!("drop the check {} ({})", check.name, check.definition),
                 format!("DROP CONSTRAINT {}", quote(&check.name)),
             );
             self.taken
@@ -211,7 +213,7 @@ impl<'a> Fitting<'a> {
             return;
         }
         let options = missing.join(", ");
-        self.change(format!("set {options}"), format!("SET ({options})"));
+        self.change(&format!("set {options}"), format!("SET ({options})"));
         self.taken
             .push(taken(self.table, "options", "", &there.options.join(", ")));
     }
