@@ -57,7 +57,9 @@ impl MigrateCommand {
         }
         migrate(&db).await?;
         if let Some(model) = model {
-            settings::set(&db, &default_model_key(Provider::Gemini), model).await?;
+            let provider = Provider::Gemini;
+            settings::record(&db, "defaultProvider", provider.as_str()).await?;
+            settings::set(&db, &default_model_key(provider), model).await?;
             println!("The default model is {model}.");
         }
         Ok(())
