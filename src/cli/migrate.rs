@@ -120,8 +120,13 @@ fn shown(plan: &Plan) -> Vec<String> {
     }
     let mut lines = Vec::new();
     for (table, rows) in &plan.adopts {
+        // The planner's guess, which it has made once the table was analyzed.
+        let rows = match rows {
+            0 => String::new(),
+            rows => format!(", with about {rows} rows"),
+        };
         lines.push(format!(
-            "{table} is your app's own, with about {rows} rows. It is taken over as it is."
+            "{table} is your app's own{rows}. It is taken over as it is."
         ));
     }
     let mut number = 0;
