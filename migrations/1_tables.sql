@@ -221,17 +221,24 @@ CREATE TABLE public.photo_generation_limits (
     "maxConcurrent"       integer CHECK ("maxConcurrent" > 0),
     "minIntervalMs"       integer CHECK ("minIntervalMs" >= 0),
     "maxCostPerDay"       numeric(12, 6) CHECK ("maxCostPerDay" > 0),
+    -- In US dollars, as the provider bills it; for the limits of cost.
+    "costPerCall"         numeric(12, 6) CHECK ("costPerCall" >= 0),
     paused                boolean NOT NULL DEFAULT false,
     -- The live state. No call before cooldownUntil; while blocked, one probe per blockedUntil.
     "cooldownUntil"       timestamptz,
     "limitedInARow"       integer NOT NULL DEFAULT 0,
     "blockedUntil"        timestamptz,
     reason                text,
+    -- What the provider took in the minute before it last refused, and when that was.
+    "learnedPerMinute"    integer,
+    "learnedAt"           timestamptz,
     "updatedAt"           timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (provider, account, model)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 COMMENT ON TABLE public.photo_generation_limits IS
     'One row per provider, account and model: what operators allow, and what the provider lets us know.';
+COMMENT ON COLUMN public.photo_generation_limits."learnedPerMinute" IS
+    'Calls that the provider took in the minute before it last refused, at learnedAt. From there the rate is tried upwards again until it is refused or reaches requestsPerMinute.';
 COMMENT ON COLUMN public.photo_generation_limits."blockedUntil" IS
     'Bad key, no credit, model gone: nothing passes but one real job at this moment, which moves it five minutes on. Set it to null, with reason, after the repair to go on at once.';
 

@@ -4,6 +4,201 @@
 -- but INSERT must not need rights on our tables, and must not be able to slip in tables of its own.
 -- Where an app has `timestamp` columns they are read as UTC, whatever time zone its session has.
 
+-- ------------------------------------------------------------------------------------- the limits
+
+-- Gemini's quota day begins and ends at midnight Pacific time, summer or winter.
+CREATE OR REPLACE FUNCTION public.photo_generation_next_quota_day() RETURNS timestamptz
+    LANGUAGE sql STABLE AS $$
+SELECT (date_trunc('day', now() AT TIME ZONE 'America/Los_Angeles') + interval '1 day')
+       AT TIME ZONE 'America/Los_Angeles'
+$$;
+
+-- The provider's "minute". Only tests make it shorter, by a row in settings: theirs have no time.
+CREATE OR REPLACE FUNCTION public.photo_generation_quota_window() RETURNS interval
+    LANGUAGE sql STABLE AS $$
+SELECT coalesce((SELECT value::interval FROM public.photo_generation_settings
+                 WHERE key = 'quotaWindow'), interval '60 seconds')
+$$;
+
+-- Money is counted by the day in UTC.
+CREATE OR REPLACE FUNCTION public.photo_generation_spend_day() RETURNS timestamptz
+    LANGUAGE sql STABLE AS $$
+SELECT date_trunc('day', now(), 'UTC')
+$$;
+
+-- What an account's calls have cost since a moment, those in flight and those of unknown end included.
+CREATE OR REPLACE FUNCTION public.photo_generation_spent(
+        of_provider text, of_account text, of_model text, since timestamptz)
+    RETURNS numeric LANGUAGE sql STABLE AS $$
+SELECT coalesce(sum("costUsd"), 0) FROM public.photo_generation_calls
+WHERE provider = of_provider AND account = of_account AND model = of_model AND "startedAt" >= since
+$$;
+
+-- From when on a call may begin on an account and a model, and how many could begin then. The ledger
+-- is what is counted: a call is in it before its request leaves, so it is the grant as well. What the
+-- provider refused with a 429 it did not take.
+--   ahead     0 for a call. A claim looks this far ahead: a job needs a moment until it can call.
+--   own_...   the pace of one worker process, which holds where the row sets none; NULL: not asked.
+--   usable    past: now; infinity: not before somebody acts
+--   room      NULL: no limit. With usable in the future 0.
+--   probing   a blocked account, and it is time to let one job through
+--   why       what it waits for: a column's name, or the provider's reason
+DROP FUNCTION IF EXISTS public.photo_generation_budget(text, text, text, interval, uuid, integer, integer);
+CREATE FUNCTION public.photo_generation_budget(
+        of_provider text, of_account text, of_model text, ahead interval,
+        own_run uuid, own_concurrent integer, own_interval_ms integer)
+    RETURNS TABLE (usable timestamptz, room integer, probing boolean, why text)
+    LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    at           CONSTANT timestamptz := clock_timestamp();
+    quota_window CONSTANT interval := public.photo_generation_quota_window();
+    -- A grant is used within half a second, and its request may take another half to arrive: with
+    -- this much more than a minute between them, no minute of the provider's ever sees more.
+    reuse        CONSTANT interval := quota_window + quota_window / 60 - ahead;
+    l            public.photo_generation_limits;
+    sets_pace    boolean;
+    most         integer;
+    learned      double precision;
+    per_window   integer;
+    gap          interval;
+    is_own       boolean;
+    taken        bigint;
+    moment       timestamptz;
+    own_left     numeric;
+    stop         numeric;
+BEGIN
+    SELECT * INTO l FROM public.photo_generation_limits
+    WHERE provider = of_provider AND account = of_account AND model = of_model;
+    sets_pace := num_nonnulls(l."requestsPerMinute", l."maxConcurrent", l."minIntervalMs") > 0;
+    probing := l."blockedUntil" IS NOT NULL;
+    usable := '-infinity';
+    room := CASE WHEN probing THEN 1 END;
+
+    -- What ends at a known moment, or by a hand.
+    IF l.paused THEN
+        usable := 'infinity';
+        why := 'paused';
+    ELSIF greatest(l."cooldownUntil", l."blockedUntil") > at THEN
+        usable := greatest(l."cooldownUntil", l."blockedUntil");
+        why := coalesce(l.reason, 'cooldown');
+    END IF;
+    IF usable <= at AND l."requestsPerDay" IS NOT NULL THEN
+        moment := public.photo_generation_next_quota_day();
+        SELECT count(*) INTO taken FROM public.photo_generation_calls
+        WHERE provider = of_provider AND account = of_account AND model = of_model
+          AND "startedAt" >= moment - interval '1 day' AND state <> 'limited';
+        room := least(room, l."requestsPerDay" - taken);
+        IF room <= 0 THEN
+            usable := moment;
+            why := 'requestsPerDay';
+        END IF;
+    END IF;
+    -- Money: what this call costs must still be left. Bounded by itself: so many calls cost so much.
+    SELECT value::numeric INTO stop FROM public.photo_generation_settings WHERE key = 'dailySpendLimit';
+    IF usable <= at AND num_nonnulls(l."maxCostPerDay", stop) > 0 THEN
+        moment := public.photo_generation_spend_day();
+        own_left := l."maxCostPerDay"
+            - public.photo_generation_spent(of_provider, of_account, of_model, moment);
+        IF stop IS NOT NULL THEN
+            stop := stop - (
+                SELECT sum(public.photo_generation_spent(each.provider, each.account, each.model, moment))
+                FROM public.photo_generation_limits AS each);
+        END IF;
+        IF least(own_left, stop) < coalesce(l."costPerCall", 0) THEN
+            usable := moment + interval '1 day';
+            why := CASE WHEN stop < coalesce(l."costPerCall", 0) THEN 'dailySpendLimit'
+                        ELSE 'maxCostPerDay' END;
+        ELSIF l."costPerCall" > 0 THEN
+            room := least(room, floor(least(own_left, stop) / l."costPerCall"));
+        END IF;
+    END IF;
+    IF usable > at THEN
+        room := 0;
+        RETURN NEXT;
+        RETURN;
+    END IF;
+
+    -- Calls at a time. Those of a worker that does not renew any more are over, as its lease is.
+    most := coalesce(l."maxConcurrent", CASE WHEN NOT sets_pace THEN own_concurrent END);
+    IF most IS NOT NULL THEN
+        SELECT count(*) INTO taken FROM public.photo_generation_calls AS call
+        WHERE state = 'calling'
+          AND provider = of_provider AND account = of_account AND model = of_model
+          AND (sets_pace OR run = own_run)
+          AND EXISTS (SELECT FROM public.photo_generation_workers AS worker
+                      WHERE worker.run = call.run AND "renewedAt" > now() - interval '30 seconds');
+        IF taken >= most THEN
+            -- Nobody knows when one ends: a guess, at which to look again.
+            usable := at + interval '1 second';
+            room := 0;
+            why := CASE WHEN sets_pace THEN 'maxConcurrent' ELSE 'pace' END;
+            RETURN NEXT;
+            RETURN;
+        END IF;
+        room := least(room, most - taken);
+    END IF;
+
+    -- After a refusal the first call goes alone, for as long as a second refusal takes to come.
+    IF l."limitedInARow" > 0 AND l."cooldownUntil" IS NOT NULL THEN
+        SELECT min("startedAt") INTO moment FROM public.photo_generation_calls
+        WHERE provider = of_provider AND account = of_account AND model = of_model
+          AND "startedAt" >= l."cooldownUntil";
+        room := CASE WHEN moment IS NULL THEN 1 ELSE room END;
+        IF moment + quota_window / 60 > at THEN
+            usable := moment + quota_window / 60;
+            room := 0;
+            why := 'cooldown';
+        END IF;
+    END IF;
+
+    -- Calls in the window: what operators allow, and what the provider took when it last refused. That
+    -- is held a little below for a third of a minute, and then tried in steps, 2, 6, 14, 30 % and so on
+    -- above: by itself it is back in minutes, and each step that was too much is taken back.
+    learned := l."learnedPerMinute" * 0.97 * (1 + 0.02 * (power(2, least(20, floor(
+        extract(epoch FROM at - l."learnedAt") / extract(epoch FROM quota_window / 3)))) - 1));
+    per_window := greatest(1, least(l."requestsPerMinute", floor(learned)));
+    IF l."requestsPerMinute" IS NULL AND learned IS NULL THEN
+        per_window := NULL;
+    END IF;
+    IF per_window IS NOT NULL THEN
+        SELECT count(*), min("startedAt") INTO taken, moment
+        FROM (SELECT "startedAt" FROM public.photo_generation_calls
+              WHERE provider = of_provider AND account = of_account AND model = of_model
+                AND "startedAt" > at - reuse AND state <> 'limited'
+              ORDER BY "startedAt" DESC LIMIT per_window) AS recent;
+        room := least(room, per_window - taken);
+        IF taken >= per_window AND moment + reuse > usable THEN
+            usable := moment + reuse;
+            why := CASE WHEN per_window = l."requestsPerMinute" THEN 'requestsPerMinute'
+                        ELSE 'learnedPerMinute' END;
+        END IF;
+    END IF;
+
+    -- Calls apart. Where a rate is known they are spread over the minute, with a fifth to spare for
+    -- what was missed: so that a refusal stops the rest, and no burst follows a pause.
+    FOREACH gap IN ARRAY ARRAY[
+        greatest(quota_window / per_window * 0.8, make_interval(secs => l."minIntervalMs" / 1000.0)),
+        CASE WHEN NOT sets_pace THEN make_interval(secs => own_interval_ms / 1000.0) END]
+    LOOP
+        is_own := NOT coalesce(is_own, true);
+        CONTINUE WHEN gap IS NULL OR gap <= interval '0';
+        SELECT max("startedAt") INTO moment FROM public.photo_generation_calls
+        WHERE provider = of_provider AND account = of_account AND model = of_model
+          AND "startedAt" > at - gap AND (NOT is_own OR run = own_run);
+        moment := coalesce(moment + gap, at) - ahead;
+        IF moment > at AND moment > usable THEN
+            usable := moment;
+            why := CASE WHEN is_own THEN 'pace' ELSE 'minIntervalMs' END;
+        END IF;
+        room := least(room, 1 + floor(greatest(extract(epoch FROM at - moment), 0)
+                                      / extract(epoch FROM gap)));
+    END LOOP;
+    IF usable > at THEN
+        room := 0;
+    END IF;
+    RETURN NEXT;
+END $$;
+
 -- -------------------------------------------------------------------------------------- the queue
 
 -- The text that a status column takes. An app's table may have an enum there: these return its type,
@@ -47,9 +242,11 @@ $$;
 --   name      the model to call
 --   usable    -infinity or past: now; infinity: not before somebody acts
 --   probing   only a blocked account is left, and it is time to let one job through
+--   room      how many calls could begin within a second; NULL: no limit
 -- Loose index scans: the cost grows with the models that wait, never with the backlog.
-CREATE OR REPLACE FUNCTION public.photo_generation_waiting_models(accounts text[])
-    RETURNS TABLE (model text, name text, usable timestamptz, probing boolean)
+DROP FUNCTION IF EXISTS public.photo_generation_waiting_models(text[]);
+CREATE FUNCTION public.photo_generation_waiting_models(accounts text[])
+    RETURNS TABLE (model text, name text, usable timestamptz, probing boolean, room bigint)
     LANGUAGE sql STABLE AS $$
 WITH RECURSIVE
 fresh AS (
@@ -83,28 +280,154 @@ waiting AS (
     WHERE w.model IS NOT NULL
 )
 -- Without a default recorded, jobs that name no model wait: name is NULL, and usable never comes.
-SELECT w.model, w.name, best.usable, coalesce(best.blocked, false)
+SELECT w.model, w.name, best.usable, coalesce(best.blocked, false), best.room
 FROM waiting w
 CROSS JOIN LATERAL (
-    -- An account without a row has met no limit yet.
-    SELECT CASE WHEN l.paused OR w.name IS NULL THEN 'infinity'
-                ELSE greatest(l."cooldownUntil", l."blockedUntil", '-infinity') END AS usable,
-           l."blockedUntil" IS NOT NULL AS blocked
+    SELECT CASE WHEN w.name IS NULL THEN 'infinity' ELSE min(budget.usable) END AS usable,
+           bool_and(budget.probing) FILTER (WHERE budget.usable <= now()) AS blocked,
+           CASE WHEN NOT coalesce(bool_or(budget.room IS NULL AND budget.usable <= now()), false)
+                THEN coalesce(sum(budget.room), 0) END AS room
     FROM unnest(accounts) AS a (name)
-    LEFT JOIN public.photo_generation_limits l
-        ON l.provider || ':' || l.account = a.name AND l.model = w.name
-    ORDER BY CASE WHEN l.paused THEN 'infinity'
-                  ELSE greatest(l."cooldownUntil", l."blockedUntil", '-infinity') END, 2
-    LIMIT 1
+    CROSS JOIN LATERAL public.photo_generation_budget(
+        split_part(a.name, ':', 1), substr(a.name, strpos(a.name, ':') + 1), w.name,
+        interval '1 second', NULL, NULL, NULL) AS budget
 ) AS best
 $$;
 
--- Gemini's daily quota returns at midnight Pacific time, summer or winter.
-CREATE OR REPLACE FUNCTION public.photo_generation_next_quota_day() RETURNS timestamptz
-    LANGUAGE sql STABLE AS $$
-SELECT (date_trunc('day', now() AT TIME ZONE 'America/Los_Angeles') + interval '1 day')
-       AT TIME ZONE 'America/Los_Angeles'
-$$;
+
+-- ------------------------------------------------------------------------------------ the call
+
+-- The last gate before money: whether a call may begin now, on which account, and its row in the
+-- ledger, committed before the request leaves. Called by queue/calling.
+--
+-- Not one statement but a function, because a statement's snapshot is older than a lock taken inside
+-- it: here each query has its own, so what is counted after the lock is what is there. (Limit 4 and 16
+-- clients, with the count in the statement of the lock: 12 calls at once.) Locks are taken in one
+-- order: job, image, account. A hand may hold the first two for long, and only their job waits;
+-- whoever holds the account's lock waits for nobody. One account per transaction, so that two can
+-- never wait for each other.
+--   verdict   lost | expired | wait | granted
+--   seconds   of a wait: until it may be asked again; NULL: nobody knows
+--   held      of a grant: seconds from the start of this transaction to the grant
+DROP FUNCTION IF EXISTS public.photo_generation_call(
+    bigint, bigint, uuid, integer, uuid, text, text, text[], text, double precision, integer, integer);
+CREATE FUNCTION public.photo_generation_call(
+        job_id bigint, job_lease bigint, call_id uuid, image_index integer, worker_run uuid,
+        job_tenant text, call_provider text, accounts text[], call_model text,
+        deadline_seconds double precision, own_concurrent integer, own_interval_ms integer)
+    RETURNS TABLE (verdict text, chosen text, seconds double precision, why text,
+                   limited integer, troubled boolean, "grantedAt" timestamptz, held double precision)
+    LANGUAGE plpgsql AS $$
+DECLARE
+    job    record;
+    image  record;
+    before record;
+    best   record;
+    budget record;
+    l      public.photo_generation_limits;
+BEGIN
+    SELECT id, lease, "jobId", attempts, coalesce("expiresAt" <= clock_timestamp(), false) AS expired
+    INTO job FROM public.photo_generation_queue
+    WHERE id = job_id AND lease = job_lease AND status = 'processing'
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        verdict := 'lost';
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    SELECT state, "callId" INTO image FROM public.photo_generation_images AS i
+    WHERE i."jobId" = job_id AND i.index = image_index
+    FOR NO KEY UPDATE;
+
+    -- Sent twice after a lost connection: what was granted is granted. When it is settled already,
+    -- nothing changes.
+    SELECT account, state, "startedAt" INTO before FROM public.photo_generation_calls
+    WHERE id = call_id;
+    IF FOUND THEN
+        verdict := 'lost';
+        IF before.state = 'calling' AND image.state = 'calling' AND image."callId" = call_id THEN
+            UPDATE public.photo_generation_calls
+            SET "deadlineAt" = now() + make_interval(secs => deadline_seconds) WHERE id = call_id;
+            verdict := 'granted';
+            chosen := before.account;
+            "grantedAt" := before."startedAt";
+        END IF;
+    ELSIF image.state IS DISTINCT FROM 'planned' THEN
+        verdict := 'lost';
+    ELSIF job.expired THEN
+        verdict := 'expired';
+    ELSE
+        -- The account that can serve soonest; of several the one that is not blocked; else by lot.
+        SELECT a.name, b.* INTO best
+        FROM unnest(accounts) AS a (name)
+        CROSS JOIN LATERAL public.photo_generation_budget(
+            call_provider, a.name, call_model, '0', worker_run, own_concurrent, own_interval_ms) AS b
+        ORDER BY greatest(b.usable, now()), b.probing, random() LIMIT 1;
+        chosen := best.name;
+        budget := best;
+        -- Without any limit there is nothing to count, and nobody to wait for.
+        IF best.usable <= clock_timestamp() AND best.room IS NOT NULL THEN
+            PERFORM pg_advisory_xact_lock(
+                hashtextextended(concat_ws('/', 'safelight', call_provider, chosen, call_model), 0));
+            SELECT chosen AS name, b.* INTO budget
+            FROM public.photo_generation_budget(
+                call_provider, chosen, call_model, '0', worker_run, own_concurrent, own_interval_ms) AS b;
+        END IF;
+        verdict := 'wait';
+        why := budget.why;
+        IF budget.usable <= clock_timestamp() THEN
+            verdict := 'granted';
+        ELSIF best.usable <= clock_timestamp() AND cardinality(accounts) > 1 THEN
+            -- Somebody was quicker here; another account may be free.
+            seconds := 0;
+        ELSIF NOT budget.probing AND why IN (
+                  'cooldown', 'requestsPerMinute', 'learnedPerMinute', 'maxConcurrent', 'minIntervalMs',
+                  'pace') THEN
+            -- What takes longer, an operator may end at any moment. Jobs that wait for it go back
+            -- without a moment to wait for: the claim looks at the account.
+            seconds := greatest(extract(epoch FROM budget.usable - clock_timestamp()), 0);
+        END IF;
+    END IF;
+
+    SELECT * INTO l FROM public.photo_generation_limits
+    WHERE provider = call_provider AND account = chosen AND model = call_model;
+    limited := coalesce(l."limitedInARow", 0);
+    troubled := l."blockedUntil" IS NOT NULL OR limited > 0 OR l.reason IS NOT NULL;
+    IF verdict = 'granted' AND "grantedAt" IS NULL THEN
+        -- Who moves blockedUntil has the probe. A row that a hand holds is not waited for.
+        IF budget.probing THEN
+            UPDATE public.photo_generation_limits AS blocked
+            SET "blockedUntil" = now() + interval '5 minutes', "updatedAt" = now()
+            FROM (SELECT provider, account, model FROM public.photo_generation_limits
+                  WHERE provider = call_provider AND account = chosen AND model = call_model
+                    AND "blockedUntil" <= clock_timestamp()
+                  FOR NO KEY UPDATE SKIP LOCKED) AS free
+            WHERE blocked.provider = free.provider AND blocked.account = free.account
+              AND blocked.model = free.model;
+            IF NOT FOUND THEN
+                verdict := 'wait';
+                why := l.reason;
+                RETURN NEXT;
+                RETURN;
+            END IF;
+        END IF;
+        "grantedAt" := clock_timestamp();
+        INSERT INTO public.photo_generation_calls
+            (id, "jobId", "jobUuid", tenant, index, lease, run, worker, attempt, provider, account,
+             model, "costUsd", "startedAt", "deadlineAt")
+        VALUES (call_id, job.id, job."jobId", job_tenant, image_index, job.lease, worker_run,
+                (SELECT concat_ws('@', label, host) FROM public.photo_generation_workers AS worker
+                 WHERE worker.run = worker_run),
+                least(coalesce(job.attempts, 0), 2147483646) + 1, call_provider, chosen, call_model,
+                l."costPerCall", "grantedAt", "grantedAt" + make_interval(secs => deadline_seconds));
+        UPDATE public.photo_generation_images AS i
+        SET state = 'calling', "callId" = call_id, "updatedAt" = now()
+        WHERE i."jobId" = job_id AND i.index = image_index;
+    END IF;
+    held := extract(epoch FROM "grantedAt" - now());
+    RETURN NEXT;
+END $$;
+
 -- ---------------------------------------------------------------------------------- the app's hook
 
 -- Each stored image calls this in the storing transaction. Replace it to feed a table of your own,

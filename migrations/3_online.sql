@@ -52,3 +52,6 @@ CREATE INDEX CONCURRENTLY safelight_calling_idx
     ON public.photo_generation_calls ("jobId") WHERE state = 'calling';
 CREATE INDEX CONCURRENTLY safelight_calls_idx
     ON public.photo_generation_calls ("jobId");
+-- What an account has called lately, which is what its limits are about.
+CREATE INDEX CONCURRENTLY safelight_budget_idx
+    ON public.photo_generation_calls (provider, account, model, "startedAt");

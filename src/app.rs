@@ -42,6 +42,9 @@ pub enum StartError {
 /// Connections of a command that does one thing at a time.
 const FEW_CONNECTIONS: u32 = 2;
 
+/// The setting that holds the most US dollars a day; `photo_generation_budget` reads it.
+pub const DAILY_SPEND_LIMIT: &str = "dailySpendLimit";
+
 /// Chooses the TLS implementation of this process; once, before any client is built.
 pub fn install_tls() {
     // A second call finds it installed.
@@ -117,12 +120,28 @@ impl WorkerConfig {
                  change it there with: GEMINI_MODEL_NAME={wished} safelight migrate"
             );
         }
+        self.record_spend_limit(db).await?;
         let accounts: Vec<String> = providers.accounts(provider).map(str::to_owned).collect();
         let mut models = KNOWN_MODELS.to_vec();
         models.push(&recorded);
         models.sort_unstable();
         models.dedup();
         limits::register(db, provider, &accounts, &models).await?;
+        Ok(())
+    }
+
+    async fn record_spend_limit(&self, db: &Db) -> Result<(), DbError> {
+        let Some(wished) = self.provider.daily_spend_limit else {
+            return Ok(());
+        };
+        let wished = wished.to_string();
+        let recorded = settings::record(db, DAILY_SPEND_LIMIT, &wished).await?;
+        if recorded != wished {
+            tracing::warn!(
+                "DAILY_SPEND_LIMIT is {wished}, but the database says {recorded} for the whole fleet; \
+                 change it there with: DAILY_SPEND_LIMIT={wished} safelight migrate"
+            );
+        }
         Ok(())
     }
 

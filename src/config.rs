@@ -145,6 +145,10 @@ pub struct ProviderArgs {
     /// changes it [default: gemini-2.5-flash-image]
     #[arg(long, env = "GEMINI_MODEL_NAME", value_name = "MODEL")]
     pub gemini_model_name: Option<String>,
+    /// US dollars a day (UTC) after which the whole fleet makes no more calls: the first worker
+    /// records it, migrate changes it; counts calls whose cost safelight limits knows
+    #[arg(long, env = "DAILY_SPEND_LIMIT", value_name = "USD", value_parser = dollars)]
+    pub daily_spend_limit: Option<f64>,
     /// Where the Gemini API answers
     #[arg(long, env = "GEMINI_BASE_URL", value_name = "URL", default_value = gemini::DEFAULT_BASE_URL)]
     pub gemini_base_url: String,
@@ -344,6 +348,13 @@ pub struct LogArgs {
         value_name = "FILTER"
     )]
     pub log: Option<String>,
+}
+
+fn dollars(text: &str) -> Result<f64, String> {
+    let amount = text.trim().parse().ok();
+    amount
+        .filter(|amount: &f64| amount.is_finite() && *amount >= 0.0)
+        .ok_or_else(|| format!("\"{text}\" is no amount of US dollars"))
 }
 
 /// A variable that is set to nothing is not set.

@@ -9,6 +9,7 @@
 \endif
 UPDATE photo_generation_limits
 SET "blockedUntil" = NULL, "cooldownUntil" = NULL, "limitedInARow" = 0, reason = NULL,
+    "learnedPerMinute" = NULL, "learnedAt" = NULL,
     "updatedAt" = now()
 WHERE account = :'account'
   AND ("blockedUntil" IS NOT NULL OR "cooldownUntil" IS NOT NULL OR reason IS NOT NULL)

@@ -1,11 +1,11 @@
 -- queue/claim: lease up to $3 due jobs to run $1. Called by db::lease::claim.
 -- $1 run, $2 label for people, $3 how many, $4 accounts ('provider:account'), $5 types (NULL: all),
--- $6 how far to look past rows that others hold locked.
+-- $6 how far to look past rows that others hold locked, $7 models for whose calls enough wait here.
 -- Reads safelight_place_idx and safelight_retry_idx, at most $6 rows of each per waiting
 -- model; locks only the rows it takes and skips those that others hold. The bump of lease is the
 -- trigger's. Nothing is claimed for a run that failed to renew for half the lease.
 WITH candidates AS MATERIALIZED (
-    SELECT job.id, job.place, models.name
+    SELECT job.id, job.place, models.name, models.room
     FROM photo_generation_waiting_models($4) AS models
     CROSS JOIN LATERAL (
         SELECT ranked.*, row_number() OVER (ORDER BY ranked.place, ranked.id) AS rank
@@ -28,7 +28,10 @@ WITH candidates AS MATERIALIZED (
         ) AS ranked
     ) AS job
     WHERE models.usable <= now()
-      AND (job.rank = 1 OR NOT models.probing)   -- a blocked account is tried with one job
+      -- No more jobs than calls could begin; a blocked account is tried with one. Looking past locked
+      -- rows it is only counted below, when it is known which are free.
+      AND (models.room IS NULL OR job.rank <= models.room OR $6 > 100)
+      AND models.name <> ALL ($7)
       AND EXISTS (SELECT FROM photo_generation_workers
                   WHERE run = $1 AND "renewedAt" > now() - interval '15 seconds')
     ORDER BY job.place, job.id
@@ -37,7 +40,7 @@ WITH candidates AS MATERIALIZED (
 -- Conditions are repeated on the locked row: it may have changed since the candidates were read.
 -- A CTE, not IN (SELECT ... LIMIT): under a nested loop that form updated 20 rows for LIMIT 2.
 due AS MATERIALIZED (
-    SELECT job.id, candidates.name
+    SELECT job.id, candidates.name, candidates.place, candidates.room
     FROM candidates JOIN photo_generation_queue AS job ON job.id = candidates.id
     WHERE job.status IN ('pending', 'rate_limited')
       AND (job."retryAt" IS NULL OR job."retryAt" <= now())
@@ -55,8 +58,8 @@ claimed AS (
         "startedAt" = coalesce(job."startedAt", now()),
         "jobId" = coalesce(job."jobId", gen_random_uuid()),
         "requestId" = coalesce(job."requestId", gen_random_uuid()::text)
-    FROM due
-    WHERE job.id = due.id
+    FROM (SELECT *, row_number() OVER (PARTITION BY name ORDER BY place, id) AS nth FROM due) AS due
+    WHERE job.id = due.id AND (due.room IS NULL OR due.nth <= due.room)
     RETURNING job.*, due.name AS "calledModel"
 ),
 -- A batch whose job runs again is generating again; in id order, as every lock on two batches.

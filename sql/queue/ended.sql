@@ -12,7 +12,9 @@ WITH own AS MATERIALIZED (
 call AS (
     UPDATE photo_generation_calls AS call
     SET state = $4, accepted = $5, "endedAt" = now(), "errorCode" = $7, error = $8,
-        "providerRequestId" = $9
+        "providerRequestId" = $9,
+        -- What was not taken is not billed; what is unknown may be.
+        "costUsd" = CASE WHEN $5 IS DISTINCT FROM false THEN call."costUsd" END
     FROM own
     WHERE call.id = $3 AND call."jobId" = own.id AND call.state = 'calling'
     RETURNING call."jobId", call.index

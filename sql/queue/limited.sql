@@ -12,6 +12,14 @@ WITH before AS MATERIALIZED (
 ),
 known AS MATERIALIZED (
     SELECT coalesce(bool_or(CASE WHEN $7 THEN blocked ELSE cooling END), false) AS already FROM before
+),
+-- What it took in the minute before is what it takes now, if that were enough to be meant. Calls of
+-- others are not in our ledger, so at least a twentieth of what operators allow is believed in.
+learned AS MATERIALIZED (
+    SELECT count(*) AS calls FROM photo_generation_calls
+    WHERE provider = $1 AND account = $2 AND model = $3 AND state <> 'limited'
+      AND "startedAt" > now() - photo_generation_quota_window()
+      AND $4::float8 IS NOT NULL AND NOT $7
 )
 INSERT INTO photo_generation_limits AS l
     (provider, account, model, "cooldownUntil", "limitedInARow", "blockedUntil", reason)
@@ -24,5 +32,17 @@ SET "cooldownUntil" = greatest(l."cooldownUntil", excluded."cooldownUntil"),
     "limitedInARow" = greatest(l."limitedInARow", excluded."limitedInARow"),
     "blockedUntil" = coalesce(excluded."blockedUntil", l."blockedUntil"),
     reason = excluded.reason,
+    "learnedPerMinute" = CASE
+        WHEN $4::float8 IS NOT NULL
+             AND ((SELECT calls FROM learned) >= least(20, l."requestsPerMinute" / 2)
+                  OR l."learnedAt" > now() - 10 * photo_generation_quota_window())
+        THEN greatest(1, ceil(l."requestsPerMinute" * 0.05),
+                      least((SELECT calls FROM learned), l."requestsPerMinute"))
+        ELSE l."learnedPerMinute" END,
+    "learnedAt" = CASE
+        WHEN $4::float8 IS NOT NULL
+             AND ((SELECT calls FROM learned) >= least(20, l."requestsPerMinute" / 2)
+                  OR l."learnedAt" > now() - 10 * photo_generation_quota_window())
+        THEN now() ELSE l."learnedAt" END,
     "updatedAt" = now()
 RETURNING NOT (SELECT already FROM known) AS "news!"

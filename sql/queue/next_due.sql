@@ -1,6 +1,6 @@
 -- queue/next_due: seconds until the next job may be claimed; 0 when one is due; NULL when none waits
 -- for a moment that we know. Called by db::lease::next_due, to set the timer.
--- $1 accounts ('provider:account'), $2 types (NULL: all).
+-- $1 accounts ('provider:account'), $2 types (NULL: all), $3 models for whose calls enough wait here.
 -- Reads one row per waiting model from safelight_place_idx and safelight_retry_idx.
 SELECT CASE WHEN coalesce(min(job.due), 'infinity') = 'infinity' THEN NULL
             -- greatest skips NULL, so no job at all must not come here; and -infinity, which an app
@@ -23,3 +23,4 @@ CROSS JOIN LATERAL (
         -- greatest and least skip NULL: a model whose jobs are all of other types is not due.
         'infinity')) AS due
 ) AS job
+WHERE models.name IS NULL OR models.name <> ALL ($3)

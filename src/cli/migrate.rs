@@ -5,7 +5,7 @@ use std::io::Write as _;
 use clap::Args;
 
 use super::CommandError;
-use crate::app::{self, StartError, default_model_key};
+use crate::app::{self, DAILY_SPEND_LIMIT, StartError, default_model_key};
 use crate::config::{DatabaseArgs, ProviderArgs};
 use crate::db::schema::{self, Event, How, Plan};
 use crate::db::{Db, settings};
@@ -61,6 +61,10 @@ impl MigrateCommand {
             settings::record(&db, "defaultProvider", provider.as_str()).await?;
             settings::set(&db, &default_model_key(provider), model).await?;
             println!("The default model is {model}.");
+        }
+        if let Some(limit) = self.provider.daily_spend_limit {
+            settings::set(&db, DAILY_SPEND_LIMIT, &limit.to_string()).await?;
+            println!("The fleet spends at most {limit} US dollars a day.");
         }
         Ok(())
     }

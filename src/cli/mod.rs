@@ -8,6 +8,7 @@ mod cancel;
 mod demo;
 mod doctor;
 mod enqueue;
+mod limits;
 mod list;
 mod migrate;
 mod output;
@@ -60,6 +61,7 @@ enum Command {
     Watch(watch::WatchCommand),
     Cancel(cancel::CancelCommand),
     Retry(retry::RetryCommand),
+    Limits(limits::LimitsCommand),
     Simulate(simulate::SimulateCommand),
 }
 
@@ -123,7 +125,8 @@ pub fn run() -> ExitCode {
         | Command::Show(_)
         | Command::Watch(_)
         | Command::Cancel(_)
-        | Command::Retry(_) => Loudness::Quiet,
+        | Command::Retry(_)
+        | Command::Limits(_) => Loudness::Quiet,
     };
     telemetry::init(&cli.log, loudness);
     match runtime.block_on(execute(cli.command)) {
@@ -145,6 +148,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Watch(command) => command.run().await,
         Command::Cancel(command) => command.run().await,
         Command::Retry(command) => command.run().await,
+        Command::Limits(command) => command.run().await,
         Command::Simulate(command) => command.run().await,
     }
 }

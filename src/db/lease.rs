@@ -88,12 +88,14 @@ impl Counted {
     }
 }
 
-/// Claims up to `limit` due jobs whose model can be served. The claim is committed on return.
+/// Claims up to `limit` due jobs whose model can be served and is not `crowded`: for its calls enough
+/// wait here already. The claim is committed on return.
 pub async fn claim(
     db: &Db,
     claimer: &Claimer,
     limit: usize,
     window: Window,
+    crowded: &[String],
 ) -> Result<Vec<(Lease, ClaimedJob)>, DbError> {
     let rows = sqlx::query_file!(
         "sql/queue/claim.sql",
@@ -103,6 +105,7 @@ pub async fn claim(
         &claimer.accounts,
         claimer.types.as_deref(),
         window.rows(),
+        crowded,
     )
     .fetch_all(&db.pool)
     .await?;
@@ -153,11 +156,16 @@ fn from_seconds(seconds: f64) -> Duration {
 }
 
 /// How long until the next job may be claimed; `None` when nothing waits for a known moment.
-pub async fn next_due(db: &Db, claimer: &Claimer) -> Result<Option<Duration>, DbError> {
+pub async fn next_due(
+    db: &Db,
+    claimer: &Claimer,
+    crowded: &[String],
+) -> Result<Option<Duration>, DbError> {
     let seconds = sqlx::query_file_scalar!(
         "sql/queue/next_due.sql",
         &claimer.accounts,
         claimer.types.as_deref(),
+        crowded,
     )
     .fetch_one(&db.pool)
     .await?;

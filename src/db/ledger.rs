@@ -6,12 +6,14 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::lease::must_be_one;
+use super::limits::Granted;
 use super::{Db, DbError, Lease, seconds};
 use crate::domain::failure::{Failure, Usage};
-use crate::domain::{ImageState, JobId, Tenant};
+use crate::domain::{ImageState, JobId, Model, Tenant};
 
 /// One requested image, as the attempt finds it.
 #[derive(Debug)]
@@ -32,27 +34,58 @@ pub struct DeadCall {
     pub job_uuid: Uuid,
 }
 
-/// A call about to be made.
+/// A call that is wanted.
 #[derive(Debug, Clone)]
 pub struct NewCall<'a> {
     pub id: Uuid,
     pub index: i32,
     pub run: Uuid,
     pub tenant: &'a Tenant,
-    pub provider: &'a str,
-    pub account: &'a str,
-    pub model: &'a str,
+    /// Any of these accounts will do.
+    pub accounts: &'a [String],
+    pub model: &'a Model,
     /// Nobody waits for the answer after this long.
     pub deadline: Duration,
 }
 
 /// Whether a call that was asked for may be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Gate {
     /// It is on record as `calling`.
-    Open,
+    Open(Granted),
     /// The job has expired; nothing was written.
     Expired,
+    /// No account takes a call now; nothing was written.
+    Wait(Wait),
+}
+
+/// Why no account takes a call now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Until it may be asked again; `None`: not before somebody acts, or a moment that the claim knows.
+    pub length: Option<Duration>,
+    pub why: Scarce,
+}
+
+/// What there is too little of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scarce {
+    /// This process goes as fast as it should where nobody has set a limit.
+    Pace,
+    /// Calls at a time, of the whole fleet.
+    Concurrency,
+    /// Anything else that the fleet shares.
+    Budget,
+}
+
+impl Scarce {
+    fn named(why: Option<&str>) -> Self {
+        match why {
+            Some("pace") => Self::Pace,
+            Some("maxConcurrent") => Self::Concurrency,
+            Some(_) | None => Self::Budget,
+        }
+    }
 }
 
 /// A picture as it lies in storage.
@@ -136,8 +169,11 @@ pub async fn images_of(db: &Db, job: JobId) -> Result<Vec<PlannedImage>, DbError
         .collect()
 }
 
-/// Commits that a call is about to be made: the last gate before money.
+/// Asks for one call and commits that it is about to be made: the fleet's permission and the last gate
+/// before money, in one.
 pub async fn calling(db: &Db, lease: &Lease, call: &NewCall<'_>) -> Result<Gate, DbError> {
+    let pace = call.model.pace();
+    let sent = Instant::now();
     let answer = sqlx::query_file!(
         "sql/queue/calling.sql",
         lease.job(),
@@ -146,18 +182,39 @@ pub async fn calling(db: &Db, lease: &Lease, call: &NewCall<'_>) -> Result<Gate,
         call.index,
         call.run,
         call.tenant.as_str(),
-        call.provider,
-        call.account,
-        call.model,
+        call.model.provider().as_str(),
+        call.accounts,
+        call.model.name(),
         seconds(call.deadline),
+        pace.concurrent,
+        pace.apart_ms,
     )
-    .fetch_optional(&db.pool)
+    .fetch_one(&db.pool)
     .await?;
-    match answer {
-        Some(answer) if answer.written => Ok(Gate::Open),
-        Some(answer) if answer.expired => Ok(Gate::Expired),
-        Some(_) | None => Err(DbError::LeaseLost),
+    match (answer.verdict.as_str(), answer.granted_at) {
+        ("granted", Some(granted_at)) => Ok(Gate::Open(Granted {
+            account: answer.account,
+            limited_in_a_row: u32::try_from(answer.limited_in_a_row).unwrap_or(0),
+            troubled: answer.troubled,
+            granted_at,
+            held_for: held_for(sent.elapsed(), answer.held),
+        })),
+        ("expired", _) => Ok(Gate::Expired),
+        ("wait", _) => Ok(Gate::Wait(Wait {
+            length: answer
+                .seconds
+                .map(|wait| Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX)),
+            why: Scarce::named(answer.why.as_deref()),
+        })),
+        ("lost", _) => Err(DbError::LeaseLost),
+        (verdict, _) => Err(DbError::Corrupt(format!("a call is answered {verdict}"))),
     }
+}
+
+/// At most how long ago the grant was made, when the statement took `took` and the grant came `after`
+/// seconds of it; before it began, when it was sent again.
+fn held_for(took: Duration, after: f64) -> Duration {
+    Duration::try_from_secs_f64(took.as_secs_f64() - after).unwrap_or_default()
 }
 
 /// Records that the picture of a call is in storage.

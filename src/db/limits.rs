@@ -1,24 +1,16 @@
-//! What the providers allow: read before each call, written when a provider lets us know.
+//! What the providers allow: written when a provider lets us know, and by operators.
 //!
-//! [`grant`] is the seam for fleet-wide quotas. Today it honours what operators paused and the
-//! cooldowns, daily quotas and blocked accounts that any worker of the fleet met.
+//! It is read where a call is asked for ([`super::ledger::calling`]) and before a claim, both by
+//! `photo_generation_budget` in the database.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use super::{Db, DbError, seconds};
 use crate::domain::failure::BlockReason;
 use crate::domain::{Model, Provider};
-
-/// The answer to "may I call now?".
-#[derive(Debug)]
-pub enum Grant {
-    /// Call now, on this account.
-    Granted(Granted),
-    /// Not before this long has passed; `None`: not before somebody acts, or a probe goes through.
-    Wait(Option<Duration>),
-}
 
 /// The right to make one call.
 #[derive(Debug)]
@@ -30,30 +22,8 @@ pub struct Granted {
     pub troubled: bool,
     /// On the database's clock.
     pub granted_at: DateTime<Utc>,
-}
-
-/// Asks for one call to `model` on one of `accounts`.
-pub async fn grant(db: &Db, accounts: &[String], model: &Model) -> Result<Grant, DbError> {
-    let row = sqlx::query_file!(
-        "sql/queue/grant.sql",
-        model.provider().as_str(),
-        accounts,
-        model.name(),
-    )
-    .fetch_one(&db.pool)
-    .await?;
-    if row.granted {
-        return Ok(Grant::Granted(Granted {
-            account: row.account,
-            limited_in_a_row: u32::try_from(row.limited_in_a_row).unwrap_or(0),
-            granted_at: row.granted_at,
-            troubled: row.blocked || row.limited_in_a_row > 0 || row.reason.is_some(),
-        }));
-    }
-    let wait = row
-        .seconds
-        .map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX));
-    Ok(Grant::Wait(wait))
+    /// How long ago that was when the answer came, at most.
+    pub held_for: Duration,
 }
 
 /// What a refusal means for the account.
@@ -135,6 +105,105 @@ pub async fn register(
         provider.as_str(),
         accounts,
         &models,
+    )
+    .execute(&db.pool)
+    .await?;
+    Ok(())
+}
+
+/// How one account stands with one model.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Budget {
+    pub provider: String,
+    pub account: String,
+    pub model: String,
+    pub paused: bool,
+    /// What operators set; `None`: no fleet-wide limit.
+    pub per_minute: Option<i32>,
+    pub per_day: Option<i32>,
+    pub concurrent: Option<i32>,
+    pub interval_ms: Option<i32>,
+    /// In US dollars.
+    pub cost_per_day: Option<f64>,
+    pub cost_per_call: Option<f64>,
+    /// What the provider took in the minute before it last refused, and when that was.
+    pub learned_per_minute: Option<i32>,
+    pub learned_at: Option<DateTime<Utc>>,
+    pub minute_used: i64,
+    pub day_used: i64,
+    pub running: i64,
+    pub cost_today: f64,
+    /// When the next call may begin; `None` with a `why`: not before somebody acts.
+    pub usable_at: Option<DateTime<Utc>>,
+    pub why: Option<String>,
+    /// What the provider said last.
+    pub reason: Option<String>,
+    pub read_at: DateTime<Utc>,
+}
+
+/// How all accounts stand with all models.
+pub async fn list(db: &Db) -> Result<Vec<Budget>, DbError> {
+    Ok(sqlx::query_file_as!(Budget, "sql/queue/budget.sql")
+        .fetch_all(&db.pool)
+        .await?)
+}
+
+/// What an operator changes; what is `None` stays.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    pub per_minute: Option<Setting<i32>>,
+    pub per_day: Option<Setting<i32>>,
+    pub concurrent: Option<Setting<i32>>,
+    pub interval_ms: Option<Setting<i32>>,
+    pub cost_per_day: Option<Setting<f64>>,
+    pub cost_per_call: Option<Setting<f64>>,
+    pub paused: Option<bool>,
+}
+
+/// A limit, or none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Setting<T> {
+    To(T),
+    None,
+}
+
+impl<T> Setting<T> {
+    fn value(self) -> Option<T> {
+        match self {
+            Self::To(value) => Some(value),
+            Self::None => None,
+        }
+    }
+}
+
+/// Changes the limits of one account and model; makes its row where there is none. Running workers
+/// heed it at their next call and their next look.
+pub async fn set(
+    db: &Db,
+    provider: &str,
+    account: &str,
+    model: &str,
+    change: Change,
+) -> Result<(), DbError> {
+    sqlx::query_file!(
+        "sql/queue/set_limits.sql",
+        provider,
+        account,
+        model,
+        change.per_minute.is_some(),
+        change.per_minute.and_then(Setting::value),
+        change.per_day.is_some(),
+        change.per_day.and_then(Setting::value),
+        change.concurrent.is_some(),
+        change.concurrent.and_then(Setting::value),
+        change.interval_ms.is_some(),
+        change.interval_ms.and_then(Setting::value),
+        change.cost_per_day.is_some(),
+        change.cost_per_day.and_then(Setting::value),
+        change.cost_per_call.is_some(),
+        change.cost_per_call.and_then(Setting::value),
+        change.paused,
     )
     .execute(&db.pool)
     .await?;

@@ -30,7 +30,8 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 31] = [
+const _: [&str; 32] = [
+    include_str!("../../sql/queue/budget.sql"),
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
     include_str!("../../sql/queue/claim.sql"),
@@ -40,7 +41,6 @@ const _: [&str; 31] = [
     include_str!("../../sql/queue/finish.sql"),
     include_str!("../../sql/queue/finish_batch.sql"),
     include_str!("../../sql/queue/give_back.sql"),
-    include_str!("../../sql/queue/grant.sql"),
     include_str!("../../sql/queue/images.sql"),
     include_str!("../../sql/queue/jobs.sql"),
     include_str!("../../sql/queue/keyed.sql"),
@@ -56,6 +56,7 @@ const _: [&str; 31] = [
     include_str!("../../sql/queue/renew.sql"),
     include_str!("../../sql/queue/retry.sql"),
     include_str!("../../sql/queue/select.sql"),
+    include_str!("../../sql/queue/set_limits.sql"),
     include_str!("../../sql/queue/settle_orphan.sql"),
     include_str!("../../sql/queue/stored.sql"),
     include_str!("../../sql/queue/sweep_look.sql"),

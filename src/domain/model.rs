@@ -5,7 +5,6 @@
 //! Facts: the providers' API references, read in 2026.
 
 use std::fmt;
-use std::time::Duration;
 
 use super::AspectRatio;
 
@@ -63,8 +62,8 @@ enum Family {
 /// `limits` row sets nothing (seed 000).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    pub concurrent: usize,
-    pub apart: Duration,
+    pub concurrent: i32,
+    pub apart_ms: i32,
 }
 
 impl Model {
@@ -102,11 +101,11 @@ impl Model {
         match self.family {
             Family::Pro => Pace {
                 concurrent: 2,
-                apart: Duration::from_millis(500),
+                apart_ms: 500,
             },
             Family::Flash | Family::Flash31 => Pace {
                 concurrent: 4,
-                apart: Duration::from_millis(200),
+                apart_ms: 200,
             },
         }
     }

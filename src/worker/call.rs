@@ -6,14 +6,13 @@
 
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::patience::Patience;
 use super::{Attempt, jitter, lines};
-use crate::db::ledger::{self, CallState, EndedCall, Gate, NewCall};
+use crate::db::ledger::{self, CallState, EndedCall, NewCall};
 use crate::db::limits::{self, Granted, Refusal};
 use crate::db::{DbError, persist};
 use crate::domain::backoff;
@@ -25,8 +24,8 @@ use crate::providers::ImageRequest;
 
 /// How long a job waits whose worker could not renew.
 const NOT_RENEWED: Duration = Duration::from_secs(2);
-/// A grant is used this soon, or returned.
-const USE_GRANT_WITHIN: Duration = Duration::from_secs(1);
+/// A grant is used this soon, or given up: `photo_generation_budget` counts on it.
+const USE_GRANT_WITHIN: Duration = Duration::from_millis(500);
 /// A 429 that is over this soon is waited out in place (before jitter) ...
 const LIMITED_IN_PLACE: Duration = Duration::from_secs(2);
 /// ... and at most this often for one image.
@@ -34,8 +33,6 @@ const LIMITED_TRIES: u32 = 3;
 
 /// The right to make one call now.
 pub(super) struct Turn {
-    /// Held while the provider works.
-    pub(super) slot: Option<OwnedSemaphorePermit>,
     pub(super) granted: Granted,
     /// How often this image was refused for a moment before.
     pub(super) limited: u32,
@@ -46,51 +43,35 @@ pub(super) enum Step {
     Done(ImageOutcome),
     /// Refused for a moment: ask for a new grant after this long.
     CallAgain(Duration),
+    /// The grant came too late to be used.
+    AskAgain,
 }
 
-/// Makes one paid call and settles it.
+/// Makes one paid call, which is on record, and settles it.
 pub(super) async fn make(
     attempt: Attempt<'_>,
     request: &ImageRequest,
-    index: i32,
+    new: &NewCall<'_>,
     turn: Turn,
     patience: &Patience,
 ) -> Result<Step, DbError> {
-    let context = attempt.context;
-    let account = turn.granted.account.clone();
-    let new = NewCall {
-        id: Uuid::new_v4(),
-        index,
-        run: context.run(),
-        tenant: &attempt.job.tenant,
-        provider: request.model.provider().as_str(),
-        account: &account,
-        model: request.model.name(),
-        deadline: context.settings.call_timeout,
-    };
-    let span = lines::call_span(index, new.id, &account);
-    make_in_span(attempt, request, turn, &new, patience)
+    let span = lines::call_span(new.index, new.id, &turn.granted.account);
+    let made = make_in_span(attempt, request, new, turn, patience)
         .instrument(span)
-        .await
+        .await;
+    attempt.context.lines.call_ended(&request.model);
+    made
 }
 
 async fn make_in_span(
     attempt: Attempt<'_>,
     request: &ImageRequest,
-    turn: Turn,
     new: &NewCall<'_>,
+    turn: Turn,
     patience: &Patience,
 ) -> Result<Step, DbError> {
     let context = attempt.context;
     let granted = &turn.granted;
-    let granted_at = Instant::now();
-    let gate = persist(|| ledger::calling(context.db(), attempt.lease, new)).await?;
-    if gate == Gate::Expired {
-        attempt.expiry.tell();
-        return Ok(Step::Done(ImageOutcome::Waiting {
-            resume: Resume::Now,
-        }));
-    }
     let started = Instant::now();
     let mut ended = Ended {
         attempt,
@@ -101,7 +82,7 @@ async fn make_in_span(
         took: Duration::ZERO,
     };
     tracing::debug!("call started");
-    if !context.liveness.may_call() || started - granted_at > USE_GRANT_WITHIN {
+    if !context.liveness.may_call() || granted.held_for > USE_GRANT_WITHIN {
         // The database was away in between: others may have been granted what we were, or our jobs.
         return ended.not_made().await;
     }
@@ -120,8 +101,6 @@ async fn make_in_span(
             "job_timeout", "No image was finished for too long.")),
         result = context.tools.providers.generate(&granted.account, request, deadline) => result,
     };
-    // The provider's part is over; decoding and storing need no slot of its.
-    drop(turn.slot);
     ended.took = started.elapsed();
     match result {
         CallResult::Picture(answer) => ended.with_picture(answer).await,
@@ -246,7 +225,11 @@ impl Ended<'_> {
             &failure,
         )
         .await?;
-        Ok(Step::Done(not_renewed()))
+        Ok(if self.attempt.context.liveness.may_call() {
+            Step::AskAgain
+        } else {
+            Step::Done(not_renewed())
+        })
     }
 
     async fn without_knowing(self, failure: Failure) -> Result<Step, DbError> {

@@ -74,6 +74,7 @@ pub(super) async fn work(context: &Arc<Context>) {
         look = tokio::select! {
             () = context.shutdown.stop.cancelled() => break,
             () = wakeup.notified() => Look::Claim,
+            () = context.lines.shorter.notified() => Look::Claim,
             Some(ended) = desk.jobs.join_next() => { report(ended); Look::Claim }
             () = context.liveness.strangers_found.notified() => Look::Strangers,
             () = tokio::time::sleep(pause) => Look::Peek,
@@ -168,7 +169,9 @@ impl Desk<'_> {
                 return self.nothing_due(due).await;
             }
         }
-        let claimed = lease::claim(context.db(), &context.claimer, free, self.window).await?;
+        let crowded = context.lines.crowded();
+        let claimed =
+            lease::claim(context.db(), &context.claimer, free, self.window, &crowded).await?;
         if !claimed.is_empty() {
             self.doubling = LOOK_AGAIN;
             self.window = Window::Usual;
@@ -187,7 +190,8 @@ impl Desk<'_> {
     }
 
     async fn next_due(&self) -> Result<Option<Duration>, DbError> {
-        lease::next_due(self.context.db(), &self.context.claimer).await
+        let crowded = self.context.lines.crowded();
+        lease::next_due(self.context.db(), &self.context.claimer, &crowded).await
     }
 
     /// Fewer jobs than slots: become idle, or wait for what comes next.

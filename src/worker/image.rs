@@ -1,22 +1,25 @@
-//! One image until it is bought, refused or must wait: throttle, grant, call.
+//! One image until it is bought, refused or must wait: stand in line, call.
 //!
 //! The waits are here, the money is in [`super::call`].
 
 use std::time::Duration;
 
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use super::call::{self, Step, Turn};
 use super::patience::Patience;
 use super::{Attempt, jitter};
-use crate::db::limits::{self, Grant};
+use crate::db::ledger::{self, Gate, NewCall};
+use crate::db::limits::Granted;
 use crate::db::{DbError, persist};
 use crate::domain::outcome::{ImageOutcome, Resume};
 use crate::providers::ImageRequest;
 
-/// A grant that is due within this long is waited for in place; for a longer one the job goes back
+/// A call that may begin within this long is waited for in place; for a longer wait the job goes back
 /// and its slot serves somebody else.
 const WAIT_IN_PLACE: Duration = Duration::from_secs(5);
+
 /// Works one image until it is settled, must wait, or is lost.
 pub(super) async fn work(
     attempt: Attempt<'_>,
@@ -25,6 +28,7 @@ pub(super) async fn work(
     patience: &Patience,
 ) -> Result<ImageOutcome, DbError> {
     let context = attempt.context;
+    let accounts = context.accounts(request.model.provider());
     let mut limited = 0;
     loop {
         if attempt.lost.is_cancelled() {
@@ -32,60 +36,96 @@ pub(super) async fn work(
         }
         // An expired job ends as such, whatever its images would wait for.
         if attempt.expiry.has_passed() || context.shutdown.stop.is_cancelled() {
-            return Ok(ImageOutcome::Waiting {
-                resume: Resume::Now,
-            });
+            return Ok(waiting(Resume::Now));
         }
-        let slot = tokio::select! {
-            slot = context.throttle.acquire(&request.model) => slot,
-            () = attempt.lost.cancelled() => continue,
-            () = attempt.expiry.passed() => continue,
-            () = context.shutdown.stop.cancelled() => continue,
+        let new = NewCall {
+            id: Uuid::new_v4(),
+            index,
+            run: context.run(),
+            tenant: &attempt.job.tenant,
+            accounts: &accounts,
+            model: &request.model,
+            deadline: context.settings.call_timeout,
         };
-        if !context.liveness.may_call() {
-            return Ok(call::not_renewed());
-        }
-        let accounts = context.accounts(request.model.provider());
-        let grant = persist(|| limits::grant(context.db(), &accounts, &request.model)).await?;
-        let pause = match grant {
-            Grant::Granted(granted) => {
+        let granted = match stand_in_line(attempt, &new).await? {
+            InLine::Granted(granted) => granted,
+            InLine::Over(outcome) => return Ok(outcome),
+            InLine::Interrupted => continue,
+        };
+        patience.renew();
+        let turn = Turn { granted, limited };
+        match call::make(attempt, request, &new, turn, patience).await? {
+            Step::Done(outcome) => {
                 patience.renew();
-                let turn = Turn {
-                    slot,
-                    granted,
-                    limited,
-                };
-                match call::make(attempt, request, index, turn, patience).await? {
-                    Step::Done(outcome) => {
-                        patience.renew();
-                        return Ok(outcome);
-                    }
-                    Step::CallAgain(pause) => {
-                        limited += 1;
-                        pause
-                    }
+                return Ok(outcome);
+            }
+            Step::AskAgain => {}
+            Step::CallAgain(pause) => {
+                limited += 1;
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = interrupted(attempt) => {}
                 }
             }
-            Grant::Wait(Some(wait)) if wait <= WAIT_IN_PLACE => {
-                drop(slot);
-                jitter().added_to(wait)
+        }
+    }
+}
+
+/// How standing in line ended.
+enum InLine {
+    Granted(Granted),
+    /// It is not this image's turn for long, or never.
+    Over(ImageOutcome),
+    Interrupted,
+}
+
+/// Waits for permission to call. Nothing interrupts the question itself: it may be answered with a
+/// call that is on record.
+async fn stand_in_line(attempt: Attempt<'_>, new: &NewCall<'_>) -> Result<InLine, DbError> {
+    let context = attempt.context;
+    let mut place = context.lines.join(new.model);
+    loop {
+        tokio::select! {
+            () = place.come_first() => {}
+            () = interrupted(attempt) => return Ok(InLine::Interrupted),
+        }
+        if !context.liveness.may_call() {
+            return Ok(InLine::Over(call::not_renewed()));
+        }
+        let question = persist(|| ledger::calling(context.db(), attempt.lease, new));
+        let wait = match place.ask(question).await? {
+            Gate::Open(granted) => return Ok(InLine::Granted(granted)),
+            Gate::Expired => {
+                attempt.expiry.tell();
+                return Ok(InLine::Over(waiting(Resume::Now)));
             }
-            Grant::Wait(Some(wait)) => {
-                let resume = Resume::After(jitter().added_to(wait));
-                return Ok(ImageOutcome::Waiting { resume });
+            Gate::Wait(wait) => wait,
+        };
+        match wait.length {
+            Some(length) if length <= WAIT_IN_PLACE => tokio::select! {
+                () = place.wait(length, wait.why) => {}
+                () = interrupted(attempt) => return Ok(InLine::Interrupted),
+            },
+            Some(length) => {
+                return Ok(InLine::Over(waiting(Resume::After(
+                    jitter().added_to(length),
+                ))));
             }
             // Paused by an operator, or blocked: the claim looks at that itself.
-            Grant::Wait(None) => {
-                return Ok(ImageOutcome::Waiting {
-                    resume: Resume::Now,
-                });
-            }
-        };
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = attempt.lost.cancelled() => {}
-            () = attempt.expiry.passed() => {}
-            () = context.shutdown.stop.cancelled() => {}
+            None => return Ok(InLine::Over(waiting(Resume::Now))),
         }
+    }
+}
+
+fn waiting(resume: Resume) -> ImageOutcome {
+    ImageOutcome::Waiting { resume }
+}
+
+/// The job is lost, expired, or this worker stops.
+async fn interrupted(attempt: Attempt<'_>) {
+    tokio::select! {
+        () = attempt.lost.cancelled() => {}
+        () = attempt.expiry.passed() => {}
+        () = attempt.context.shutdown.stop.cancelled() => {}
     }
 }

@@ -1,7 +1,7 @@
 //! Many attempts: claim what can be served, work it, say that we live, take back from the dead.
 //!
 //! Reading order: `claimer` decides when to look and how much to take; `attempt` works one job,
-//! `image` one of its images, `call` makes the paid call; `liveness` renews and notices what is
+//! `image` one of its images, which stands in `line` until `call` makes the paid call; `liveness` renews and notices what is
 //! lost; `sweep` and `settle` clean up after the dead; `lines` is what all of them log. They share a `Context` and nothing else;
 //! what they tell each other about jobs goes through Postgres.
 
@@ -10,12 +10,12 @@ mod call;
 mod claimer;
 mod expiry;
 mod image;
+mod line;
 mod lines;
 mod liveness;
 mod patience;
 mod settle;
 mod sweep;
-mod throttle;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +39,8 @@ use crate::pipeline::publish;
 use crate::providers::Providers;
 use crate::storage::Storage;
 use expiry::Expiry;
+use line::Lines;
 use liveness::Liveness;
-use throttle::Throttle;
 
 /// The last statements of a worker take no longer than this while Postgres answers.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(5);
@@ -130,7 +130,7 @@ struct Context {
     claimer: Claimer,
     registration: Registration,
     liveness: Liveness,
-    throttle: Throttle,
+    lines: Lines,
 }
 
 impl Context {
@@ -205,7 +205,7 @@ async fn run_in_span(
             host: hostname(),
         },
         liveness: Liveness::new(settings.rhythm),
-        throttle: Throttle::default(),
+        lines: Lines::default(),
         claimer,
         tools,
         settings,

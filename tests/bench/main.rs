@@ -149,7 +149,9 @@ async fn claims(waiting: i64) -> (Samples, String) {
     for time in 0..WARM_UP + TIMES {
         workers::renew(&db, &worker, Idle::No).await.unwrap();
         let begun = Instant::now();
-        let claimed = lease::claim(&db, &claimer, 1, Window::Usual).await.unwrap();
+        let claimed = lease::claim(&db, &claimer, 1, Window::Usual, &[])
+            .await
+            .unwrap();
         let took = begun.elapsed();
         assert_eq!(claimed.len(), 1);
         if time >= WARM_UP {

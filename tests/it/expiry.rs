@@ -6,6 +6,7 @@ use std::time::Duration;
 use safelight::db::lease::{self, Window};
 use safelight::db::ledger::{self, Gate, NewCall, OrphanedCall, StoredPicture};
 use safelight::db::sweep;
+use safelight::domain::Model;
 use uuid::Uuid;
 
 use crate::harness::{MODEL, Stage};
@@ -224,7 +225,7 @@ async fn two_sweeps_and_a_claim_end_each_job_once() {
     let claim = async || {
         let mut claimed = 0;
         for _ in 0..10 {
-            let jobs = lease::claim(db, &holder.claimer, 20, Window::Usual).await;
+            let jobs = lease::claim(db, &holder.claimer, 20, Window::Usual, &[]).await;
             claimed += jobs.unwrap().len();
         }
         claimed
@@ -267,13 +268,12 @@ async fn a_picture_found_later_completes_the_job() {
         index: 1,
         run: holder.claimer.run,
         tenant: &job.tenant,
-        provider: "gemini",
-        account: "default",
-        model: MODEL,
+        accounts: &["default".to_owned()],
+        model: &Model::from_name(MODEL).unwrap(),
         deadline: Duration::from_mins(3),
     };
     let gate = ledger::calling(&holder.db, &lease, &new).await.unwrap();
-    assert_eq!(gate, Gate::Open);
+    assert!(matches!(gate, Gate::Open(_)), "{gate:?}");
     stage
         .sql(r#"UPDATE photo_generation_queue SET status = 'pending', "expiresAt" = now()"#)
         .await;
@@ -289,8 +289,8 @@ async fn a_picture_found_later_completes_the_job() {
         job_uuid: job.job_id,
         index: 1,
         tenant: job.tenant.as_str().to_owned(),
-        account: new.account.to_owned(),
-        model: new.model.to_owned(),
+        account: "default".to_owned(),
+        model: MODEL.to_owned(),
         attempt: 1,
     };
     let picture = StoredPicture {
@@ -323,14 +323,15 @@ async fn a_call_that_was_allowed_stays_allowed() {
     let holder = stage.holder("a worker").await;
     let (lease, job) = holder.claim().await;
     ledger::plan(&holder.db, &lease, 2).await.unwrap();
+    let accounts = ["default".to_owned()];
+    let model = Model::from_name(MODEL).unwrap();
     let call = |index: i32| NewCall {
         id: Uuid::from_u128(index.try_into().unwrap()),
         index,
         run: holder.claimer.run,
         tenant: &job.tenant,
-        provider: "gemini",
-        account: "default",
-        model: MODEL,
+        accounts: &accounts,
+        model: &model,
         deadline: Duration::from_mins(3),
     };
     let calling = async |index| {
@@ -339,10 +340,10 @@ async fn a_call_that_was_allowed_stays_allowed() {
             .unwrap()
     };
 
-    assert_eq!(calling(1).await, Gate::Open);
+    assert!(matches!(calling(1).await, Gate::Open(_)));
     stage.expire_in(0.0).await;
 
-    assert_eq!(calling(1).await, Gate::Open);
-    assert_eq!(calling(2).await, Gate::Expired);
+    assert!(matches!(calling(1).await, Gate::Open(_)));
+    assert!(matches!(calling(2).await, Gate::Expired));
     assert_eq!(stage.calls_of(job.id).await, "calling 1");
 }

@@ -10,7 +10,7 @@ use safelight::db::ledger::{self, CallState, EndedCall, NewCall, OrphanedCall, S
 use safelight::db::{Db, DbError, Lease, sweep, workers};
 use safelight::domain::failure::{Failure, Usage};
 use safelight::domain::outcome::Resume;
-use safelight::domain::{ClaimedJob, ImageState};
+use safelight::domain::{ClaimedJob, ImageState, Model};
 use safelight::worker::Rhythm;
 use uuid::Uuid;
 
@@ -109,9 +109,8 @@ impl Held {
             index: 1,
             run: self.holder.claimer.run,
             tenant: &self.job.tenant,
-            provider: "gemini",
-            account: "default",
-            model: MODEL,
+            accounts: &["default".to_owned()],
+            model: &Model::from_name(MODEL).unwrap(),
             deadline: Duration::from_mins(3),
         };
         ledger::calling(self.db(), &self.lease, &call)

@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use safelight::db::limits::{self, Grant};
+use safelight::db::ledger::{self, Gate, NewCall};
 use safelight::domain::Model;
 use safelight::providers::simulator::{Fault, FaultKind, PushedFault, SimAccount, SimulatorConfig};
 use safelight::worker::Settings;
+use uuid::Uuid;
 
 use crate::harness::{InProcess, MODEL, Stage};
 
@@ -301,32 +302,50 @@ impl Stage {
     }
 }
 
-/// Seen waiting for the account's row together, so that none of them is late.
+/// Seen waiting for the account together, so that none of them is late.
 #[tokio::test]
 async fn of_many_that_ask_at_once_one_may_try_a_blocked_account() {
     let stage = Stage::new().await;
-    let db = stage.db().await;
-    let accounts = ["default".to_owned()];
-    let model = Model::from_name(MODEL).unwrap();
+    let holder = stage.holder("a worker").await;
+    let mut claimed = Vec::new();
+    for number in 0..6 {
+        stage.job(&format!("a lake, number {number}"), 1).await;
+        let (lease, job) = holder.claim().await;
+        ledger::plan(&holder.db, &lease, 1).await.unwrap();
+        claimed.push((lease, job));
+    }
     stage.probe_now().await;
-    let mut app = stage.pool.begin().await.unwrap();
-    sqlx::query("SELECT FROM photo_generation_limits FOR UPDATE")
-        .execute(&mut *app)
-        .await
-        .unwrap();
+    let mut other = stage.pool.begin().await.unwrap();
+    sqlx::query(
+        "SELECT pg_advisory_xact_lock(hashtextextended('safelight/gemini/default/' || $1, 0))",
+    )
+    .bind(MODEL)
+    .execute(&mut *other)
+    .await
+    .unwrap();
 
-    let asking = join_all((0..6).map(|_| limits::grant(&db, &accounts, &model)));
+    let model = Model::from_name(MODEL).unwrap();
+    let accounts = ["default".to_owned()];
+    let asking = join_all(claimed.iter().map(async |(lease, job)| {
+        let call = NewCall {
+            id: Uuid::new_v4(),
+            index: 1,
+            run: holder.claimer.run,
+            tenant: &job.tenant,
+            accounts: &accounts,
+            model: &model,
+            deadline: Duration::from_mins(3),
+        };
+        ledger::calling(&holder.db, lease, &call).await.unwrap()
+    }));
     let go_on = async {
         stage.until_waiting(6).await;
-        app.commit().await.unwrap();
+        other.commit().await.unwrap();
     };
     let (answers, ()) = tokio::join!(asking, go_on);
 
-    let granted = answers
-        .into_iter()
-        .filter(|answer| matches!(answer.as_ref().unwrap(), Grant::Granted(_)))
-        .count();
-    assert_eq!(granted, 1);
+    let granted = answers.iter().filter(|gate| matches!(gate, Gate::Open(_)));
+    assert_eq!(granted.count(), 1, "{answers:?}");
 }
 
 #[tokio::test]

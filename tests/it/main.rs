@@ -28,6 +28,7 @@ mod ops;
 mod order;
 mod outage;
 mod pooler;
+mod quota;
 mod readme;
 mod schema;
 mod shutdown;

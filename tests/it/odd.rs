@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use safelight::db::ledger::{self, CallState, EndedCall, NewCall};
 use safelight::db::{DbError, sweep};
-use safelight::domain::{Failure, ImageState};
+use safelight::domain::{Failure, ImageState, Model};
 use uuid::Uuid;
 
 use crate::harness::{MODEL, Stage};
@@ -127,9 +127,8 @@ async fn a_copy_of_calling_that_comes_too_late_changes_nothing() {
         index: 1,
         run: holder.claimer.run,
         tenant: &job.tenant,
-        provider: "gemini",
-        account: "default",
-        model: MODEL,
+        accounts: &["default".to_owned()],
+        model: &Model::from_name(MODEL).unwrap(),
         deadline: Duration::from_mins(3),
     };
     ledger::calling(&holder.db, &lease, &call).await.unwrap();

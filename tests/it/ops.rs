@@ -16,7 +16,7 @@ use crate::harness::Stage;
 /// A file that looks, the variables it is run with, and what its answer must be.
 type Expectation = (&'static str, &'static [&'static str], fn(&Table));
 
-const READS: [Expectation; 22] = [
+const READS: [Expectation; 23] = [
     ("pending.sql", &[], |t| {
         assert_eq!(t.column("pending"), ["4"]);
     }),
@@ -65,6 +65,18 @@ const READS: [Expectation; 22] = [
         let foreign = t.row(&[("id", "107")]);
         assert_eq!((foreign["worker"], foreign["calls"]), ("old-worker", "0"));
         assert_eq!(t.column("id").len(), 5);
+    }),
+    ("budget.sql", &[], |t| {
+        let live = t.row(&[("model", "gemini-2.5-flash-image")]);
+        assert_eq!((live["minute"], live["running"]), ("2", "2"));
+        assert_eq!((live["next_call"], live["per_minute"]), ("now", ""));
+        let paused = t.row(&[("model", "gemini-3-pro-image")]);
+        assert_eq!(
+            (paused["next_call"], paused["why"]),
+            ("when resumed", "paused")
+        );
+        let cooling = t.row(&[("model", "gemini-3.1-flash-image")]);
+        assert!(cooling["next_call"].starts_with("in 00:09"), "{cooling:?}");
     }),
     ("stuck.sql", &[], |t| {
         assert_eq!(t.column("id"), ["106", "107", "113", "114"]);

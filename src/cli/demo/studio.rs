@@ -154,6 +154,7 @@ fn provider_of(simulator: &Simulator) -> ProviderArgs {
         gemini_api_keys: Some(format!("{SIMULATED}:{DEFAULT_KEY}")),
         google_ai_studio_api_key: None,
         gemini_model_name: None,
+        daily_spend_limit: None,
         gemini_base_url: simulator.base_url(),
     }
 }

@@ -112,8 +112,8 @@ async fn the_claim_uses_its_indexes_on_every_app() {
         let claim = include_str!("../../../sql/queue/claim.sql");
         let explained = format!(
             "SET enable_seqscan = off;
-             PREPARE claim (uuid, text, bigint, text[], text[], bigint) AS {claim};
-             EXPLAIN EXECUTE claim (gen_random_uuid(), 'a', 5, '{{gemini:default}}', NULL, 50)"
+             PREPARE claim (uuid, text, bigint, text[], text[], bigint, text[]) AS {claim};
+             EXPLAIN EXECUTE claim (gen_random_uuid(), 'a', 5, '{{gemini:default}}', NULL, 50, '{{}}')"
         );
         let lines = sqlx::raw_sql(AssertSqlSafe(explained)).fetch_all(&stage.pool);
         let lines: Vec<String> = lines

@@ -37,7 +37,7 @@ impl Holder {
     /// Claims the one job that is due.
     pub(crate) async fn claim(&self) -> (Lease, ClaimedJob) {
         self.renew().await;
-        let mut claimed = lease::claim(&self.db, &self.claimer, 1, Window::Usual)
+        let mut claimed = lease::claim(&self.db, &self.claimer, 1, Window::Usual, &[])
             .await
             .unwrap();
         claimed.pop().expect("a job is due")

@@ -1,0 +1,383 @@
+//! The provider's quota, spent by real worker processes: all of it, never more, and found again when
+//! the provider changes it.
+//!
+//! The minute is scaled down on both sides; the full length is measured by `scripts/bench quota`.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use safelight::db::Db;
+use safelight::db::ledger::{self, Gate, NewCall, Scarce};
+use safelight::domain::Model;
+use safelight::providers::simulator::{CallRecord, Pictures, Quota, SimAccount, SimulatorConfig};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::harness::{Holder, MODEL, Process, Stage, count};
+
+/// A minute of these tests.
+const MINUTE: Duration = Duration::from_secs(12);
+const WORKERS: usize = 4;
+
+fn quota(per_minute: u32) -> Quota {
+    Quota {
+        requests_per_minute: Some(per_minute),
+        window_ms: u64::try_from(MINUTE.as_millis()).unwrap(),
+        ..Quota::default()
+    }
+}
+
+fn provider(quota: Quota) -> SimulatorConfig {
+    SimulatorConfig {
+        latency: Duration::from_millis(200)..=Duration::from_millis(600),
+        quota,
+        pictures: Pictures::Small,
+        ..SimulatorConfig::instant()
+    }
+}
+
+impl Stage {
+    async fn with_short_minutes(simulator: SimulatorConfig) -> Self {
+        let stage = Self::with(simulator).await;
+        stage
+            .sql(&format!(
+                "INSERT INTO photo_generation_settings (key, value) VALUES ('quotaWindow', '{} seconds')",
+                MINUTE.as_secs()
+            ))
+            .await;
+        stage
+    }
+
+    async fn limit(&self, set: &str) {
+        self.sql(&format!(
+            "UPDATE photo_generation_limits SET {set} WHERE account = 'default' AND model = '{MODEL}'"
+        ))
+        .await;
+    }
+
+    async fn backlog(&self, jobs: u32) {
+        self.sql(&format!(
+            r#"INSERT INTO photo_generation_queue ("basePrompt", "numImagesPerExample", "userId")
+               SELECT 'a lake, number ' || n, 2, n % 20 FROM generate_series(1, {jobs}) AS n"#
+        ))
+        .await;
+    }
+
+    async fn fleet(&self) -> Vec<Process> {
+        let fleet: Vec<Process> = (0..WORKERS)
+            .map(|_| self.process(&["--worker-concurrency=20"]))
+            .collect();
+        join_all(fleet.iter().map(|worker| worker.said("worker started"))).await;
+        fleet
+    }
+
+    /// When the provider took each call since `from`, in milliseconds.
+    fn taken_since(&self, from: u64) -> Vec<u64> {
+        let log = self.simulator.log();
+        let taken = log.iter().filter(|call| call.accepted);
+        taken
+            .map(|call| call.received_at_ms)
+            .filter(|at| *at >= from)
+            .collect()
+    }
+
+    fn now_ms(&self) -> u64 {
+        let log = self.simulator.log();
+        log.iter()
+            .map(|call| call.received_at_ms)
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn refused(&self) -> i64 {
+        count(&self.simulator.log(), |call: &CallRecord| !call.accepted)
+    }
+}
+
+/// The most and the fewest calls in any whole minute that lies between `from` and `to`.
+fn windows(taken: &[u64], from: u64, to: u64) -> (usize, usize) {
+    let length = u64::try_from(MINUTE.as_millis()).unwrap();
+    let within = |start: u64| {
+        taken
+            .iter()
+            .filter(|at| (start..start + length).contains(*at))
+            .count()
+    };
+    let counts = (from..=to.saturating_sub(length))
+        .step_by(50)
+        .map(within)
+        .collect::<Vec<usize>>();
+    (
+        counts.iter().copied().max().unwrap(),
+        counts.iter().copied().min().unwrap(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_whole_quota_is_used_and_never_more() {
+    let stage = Stage::with_short_minutes(provider(quota(120))).await;
+    let fleet = stage.fleet().await;
+    stage.limit(r#""requestsPerMinute" = 120"#).await;
+    stage.backlog(500).await;
+    stage.until_called(|log| log.len() >= 130).await;
+    let from = stage.now_ms();
+
+    sleep(MINUTE * 3).await;
+
+    let to = stage.now_ms();
+    let taken = stage.taken_since(from);
+    let (most, _) = windows(&taken, from, to);
+    let allowed = 120.0 * f64::from(u32::try_from(to - from).unwrap()) / 12_000.0;
+    let used = f64::from(u32::try_from(taken.len()).unwrap()) / allowed;
+    eprintln!("used {used}, most {most}, refused {}", stage.refused());
+    assert!(used >= 0.96, "{used}");
+    assert!(most <= 120, "{most}");
+    assert_eq!(stage.refused(), 0);
+    // What cannot be called yet is not claimed.
+    let held = stage
+        .number("SELECT count(*) FROM photo_generation_queue WHERE status = 'processing'")
+        .await;
+    assert!(held < 40, "{held}");
+    drop(fleet);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_that_is_lowered_in_silence_is_found_and_found_again_when_it_is_raised() {
+    let stage = Stage::with_short_minutes(provider(quota(150))).await;
+    let fleet = stage.fleet().await;
+    stage.limit(r#""requestsPerMinute" = 150"#).await;
+    stage.backlog(2000).await;
+    stage.until_called(|log| log.len() >= 150).await;
+
+    stage.simulator.set_quota(quota(50));
+    let before = stage.refused();
+    sleep(MINUTE * 2).await;
+    let during = stage.refused() - before;
+    let from = stage.now_ms();
+    sleep(MINUTE * 2).await;
+    let (most, fewest) = windows(&stage.taken_since(from), from, stage.now_ms());
+    let after = stage.refused() - before - during;
+    eprintln!("during {during}, after {after}, most {most}, fewest {fewest}");
+    assert!(during <= 20, "{during}");
+    assert!(after <= 6, "{after}");
+    assert!(fewest >= 40, "{fewest}");
+
+    stage.simulator.set_quota(quota(150));
+    let raised = stage.now_ms();
+    sleep(MINUTE * 5).await;
+    let (most, _) = windows(&stage.taken_since(raised), raised, stage.now_ms());
+    eprintln!("raised: most {most}");
+    assert!(most >= 135, "{most}");
+    drop(fleet);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_at_a_time_are_never_more_and_come_back_with_the_lease() {
+    const MOST: u32 = 5;
+    let stage = Stage::with(SimulatorConfig {
+        latency: Duration::from_secs(1)..=Duration::from_secs(2),
+        ..provider(Quota::default())
+    })
+    .await;
+    let mut fleet = stage.fleet().await;
+    stage.limit(&format!(r#""maxConcurrent" = {MOST}"#)).await;
+    stage.backlog(300).await;
+    stage
+        .until_called(|log| log.iter().any(|call| call.in_flight == MOST))
+        .await;
+
+    // The calls of the killed go on at the provider, but nobody waits for their answer.
+    let killed = Instant::now();
+    let killed_at = stage.text("SELECT now()").await;
+    for worker in fleet.drain(1..) {
+        worker.kill_9().await;
+    }
+    stage
+        .until(&format!(
+            r#"SELECT count(*) = {MOST} FROM photo_generation_calls AS call
+               JOIN photo_generation_workers AS worker ON worker.run = call.run
+               WHERE state = 'calling' AND "renewedAt" > '{killed_at}'::timestamptz + interval '6 seconds'"#
+        ))
+        .await;
+    let back = killed.elapsed();
+
+    let log = stage.simulator.log();
+    let most = log.iter().map(|call| call.in_flight).max();
+    eprintln!("back after {back:?}, most {most:?}");
+    assert_eq!(most, Some(MOST));
+    assert!(back < Duration::from_secs(45), "{back:?}");
+    drop(fleet);
+}
+
+/// Jobs that one worker holds, each about to make its first call.
+struct Asking {
+    holder: Holder,
+    jobs: Vec<(safelight::db::Lease, safelight::domain::ClaimedJob)>,
+}
+
+impl Asking {
+    async fn new(stage: &Stage, jobs: usize) -> Self {
+        let holder = stage.holder("a worker").await;
+        let mut claimed = Vec::new();
+        for number in 0..jobs {
+            stage.job(&format!("a lake, number {number}"), 1).await;
+            let (lease, job) = holder.claim().await;
+            ledger::plan(&holder.db, &lease, 1).await.unwrap();
+            claimed.push((lease, job));
+        }
+        Self {
+            holder,
+            jobs: claimed,
+        }
+    }
+
+    fn db(&self) -> &Db {
+        &self.holder.db
+    }
+
+    /// Asks for one call of each job at once: those that may call, by account, and why others wait.
+    async fn ask(&self, accounts: &[&str]) -> (Vec<String>, Vec<(Scarce, Option<Duration>)>) {
+        let accounts: Vec<String> = accounts.iter().map(|&name| name.to_owned()).collect();
+        let model = Model::from_name(MODEL).unwrap();
+        let answers = join_all(self.jobs.iter().map(async |(lease, job)| {
+            let call = NewCall {
+                id: Uuid::new_v4(),
+                index: 1,
+                run: self.holder.claimer.run,
+                tenant: &job.tenant,
+                accounts: &accounts,
+                model: &model,
+                deadline: Duration::from_mins(3),
+            };
+            ledger::calling(self.db(), lease, &call).await
+        }))
+        .await;
+        let (mut granted, mut waits) = (Vec::new(), Vec::new());
+        for answer in answers {
+            match answer {
+                Ok(Gate::Open(one)) => granted.push(one.account),
+                Ok(Gate::Wait(wait)) => waits.push((wait.why, wait.length)),
+                // Called before.
+                Err(safelight::db::DbError::LeaseLost) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        granted.sort();
+        (granted, waits)
+    }
+}
+
+#[tokio::test]
+async fn of_calls_asked_for_at_once_no_more_begin_than_each_limit_allows() {
+    for (limits, granted, waits_a_known_time) in [
+        (r#""maxConcurrent" = 3"#, 3, true),
+        (r#""requestsPerDay" = 4, "minIntervalMs" = 0"#, 4, false),
+        (r#""minIntervalMs" = 60000"#, 1, true),
+        (r#""requestsPerMinute" = 2"#, 1, true),
+        (
+            r#""maxCostPerDay" = 0.1, "costPerCall" = 0.039, "minIntervalMs" = 0"#,
+            2,
+            false,
+        ),
+        (r#"paused = true"#, 0, false),
+        // Where nothing is set, the process has its own pace: 200 ms apart.
+        ("reason = NULL", 1, true),
+    ] {
+        let stage = Stage::new().await;
+        let asking = Asking::new(&stage, 6).await;
+        stage.limit(limits).await;
+
+        let (calls, waits) = asking.ask(&["default"]).await;
+
+        assert_eq!(calls.len(), granted, "{limits}: {waits:?}");
+        assert_eq!(waits.len(), 6 - granted, "{limits}");
+        for (_, wait) in waits {
+            assert_eq!(wait.is_some(), waits_a_known_time, "{limits}: {wait:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_call_goes_to_an_account_that_can_serve_it() {
+    let stage = Stage::new().await;
+    let asking = Asking::new(&stage, 8).await;
+    stage
+        .sql(&format!(
+            r#"INSERT INTO photo_generation_limits (provider, account, model, "requestsPerDay", "blockedUntil", "maxConcurrent", "minIntervalMs")
+               VALUES ('gemini', 'exhausted', '{MODEL}', 1, NULL, NULL, 0),
+                      ('gemini', 'broken', '{MODEL}', NULL, now() + interval '1 minute', NULL, 0),
+                      ('gemini', 'well', '{MODEL}', NULL, NULL, 3, 0)"#
+        ))
+        .await;
+    let accounts = ["exhausted", "broken", "well"];
+    let (mut granted, _) = asking.ask(&accounts).await;
+
+    // Those that were not first at an account ask again, as a worker does.
+    for _ in 0..8 {
+        granted.extend(asking.ask(&accounts).await.0);
+    }
+
+    granted.sort();
+    assert_eq!(granted, ["exhausted", "well", "well", "well"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_that_is_used_up_goes_on_when_the_operator_allows_more() {
+    let mut simulator = SimulatorConfig::instant();
+    simulator.accounts.push(SimAccount {
+        key: "other".to_owned(),
+        account: "other".to_owned(),
+    });
+    let stage = Stage::with(simulator).await;
+    let worker = stage
+        .worker_with(|settings| settings.poll_every = Duration::from_millis(200))
+        .await;
+    stage.limit(r#""requestsPerDay" = 3"#).await;
+    stage.backlog(3).await;
+    stage
+        .until("SELECT count(*) = 3 FROM photo_generation_images WHERE state = 'stored'")
+        .await;
+    stage
+        .until("SELECT NOT EXISTS (SELECT FROM photo_generation_queue WHERE status = 'processing')")
+        .await;
+    let writes = "SELECT sum(lease) FROM photo_generation_queue";
+    let before = stage.number(writes).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        stage.number(writes).await,
+        before,
+        "jobs without budget were claimed"
+    );
+
+    stage.limit(r#""requestsPerDay" = 100"#).await;
+    stage.until_all_ended().await;
+
+    assert_eq!(stage.simulator.log().len(), 6);
+    stage.assert_equation().await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn no_account_calls_once_the_fleets_money_for_the_day_is_spent() {
+    let stage = Stage::new().await;
+    let asking = Asking::new(&stage, 6).await;
+    stage
+        .sql(&format!(
+            r#"INSERT INTO photo_generation_settings (key, value) VALUES ('dailySpendLimit', '0.2');
+               INSERT INTO photo_generation_limits (provider, account, model)
+               VALUES ('gemini', 'other', '{MODEL}');
+               UPDATE photo_generation_limits SET "costPerCall" = 0.05, "minIntervalMs" = 0"#
+        ))
+        .await;
+
+    let (mut calls, _) = asking.ask(&["default"]).await;
+    assert_eq!(calls.len(), 4);
+    calls.extend(asking.ask(&["other"]).await.0);
+    assert_eq!(calls.len(), 4, "{calls:?}");
+
+    // The next day they go on.
+    stage
+        .sql(r#"UPDATE photo_generation_calls SET "startedAt" = "startedAt" - interval '1 day'"#)
+        .await;
+    assert_eq!(asking.ask(&["other"]).await.0.len(), 2);
+}
