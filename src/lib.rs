@@ -10,8 +10,8 @@
 //!
 //! ```text
 //!  INSERT ──> pending ──wake──> claim ──> plan ──> inputs ──> per image:              ──> finish
-//!  (an app)      ^             (lease)   (image    (guarded   throttle ─ grant ─          (batch
-//!                │                        rows)     fetch)    calling ─ CALL ─ decode ─    with it)
+//!  (an app)      ^             (lease)   (image    (guarded   line ─ calling ─            (batch
+//!                │                        rows)     fetch)    CALL ─ decode ─              with it)
 //!                │                                            store ─ stored
 //!                └── retry, rate_limited, released, reclaimed: not finished, lease given up
 //! ```
@@ -24,6 +24,11 @@
 //! sweep. Storage is the witness for calls whose worker died: the name of the object is known
 //! before the call. What a provider lets us know (429, daily quota, bad key) goes to a **limits**
 //! row at once, and every claim and every call of the fleet heeds it.
+//!
+//! What the fleet may do together is decided in one place, `photo_generation_budget` in `migrations/`,
+//! by counting the ledger: the `calling` row *is* the permission. So there is one commit before the
+//! request and nothing to give back or to repair after a crash. A claim looks there first: jobs that
+//! could not call are not claimed, not locked, not written to.
 //!
 //! # Map, in reading order
 //!
@@ -83,9 +88,12 @@
 //!   `photo_generation_place` exists for both types, so that the claim's index does, too.
 //! - *A column of an app's own that we only read may have any type;* one that we write or compare must
 //!   be convertible without a cast, else nothing is changed and the SQL is shown (`schema::columns`).
-//! - *Claims are in order of age and priority, model by model.* Fair shares, the cap per tenant
-//!   and fleet-wide quotas have their place (`sql/queue/claim.sql`, `sql/queue/grant.sql`) and are
-//!   not built yet.
+//! - *Claims are in order of age and priority, model by model.* Fair shares and the cap per tenant have
+//!   their place (`sql/queue/claim.sql`) and are not built yet.
+//! - *No table of grants, and no throttle in the process:* the ledger has all that is to be counted,
+//!   the pace of one process included, which holds where a limits row sets none.
+//! - *A learned rate is two columns and a formula:* what the provider took before its last refusal, and
+//!   when; how far it is trusted again by now is computed, never written.
 //! - *The default model is written by the first worker or by `migrate`*, not by the schema, so
 //!   that `GEMINI_MODEL_NAME` of the first start counts.
 //! - *The dead are not found by the age of their renewal.* By age, a jump of the database's clock or

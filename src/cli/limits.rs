@@ -260,3 +260,6 @@ fn why(one: &Budget) -> String {
     };
     excerpt(text, REASON_CELLS)
 }
+
+#[cfg(test)]
+mod tests;

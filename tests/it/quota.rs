@@ -279,7 +279,7 @@ async fn of_calls_asked_for_at_once_no_more_begin_than_each_limit_allows() {
             2,
             false,
         ),
-        (r#"paused = true"#, 0, false),
+        ("paused = true", 0, false),
         // Where nothing is set, the process has its own pace: 200 ms apart.
         ("reason = NULL", 1, true),
     ] {
