@@ -238,7 +238,7 @@ CREATE TABLE public.photo_generation_limits (
 COMMENT ON TABLE public.photo_generation_limits IS
     'One row per provider, account and model: what operators allow, and what the provider lets us know.';
 COMMENT ON COLUMN public.photo_generation_limits."learnedPerMinute" IS
-    'Calls that the provider took in the minute before it last refused, at learnedAt. From there the rate is tried upwards again until it is refused or reaches requestsPerMinute.';
+    'Calls that the provider took in the minute before it last refused, at learnedAt. Only where requestsPerMinute is set: from there the rate is tried upwards again until it is refused or reaches that.';
 COMMENT ON COLUMN public.photo_generation_limits."blockedUntil" IS
     'Bad key, no credit, model gone: nothing passes but one real job at this moment, which moves it five minutes on. Set it to null, with reason, after the repair to go on at once.';
 

@@ -14,7 +14,9 @@ known AS MATERIALIZED (
     SELECT coalesce(bool_or(CASE WHEN $7 THEN blocked ELSE cooling END), false) AS already FROM before
 ),
 -- What it took in the minute before is what it takes now, if that were enough to be meant. Calls of
--- others are not in our ledger, so at least a twentieth of what operators allow is believed in.
+-- others are not in our ledger, so at least a twentieth of what operators allow is believed in. Where
+-- they say nothing, a 429 now and then would be taken for a quota: two workers that begin would go at
+-- the pace of their first seconds. There the cooldown is enough.
 learned AS MATERIALIZED (
     SELECT count(*) AS calls FROM photo_generation_calls
     WHERE provider = $1 AND account = $2 AND model = $3 AND state <> 'limited'
@@ -33,14 +35,14 @@ SET "cooldownUntil" = greatest(l."cooldownUntil", excluded."cooldownUntil"),
     "blockedUntil" = coalesce(excluded."blockedUntil", l."blockedUntil"),
     reason = excluded.reason,
     "learnedPerMinute" = CASE
-        WHEN $4::float8 IS NOT NULL
+        WHEN $4::float8 IS NOT NULL AND l."requestsPerMinute" IS NOT NULL
              AND ((SELECT calls FROM learned) >= least(20, l."requestsPerMinute" / 2)
                   OR l."learnedAt" > now() - 10 * photo_generation_quota_window())
         THEN greatest(1, ceil(l."requestsPerMinute" * 0.05),
                       least((SELECT calls FROM learned), l."requestsPerMinute"))
         ELSE l."learnedPerMinute" END,
     "learnedAt" = CASE
-        WHEN $4::float8 IS NOT NULL
+        WHEN $4::float8 IS NOT NULL AND l."requestsPerMinute" IS NOT NULL
              AND ((SELECT calls FROM learned) >= least(20, l."requestsPerMinute" / 2)
                   OR l."learnedAt" > now() - 10 * photo_generation_quota_window())
         THEN now() ELSE l."learnedAt" END,

@@ -34,7 +34,7 @@ pub(super) struct Lines {
 struct Line {
     first: Arc<tokio::sync::Mutex<()>>,
     waiting: AtomicUsize,
-    /// The last answer was to wait for what the whole fleet shares.
+    /// Since the line was last empty, somebody was told to wait for what the whole fleet shares.
     scarce: AtomicBool,
     /// Rings when a call of this process has ended.
     ended: Notify,
@@ -107,11 +107,10 @@ impl Place {
                 question.await?
             }
         };
-        let scarce = match &gate {
-            Gate::Wait(wait) => wait.why != Scarce::Pace,
-            Gate::Open(_) | Gate::Expired => false,
-        };
-        self.line.scarce.store(scarce, Ordering::Relaxed);
+        if let Gate::Wait(wait) = &gate {
+            let scarce = wait.why != Scarce::Pace;
+            self.line.scarce.store(scarce, Ordering::Relaxed);
+        }
         Ok(gate)
     }
 
@@ -132,10 +131,13 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let was_crowded = self.line.is_crowded();
-        self.line.waiting.fetch_sub(1, Ordering::Relaxed);
-        if was_crowded && !self.line.is_crowded() {
-            self.line.shorter.notify_one();
+        match self.line.waiting.fetch_sub(1, Ordering::Relaxed) {
+            ..=1 => self.line.scarce.store(false, Ordering::Relaxed),
+            ENOUGH if self.line.scarce.load(Ordering::Relaxed) => self.line.shorter.notify_one(),
+            2.. => {}
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

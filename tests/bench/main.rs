@@ -15,6 +15,7 @@
     reason = "the harness of the tests, of which this needs a part"
 )]
 mod harness;
+mod quota;
 
 use std::time::Duration;
 
@@ -28,12 +29,17 @@ use tokio::time::{Instant, sleep};
 const TIMES: usize = 200;
 /// Before measuring: connections, plans and caches.
 const WARM_UP: usize = 10;
+/// How long the whole quota is to be used.
+const STEADY_STATE: Duration = Duration::from_mins(10);
 /// Longer than the gap that is kept between two calls, and than a worker needs to be idle again.
 const REST: Duration = Duration::from_millis(300);
 
 #[tokio::main]
 async fn main() {
     println!("load of this machine before: {}", load());
+    if std::env::args().any(|argument| argument == "quota") {
+        return quota::measure(STEADY_STATE).await;
+    }
     let commit = commits().await;
     commit.print("one synchronous commit", &commit);
     let (few, _) = claims(1_000).await;
@@ -180,6 +186,7 @@ async fn plan_of_a_claim(stage: &Stage, claimer: &Claimer) -> String {
     .bind(&claimer.accounts)
     .bind(None::<Vec<String>>)
     .bind(100_i64)
+    .bind(Vec::<String>::new())
     .fetch_all(&mut *transaction)
     .await
     .unwrap();

@@ -79,10 +79,10 @@ fn the_table_says_what_is_used_and_why_a_call_waits() {
     assert_eq!(
         lines,
         [
-            "PROVIDER/ACCOUNT/MODEL                    MINUTE   DAY  RUNNING   COST TODAY  NEXT CALL           WHY",
-            "gemini/default/gemini-3-pro-image        500/500  1700     4/10               now",
-            "gemini/second/gemini-3-pro-image         500/500  1700     4/10  49.98/50.00  in 42 s             the minute's calls are used up",
-            "gemini/third/gemini-3-pro-image              500  1700     4/10               when it is resumed  paused",
+            "PROVIDER/ACCOUNT/MODEL              MINUTE   DAY  RUNNING   COST TODAY  NEXT CALL           WHY",
+            "gemini/default/gemini-3-pro-image  500/500  1700     4/10               now",
+            "gemini/second/gemini-3-pro-image   500/500  1700     4/10  49.98/50.00  in 42 s             the minute's calls are used up",
+            "gemini/third/gemini-3-pro-image        500  1700     4/10               when it is resumed  paused",
         ]
     );
 }
