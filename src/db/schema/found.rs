@@ -87,8 +87,11 @@ pub(super) struct Constraint {
 #[derive(Debug, Clone)]
 pub(super) struct Trigger {
     pub name: String,
+    /// As Postgres writes it, and how it is enabled if that is unusual.
     pub definition: String,
     pub for_each_row: bool,
+    /// Not disabled.
+    pub fires: bool,
     /// Source of its function.
     pub source: String,
 }
@@ -370,8 +373,13 @@ async fn constraints(
 async fn triggers(connection: &mut PgConnection, table: Oid) -> Result<Vec<Trigger>, DbError> {
     Ok(sqlx::query_as!(
         Trigger,
-        r#"SELECT t.tgname::text AS "name!", pg_get_triggerdef(t.oid) AS "definition!",
-                  t.tgtype & 1 = 1 AS "for_each_row!", p.prosrc AS "source!"
+        r#"SELECT t.tgname::text AS "name!",
+                  pg_get_triggerdef(t.oid) || CASE t.tgenabled
+                      WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.tgrelid::regclass, t.tgname)
+                      WHEN 'R' THEN format('; ALTER TABLE %s ENABLE REPLICA TRIGGER %I', t.tgrelid::regclass, t.tgname)
+                      ELSE '' END AS "definition!",
+                  t.tgtype & 1 = 1 AS "for_each_row!", t.tgenabled <> 'D' AS "fires!",
+                  p.prosrc AS "source!"
            FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
            WHERE t.tgrelid = $1 AND NOT t.tgisinternal
            ORDER BY t.tgname"#,

@@ -10,6 +10,7 @@ use super::SchemaError;
 use super::apply::{Event, Report, briefly};
 use super::found::{self, Found, Table};
 use super::plan::{How, Step, quote};
+use super::scripts;
 use crate::db::DbError;
 
 /// One row of `photo_generation_adoption`.
@@ -42,7 +43,14 @@ pub(super) async fn undo(
             taken.table,
             taken.in_words()
         )]));
-        left.extend(give_back(connection, &taken, report).await?);
+        match give_back(connection, &taken, report).await {
+            Ok(missing) => left.extend(missing),
+            // The app has changed its schema meanwhile: a column or a function is gone.
+            Err(SchemaError::Database(DbError::Refused(sqlx::Error::Database(error)))) => {
+                left.push(taken.refused(error.message()));
+            }
+            Err(error) => return Err(error),
+        }
         sqlx::query!(
             "DELETE FROM photo_generation_adoption WHERE id = $1",
             taken.id
@@ -98,14 +106,12 @@ fn withdraw(found: &Found) -> Vec<Step> {
 }
 
 fn withdraw_from(name: &str, table: &Table) -> Option<Step> {
-    let is_ours =
-        |name: &str| name.starts_with("photo_generation_") || name.starts_with("safelight_");
     let mut changes = Vec::new();
     let mut sql = Vec::new();
     for trigger in table
         .triggers
         .iter()
-        .filter(|trigger| is_ours(&trigger.name))
+        .filter(|trigger| scripts::makes_trigger(&trigger.name))
     {
         changes.push(format!("{name}: drop the trigger {}", trigger.name));
         sql.push(format!(
@@ -169,6 +175,14 @@ impl Taken {
             _ => "set the storage parameters back".to_owned(),
         }
     }
+
+    fn refused(&self, why: &str) -> String {
+        let definition = match self.definition.as_str() {
+            "" => String::new(),
+            definition => format!(" It was: {definition}"),
+        };
+        format!("{}: {}: {why}.{definition}", self.table, self.in_words())
+    }
 }
 
 /// What the rows do not allow, if so.
@@ -182,7 +196,12 @@ async fn give_back(
         "check" => check(connection, taken, &table, report).await,
         "notNull" => not_null(connection, taken, &table, report).await,
         "trigger" => {
-            briefly(connection, &taken.definition, report).await?;
+            let name = quote(&taken.name);
+            let again = format!(
+                "DROP TRIGGER IF EXISTS {name} ON {table}; {}",
+                taken.definition
+            );
+            briefly(connection, &again, report).await?;
             Ok(None)
         }
         // Those of ours that it did not name go.
