@@ -105,7 +105,13 @@ fn report(event: Event<'_>) {
                 eprintln!("{change}");
             }
         }
-        Event::Working(elapsed) => eprintln!("  still at it, {} s", elapsed.as_secs()),
+        Event::Working { elapsed, waits_for } => {
+            let elapsed = elapsed.as_secs();
+            match waits_for {
+                Some(holder) => eprintln!("  {elapsed} s, waiting for the end of {holder}"),
+                None => eprintln!("  still at it, {elapsed} s"),
+            }
+        }
         Event::Locked { by } => eprintln!("  waiting for a lock that is held by {by}"),
         Event::OtherMigration => eprintln!("waiting for another migration to end"),
     }

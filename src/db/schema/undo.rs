@@ -10,7 +10,6 @@ use super::SchemaError;
 use super::apply::{Event, Report, briefly};
 use super::found::{self, Found, Table};
 use super::plan::{How, Step, quote};
-use super::scripts;
 use crate::db::DbError;
 
 /// One row of `photo_generation_adoption`.
@@ -28,6 +27,9 @@ pub(super) async fn undo(
     report: Report<'_>,
 ) -> Result<Vec<String>, SchemaError> {
     let found = found::look(connection).await?;
+    if found.wanted.is_empty() {
+        super::plan::plan(&found).map_err(SchemaError::Obstacles)?;
+    }
     if found.adopted.is_empty() {
         return Err(SchemaError::NotAdopted);
     }
@@ -108,11 +110,7 @@ fn withdraw(found: &Found) -> Vec<Step> {
 fn withdraw_from(name: &str, table: &Table) -> Option<Step> {
     let mut changes = Vec::new();
     let mut sql = Vec::new();
-    for trigger in table
-        .triggers
-        .iter()
-        .filter(|trigger| scripts::makes_trigger(&trigger.name))
-    {
+    for trigger in table.triggers.iter().filter(|trigger| trigger.is_ours()) {
         changes.push(format!("{name}: drop the trigger {}", trigger.name));
         sql.push(format!(
             "DROP TRIGGER {} ON public.{name};",

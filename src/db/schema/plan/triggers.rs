@@ -50,12 +50,18 @@ pub(super) fn functions(found: &Found) -> Option<Step> {
     })
 }
 
+impl Trigger {
+    pub(in super::super) fn is_ours(&self) -> bool {
+        scripts::makes_trigger(&self.name)
+    }
+}
+
 /// Tells somebody of each row.
 pub(super) fn notifies(trigger: &Trigger) -> bool {
     let source = trigger.source.to_lowercase();
     trigger.for_each_row
         && trigger.fires
-        && !scripts::makes_trigger(&trigger.name)
+        && !trigger.is_ours()
         && (source.contains("pg_notify") || source.contains("notify "))
 }
 
