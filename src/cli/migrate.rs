@@ -91,8 +91,8 @@ async fn undo(db: &Db) -> Result<(), CommandError> {
         println!("Not as it was: {left}");
     }
     println!(
-        "The tables are your app's again, as they were; rows, photos and the record of calls stay. \
-         To adopt them again: safelight migrate"
+        "The tables are your app's again, held to what they were held to before. Rows, photos, the \
+         record of calls, added columns and words stay, and texts may still be of any length. To adopt them again: safelight migrate"
     );
     Ok(())
 }

@@ -307,7 +307,8 @@ async fn columns(connection: &mut PgConnection, table: Oid) -> Result<Vec<Column
                   a.attgenerated <> '' AS "generated!",
                   CASE WHEN t.typtype = 'e' AND NOT pg_has_role(t.typowner, 'USAGE')
                        THEN pg_get_userbyid(t.typowner)::text END AS foreign_owner,
-                  ARRAY(SELECT DISTINCT pg_describe_object(p.classid, p.objid, p.objsubid)
+                  ARRAY(SELECT DISTINCT replace(pg_describe_object(p.classid, p.objid, p.objsubid),
+                                                'rule _RETURN on ', '')
                         FROM pg_depend AS p
                         WHERE p.refclassid = 'pg_class'::regclass
                           AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum

@@ -212,7 +212,7 @@ async fn short_columns_that_something_uses_are_named_with_it() {
 
     for said in [
         r#""lockedBy" is character varying(64), too short"#,
-        "policy mine on table photo_generation_queue, rule _RETURN on view stuck",
+        "used by policy mine on table photo_generation_queue, view stuck.",
         r#""errorMessage" is character varying(200), too short"#,
         r#"ALTER COLUMN "errorMessage" TYPE text;"#,
     ] {

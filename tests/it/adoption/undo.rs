@@ -227,6 +227,17 @@ async fn an_undo_that_was_killed_goes_on() {
     let stage = Stage::of(TEXT).await;
     let before = rules_of(&stage).await;
     stage.migrate().await;
+    // What it had for a moment only.
+    stage
+        .sql(
+            "ALTER TABLE photo_generation_queue ADD CONSTRAINT safelight_not_null
+                    CHECK (glasses IS NOT NULL) NOT VALID",
+        )
+        .await;
+    stage.migrate().await;
+    stage
+        .sql("INSERT INTO photo_generation_queue (status) VALUES ('canceled'); DELETE FROM photo_generation_queue WHERE status = 'canceled'")
+        .await;
     let taken = "CREATE TABLE taken AS SELECT * FROM photo_generation_adoption";
     stage.sql(taken).await;
     undo(&stage).await.unwrap();
@@ -243,4 +254,23 @@ async fn an_undo_that_was_killed_goes_on() {
     let after = rules_of(&stage).await;
     let missing: Vec<_> = before.iter().filter(|rule| !after.contains(rule)).collect();
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[tokio::test]
+async fn a_check_that_old_rows_never_met_comes_back_as_it_was() {
+    let stage = Stage::of(TEXT).await;
+    stage
+        .sql(
+            "ALTER TABLE photo_generation_queue
+                  ADD CONSTRAINT of_late CHECK (status <> 'failed') NOT VALID",
+        )
+        .await;
+    let before = rules_of(&stage).await;
+    stage.migrate().await;
+
+    let left = undo(&stage).await.unwrap();
+
+    assert_eq!(left, Vec::<String>::new());
+    let of_late = |rules: Vec<String>| rules.into_iter().find(|rule| rule.contains("of_late"));
+    assert_eq!(of_late(rules_of(&stage).await), of_late(before));
 }
