@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::connections::Transaction;
 use super::{Db, DbError, lease, seconds};
 use crate::domain::{Failure, JobId};
 
@@ -105,27 +106,62 @@ pub async fn expire(db: &Db) -> Result<Swept, DbError> {
     let jobs: Vec<JobId> = sqlx::query_file_scalar!("sql/queue/expired.sql", limit)
         .fetch_all(&mut transaction)
         .await?;
-    let expired = Failure::expired();
-    sqlx::query_file!("sql/queue/expire.sql", &jobs, expired.code, expired.message)
-        .execute(&mut transaction)
-        .await?;
+    let ended = match end_expired(&mut transaction, &jobs).await {
+        Err(DbError::Refused(_)) => end_each_expired(&mut transaction, &jobs).await?,
+        result => {
+            result?;
+            jobs.len()
+        }
+    };
     transaction.commit().await?;
-    if jobs.is_empty() {
-        return Ok(Swept::All);
+    if ended > 0 {
+        tracing::info!(jobs = ended, "ended jobs that expired while they waited");
     }
-    tracing::info!(
-        jobs = jobs.len(),
-        "ended jobs that expired while they waited"
-    );
-    Ok(if jobs.len() < EXPIRED_AT_ONCE {
+    // Where the database refuses all of these, the next round would find them again.
+    Ok(if jobs.len() < EXPIRED_AT_ONCE || ended == 0 {
         Swept::All
     } else {
         Swept::Some
     })
 }
 
+/// Ends these, which are locked; nothing has happened if the database refuses it.
+async fn end_expired(transaction: &mut Transaction, jobs: &[JobId]) -> Result<(), DbError> {
+    let expired = Failure::expired();
+    let (mark, undo) = (
+        sqlx::query!("SAVEPOINT before"),
+        sqlx::query!("ROLLBACK TO before"),
+    );
+    mark.execute(&mut *transaction).await?;
+    let ended = sqlx::query_file!("sql/queue/expire.sql", jobs, expired.code, expired.message)
+        .execute(&mut *transaction)
+        .await;
+    if let Err(error) = ended {
+        undo.execute(transaction).await?;
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// One that the database will not have ended (by a trigger of the app's, say) must not keep the
+/// others from it. How many were.
+async fn end_each_expired(transaction: &mut Transaction, jobs: &[JobId]) -> Result<usize, DbError> {
+    let mut ended = 0;
+    for &job in jobs {
+        match end_expired(transaction, &[job]).await {
+            Ok(()) => ended += 1,
+            Err(error @ DbError::Refused(_)) => {
+                tracing::warn!(job, %error, "the database refused to end an expired job");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(ended)
+}
+
 /// Ends the batches whose last job has ended by other hands than a finish of ours; which, and how.
-pub async fn close_batches(db: &Db) -> Result<Vec<(i64, String)>, DbError> {
+/// Some of them: until there is nothing left to look at.
+pub async fn close_batches(db: &Db) -> Result<(Vec<(i64, String)>, Swept), DbError> {
     let mut transaction = db.pool.begin().await?;
     let mut batches: Vec<i64> = sqlx::query_scalar!(
         r#"DELETE FROM photo_generation_batch_checks
@@ -136,6 +172,11 @@ pub async fn close_batches(db: &Db) -> Result<Vec<(i64, String)>, DbError> {
     )
     .fetch_all(&mut transaction)
     .await?;
+    let swept = if i64::try_from(batches.len()).is_ok_and(|found| found < BATCHES_AT_ONCE) {
+        Swept::All
+    } else {
+        Swept::Some
+    };
     batches.sort_unstable();
     batches.dedup();
     let mut ended = Vec::new();
@@ -145,7 +186,7 @@ pub async fn close_batches(db: &Db) -> Result<Vec<(i64, String)>, DbError> {
         }
     }
     transaction.commit().await?;
-    Ok(ended)
+    Ok((ended, swept))
 }
 
 /// Calls the app's hook again for images where it raised an error; waits double up to an hour.

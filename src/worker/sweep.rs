@@ -68,7 +68,7 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
     }
     // An expired job may have been its batch's last.
     if batches || expired_jobs {
-        report("batches", close_batches(db).await);
+        report("batches", close_batches(context).await);
     }
     if hooks {
         report("hooks", sweep::retry_hooks(db).await);
@@ -85,11 +85,19 @@ async fn reclaim(context: &Context, dead: &[Uuid]) -> Result<(), DbError> {
     Ok(())
 }
 
-async fn close_batches(db: &Db) -> Result<(), DbError> {
-    for (batch, status) in sweep::close_batches(db).await? {
-        lines::batch_ended(batch, &status);
+/// Round after round, but no longer than until the next sweep: ten thousand jobs that end at once may
+/// be the last of as many batches.
+async fn close_batches(context: &Context) -> Result<(), DbError> {
+    let began = Instant::now();
+    loop {
+        let (ended, swept) = sweep::close_batches(context.db()).await?;
+        for (batch, status) in ended {
+            lines::batch_ended(batch, &status);
+        }
+        if swept == Swept::All || began.elapsed() > context.settings.rhythm.sweep_every {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// Many rounds, each short: a day's backlog that expires at once must not take a day to end, and must
