@@ -1,4 +1,5 @@
-//! What the dead left behind: jobs, calls, batches, failed hooks, worker rows.
+//! What the dead left behind: jobs, calls, batches, failed hooks, worker rows; and what waited for too
+//! long.
 //!
 //! Who is dead is not decided here but by the worker that watched, see `worker::sweep`. Each
 //! function is one guarded statement or short transaction that two workers may run at once.

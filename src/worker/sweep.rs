@@ -1,4 +1,5 @@
-//! Cleans up after the dead: jobs, calls, batches, hooks, worker rows.
+//! Cleans up after the dead: jobs, calls, batches, hooks, worker rows; and ends the jobs that expired
+//! while they waited.
 //!
 //! Every worker does it, none needs a leader. Who is dead is judged by watching: a run whose
 //! renewals have not moved for a whole stale interval *of our own clock*, during which we could
