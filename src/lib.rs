@@ -75,8 +75,15 @@
 //! - *The pipeline does not run an attempt from end to end.* The ledger must be written between
 //!   its steps, so `worker::attempt` is the list of steps and `pipeline` holds those that need no
 //!   database.
-//! - *Not sqlx's migrator* ([`db::schema`]): taking over an app's own table needs steps that it
-//!   cannot express.
+//! - *A migration is whatever the database lacks* ([`db::schema`]) of what `migrations/` says it should
+//!   have. Creating, adopting an app's tables and upgrading are one way, so all are tested by each,
+//!   and a run that was killed is repeated. sqlx's migrator has no steps for a table in use.
+//! - *Our constraints and indexes are named `safelight_...`:* `photo_generation_queue_status_check`
+//!   is what Postgres itself calls an app's.
+//! - *`timestamp` columns are not converted:* sessions and triggers of ours run in UTC, and
+//!   `photo_generation_place` exists for both types, so that the claim's index does, too.
+//! - *A column of an app's own that we only read may have any type;* one that we write or compare must
+//!   be convertible without a cast, else nothing is changed and the SQL is shown (`schema::columns`).
 //! - *Claims are in order of age and priority, model by model.* Fair shares, the cap per tenant
 //!   and fleet-wide quotas have their place (`sql/queue/claim.sql`, `sql/queue/grant.sql`) and are
 //!   not built yet.

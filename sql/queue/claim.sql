@@ -81,7 +81,8 @@ SELECT id::bigint AS "id!", lease AS "lease!", "jobId" AS "job_id!",
        "trainingImageUrls"::text AS training_urls, "aspectRatio"::text AS aspect_ratio,
        -- An app's column may hold more than ours; what is cut off is refused all the same.
        CASE WHEN "numImagesPerExample" IS NOT NULL
-            THEN greatest(least("numImagesPerExample"::numeric, 2147483647), -2147483648) END::bigint
+            THEN greatest(least("numImagesPerExample"::numeric, 9223372036854775807), -9223372036854775808)
+       END::bigint
            AS images,
        provider::text AS provider,
        "calledModel"::text AS "model!", payload::text AS payload, attempts::bigint AS attempts,

@@ -18,4 +18,4 @@ WHERE batch.id = $1 AND batch.status::text <> verdict.status
   AND NOT EXISTS (
       SELECT FROM photo_generation_queue
       WHERE "batchId" = $1 AND status IN ('pending', 'processing', 'rate_limited'))
-RETURNING batch.status
+RETURNING batch.status::text AS "status!"

@@ -57,7 +57,9 @@ impl MigrateCommand {
         }
         migrate(&db).await?;
         if let Some(model) = model {
-            settings::set(&db, &default_model_key(Provider::Gemini), model).await?;
+            let provider = Provider::Gemini;
+            settings::record(&db, "defaultProvider", provider.as_str()).await?;
+            settings::set(&db, &default_model_key(provider), model).await?;
             println!("The default model is {model}.");
         }
         Ok(())
@@ -118,8 +120,13 @@ fn shown(plan: &Plan) -> Vec<String> {
     }
     let mut lines = Vec::new();
     for (table, rows) in &plan.adopts {
+        // The planner's guess, which it has made once the table was analyzed.
+        let rows = match rows {
+            0 => String::new(),
+            rows => format!(", with about {rows} rows"),
+        };
         lines.push(format!(
-            "{table} is your app's own, with about {rows} rows. It is taken over as it is."
+            "{table} is your app's own{rows}. It is taken over as it is."
         ));
     }
     let mut number = 0;

@@ -85,7 +85,7 @@ impl Stage {
     fn careful_process(&self, hosts: &[&str]) -> Process {
         self.process(&[
             &format!("--image-fetch-allow={}", hosts.join(",")),
-            "--image-fetch-timeout-seconds=1",
+            "--image-fetch-timeout-seconds=3",
             "--poll-interval-ms=200",
             "--worker-concurrency=10",
         ])

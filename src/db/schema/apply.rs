@@ -18,7 +18,7 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 /// After this long somebody must act: a transaction stays open on the table.
 const GIVE_UP: Duration = Duration::from_mins(5);
 /// How often a step that takes long says that it goes on.
-const HEARTBEAT: Duration = Duration::from_secs(2);
+const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// What happens while a plan is carried out.
 #[derive(Debug)]

@@ -171,9 +171,58 @@ async fn killed_at_any_step_and_run_again_is_the_same_as_once() {
     once.migrate().await;
     let stage = Stage::of(ENUM).await;
 
+    let kills = migrate_and_be_killed(&stage).await;
+
+    assert!(kills > 5, "{kills}");
+    assert_eq!(schema_of(&stage).await, schema_of(&once).await);
+    let nameless = r#"SELECT count(*) FROM photo_generation_queue WHERE "jobId" IS NULL"#;
+    assert_eq!(stage.number(nameless).await, 0);
+}
+
+#[tokio::test]
+async fn an_empty_database_bears_the_same() {
+    let stage = Stage::at(empty_database().await, super::SimulatorConfig::instant()).await;
+
+    let kills = migrate_and_be_killed(&stage).await;
+
+    assert!(kills > 2, "{kills}");
+    assert_eq!(
+        schema_of(&stage).await,
+        schema_of(&Stage::new().await).await
+    );
+}
+
+/// What a later version needs is what an older schema lacks.
+#[tokio::test]
+async fn an_older_schema_gets_what_it_lacks() {
+    let stage = Stage::new().await;
+    stage.job("a lake", 1).await;
+    stage
+        .sql(
+            r#"ALTER TABLE photo_generation_calls DROP worker;
+               ALTER TABLE photo_generation_queue DROP CONSTRAINT safelight_sane_counts, DROP "requestId";
+               DROP INDEX safelight_retry_idx;
+               DROP TRIGGER photo_generation_fence ON photo_generation_queue;
+               UPDATE photo_generation_settings SET value = '1' WHERE key = 'version'"#,
+        )
+        .await;
+
+    let migrated = stage.migrate().await;
+
+    assert_eq!((migrated.from, migrated.plan.adopts), (Some(1), vec![]));
+    assert_eq!(
+        schema_of(&stage).await,
+        schema_of(&Stage::new().await).await
+    );
+    stage.drain().await;
+    stage.assert_sound(1).await;
+}
+
+/// How often it was killed until it came to its end.
+async fn migrate_and_be_killed(stage: &Stage) -> usize {
     let mut kills = 0;
     loop {
-        let mut running = migrate(&stage, &[]).spawn().unwrap();
+        let mut running = migrate(stage, &[]).spawn().unwrap();
         let mut lines = BufReader::new(running.stderr.take().unwrap()).lines();
         // One line more each time, of what the runs before have left to do.
         let mut said = 0;
@@ -182,16 +231,11 @@ async fn killed_at_any_step_and_run_again_is_the_same_as_once() {
         }
         if said <= kills {
             assert!(running.wait().await.unwrap().success());
-            break;
+            return kills;
         }
         running.kill().await.unwrap();
         kills += 1;
     }
-
-    assert!(kills > 5, "{kills}");
-    assert_eq!(schema_of(&stage).await, schema_of(&once).await);
-    let nameless = r#"SELECT count(*) FROM photo_generation_queue WHERE "jobId" IS NULL"#;
-    assert_eq!(stage.number(nameless).await, 0);
 }
 
 /// What a failed CREATE INDEX CONCURRENTLY leaves behind.

@@ -12,7 +12,7 @@ use super::{APPS_HOOK, Stage, TEXT};
 const KILLING: Duration = Duration::from_mins(3);
 const WORKERS: usize = 4;
 /// A job may lose its worker again and again, and each loss takes 30 s to notice.
-const ALL_ENDED: Duration = Duration::from_mins(3);
+const ALL_ENDED: Duration = Duration::from_mins(5);
 
 /// What an app inserts: columns and values beside batch, user and model; each with its place in a
 /// batch of its own round.
