@@ -12,7 +12,8 @@ WITH given_up AS (
 )
 UPDATE photo_generation_queue AS job
 SET status = photo_generation_status(CASE WHEN result.stored > 0 THEN 'completed' ELSE 'failed' END),
-    "imagesTotal" = greatest(job."imagesTotal", result.stored),
+    -- Of a job that never came to its plan the total stays unknown, not 0.
+    "imagesTotal" = greatest(job."imagesTotal", nullif(result.stored, 0)),
     "imagesCompleted" = result.stored,
     "imageUrls" = coalesce(result.keys, job."imageUrls"),
     "errorMessage" = CASE WHEN result.stored = 0 THEN $3 END,

@@ -91,6 +91,11 @@ async fn a_job_ends_where_it_waits() {
     let early = r#"SELECT count(*) FROM photo_generation_queue
         WHERE "completedAt" < "expiresAt" OR "errorMessage" IS NULL OR "retryAt" IS NOT NULL"#;
     assert_eq!(stage.number(early).await, 0);
+    let shown = stage.safelight(&["show", "1"]).await;
+    assert!(
+        shown.stdout.contains("failed with 0 of 4 images"),
+        "{shown:?}"
+    );
     worker.stop().await;
 }
 
