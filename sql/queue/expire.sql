@@ -26,3 +26,5 @@ CROSS JOIN LATERAL (
     WHERE image."jobId" = expired.id AND image.state = 'stored'
 ) AS result
 WHERE job.id = expired.id AND job.status IN ('pending', 'rate_limited')
+RETURNING job.id::bigint AS "id!", job."jobId" AS job_id, job."requestId"::text AS request_id,
+          result.stored AS "images!"

@@ -99,9 +99,19 @@ pub enum Swept {
     Some,
 }
 
+/// A job that was ended because it had expired.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Expired {
+    pub id: JobId,
+    pub job_id: Option<Uuid>,
+    pub request_id: Option<String>,
+    /// Stored ones; with any it is completed, else failed.
+    pub images: i64,
+}
+
 /// Ends waiting jobs that have expired: `completed` if any image is stored, else `failed`. Their
 /// batches are noted by a trigger, for [`close_batches`].
-pub async fn expire(db: &Db) -> Result<Swept, DbError> {
+pub async fn expire(db: &Db) -> Result<(Vec<Expired>, Swept), DbError> {
     let mut transaction = db.pool.begin().await?;
     let limit = i64::try_from(EXPIRED_AT_ONCE).unwrap_or(i64::MAX);
     let jobs: Vec<JobId> = sqlx::query_file_scalar!("sql/queue/expired.sql", limit)
@@ -109,48 +119,54 @@ pub async fn expire(db: &Db) -> Result<Swept, DbError> {
         .await?;
     let ended = match end_expired(&mut transaction, &jobs).await {
         Err(DbError::Refused(_)) => end_each_expired(&mut transaction, &jobs).await?,
-        result => {
-            result?;
-            jobs.len()
-        }
+        result => result?,
     };
     transaction.commit().await?;
-    if ended > 0 {
-        tracing::info!(jobs = ended, "ended jobs that expired while they waited");
-    }
     // Where the database refuses all of these, the next round would find them again.
-    Ok(if jobs.len() < EXPIRED_AT_ONCE || ended == 0 {
+    let swept = if jobs.len() < EXPIRED_AT_ONCE || ended.is_empty() {
         Swept::All
     } else {
         Swept::Some
-    })
+    };
+    Ok((ended, swept))
 }
 
 /// Ends these, which are locked; nothing has happened if the database refuses it.
-async fn end_expired(transaction: &mut Transaction, jobs: &[JobId]) -> Result<(), DbError> {
+async fn end_expired(
+    transaction: &mut Transaction,
+    jobs: &[JobId],
+) -> Result<Vec<Expired>, DbError> {
     let expired = Failure::expired();
     let (mark, undo) = (
         sqlx::query!("SAVEPOINT before"),
         sqlx::query!("ROLLBACK TO before"),
     );
     mark.execute(&mut *transaction).await?;
-    let ended = sqlx::query_file!("sql/queue/expire.sql", jobs, expired.code, expired.message)
-        .execute(&mut *transaction)
-        .await;
-    if let Err(error) = ended {
+    let ended = sqlx::query_file_as!(
+        Expired,
+        "sql/queue/expire.sql",
+        jobs,
+        expired.code,
+        expired.message
+    )
+    .fetch_all(&mut *transaction)
+    .await;
+    if ended.is_err() {
         undo.execute(transaction).await?;
-        return Err(error.into());
     }
-    Ok(())
+    Ok(ended?)
 }
 
 /// One that the database will not have ended (by a trigger of the app's, say) must not keep the
-/// others from it. How many were.
-async fn end_each_expired(transaction: &mut Transaction, jobs: &[JobId]) -> Result<usize, DbError> {
-    let mut ended = 0;
+/// others from it.
+async fn end_each_expired(
+    transaction: &mut Transaction,
+    jobs: &[JobId],
+) -> Result<Vec<Expired>, DbError> {
+    let mut ended = Vec::new();
     for &job in jobs {
         match end_expired(transaction, &[job]).await {
-            Ok(()) => ended += 1,
+            Ok(one) => ended.extend(one),
             Err(error @ DbError::Refused(_)) => {
                 tracing::warn!(job, %error, "the database refused to end an expired job");
             }

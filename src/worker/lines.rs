@@ -12,7 +12,7 @@ use super::Attempt;
 use crate::db::lease::Finished;
 use crate::db::ledger::{CallState, OrphanedCall};
 use crate::db::limits::Refusal;
-use crate::db::sweep::Reclaimed;
+use crate::db::sweep::{Expired, Reclaimed};
 use crate::domain::failure::{Failure, excerpt};
 use crate::domain::outcome::{Outcome, Resume};
 use crate::domain::{ImageState, Status};
@@ -159,6 +159,23 @@ pub(super) fn job_reclaimed(job: &Reclaimed) {
         lost_by = job.holder.as_deref().map(excerpt),
         "job reclaimed from a worker that is gone"
     );
+}
+
+/// By a sweep, where it waited.
+pub(super) fn job_expired(job: &Expired) {
+    let job_id = job.job_id.map(tracing::field::display);
+    let request_id = job.request_id.as_deref().map(excerpt);
+    let (images, code) = (job.images, Failure::expired().code);
+    macro_rules! line {
+        ($level:ident, $message:literal) => {
+            tracing::$level!(job = job.id, job_id, request_id, images, code, $message)
+        };
+    }
+    if images > 0 {
+        line!(info, "job completed");
+    } else {
+        line!(warn, "job failed");
+    }
 }
 
 pub(super) fn batch_ended(batch: i64, status: &str) {

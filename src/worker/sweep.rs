@@ -105,7 +105,9 @@ async fn close_batches(context: &Context) -> Result<(), DbError> {
 /// not keep us from looking at the others.
 async fn expire(db: &Db) -> Result<(), DbError> {
     for _ in 0..EXPIRE_ROUNDS {
-        if sweep::expire(db).await? == Swept::All {
+        let (ended, swept) = sweep::expire(db).await?;
+        ended.iter().for_each(lines::job_expired);
+        if swept == Swept::All {
             break;
         }
     }

@@ -225,7 +225,7 @@ async fn two_sweeps_and_a_claim_end_each_job_once() {
         )
         .await;
     let db = &holder.db;
-    let sweep = async || while sweep::expire(db).await.unwrap() != sweep::Swept::All {};
+    let sweep = async || while sweep::expire(db).await.unwrap().1 != sweep::Swept::All {};
     let claim = async || {
         let mut claimed = 0;
         for _ in 0..10 {
