@@ -7,6 +7,7 @@
 mod notes;
 mod obstacles;
 mod sql;
+mod superseded;
 mod table;
 mod triggers;
 
@@ -19,6 +20,7 @@ use crate::domain::Status;
 use notes::notes;
 use obstacles::obstacles;
 pub(super) use sql::quote;
+use superseded::superseded;
 use table::{create, fit};
 use triggers::functions;
 
@@ -108,6 +110,7 @@ pub(super) fn plan(found: &Found) -> Result<Plan, Vec<Obstacle>> {
         });
     }
     steps.extend(online(found));
+    steps.extend(superseded(found));
     if !steps.is_empty() || found.version != Some(VERSION) {
         steps.push(record_version());
     }

@@ -202,6 +202,9 @@ async fn an_older_schema_gets_what_it_lacks() {
             r#"ALTER TABLE photo_generation_calls DROP worker;
                ALTER TABLE photo_generation_queue DROP CONSTRAINT safelight_sane_counts, DROP "requestId";
                DROP INDEX safelight_retry_idx;
+               CREATE INDEX photo_generation_queue_fresh_idx ON photo_generation_queue (model);
+               ALTER TABLE photo_generation_queue ADD CONSTRAINT photo_generation_queue_final_check
+                   CHECK (status <> 'completed' OR "completedAt" IS NOT NULL);
                DROP TRIGGER photo_generation_fence ON photo_generation_queue;
                UPDATE photo_generation_settings SET value = '1' WHERE key = 'version'"#,
         )
