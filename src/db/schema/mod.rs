@@ -2,7 +2,7 @@
 //!
 //! Not sqlx's migrator: a table that is in use is changed in steps that it cannot express
 //! (CONCURRENTLY, small batches, a plan that is shown first). `migrations/` says what the tables
-//! should be; a migration is whatever the database at hand lacks of it ([`plan`]), so that creating,
+//! should be; a migration is whatever the database at hand lacks of it ([`plan()`]), so that creating,
 //! adopting and upgrading are one thing, and a run that was killed is simply repeated.
 
 mod apply;
