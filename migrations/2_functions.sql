@@ -603,22 +603,28 @@ CREATE OR REPLACE TRIGGER photo_generation_wake_on_pending
 -- ------------------------------------------------------------------------------------- who may
 
 -- Functions are executable by everybody unless told otherwise, and Supabase serves executable
--- functions over HTTP. Triggers need no such right. Two do: indexes call them with the rights of whoever
--- inserts.
+-- functions over HTTP. Triggers need no such right. Indexes do: they call theirs with the rights of
+-- whoever inserts, in a database that may have taken that right from everybody. By name, since an app
+-- has functions of its own that begin as ours do.
 DO $$
 DECLARE
     function_name text;
     role_name text;
 BEGIN
+    GRANT EXECUTE ON FUNCTION public.photo_generation_model(text),
+        public.photo_generation_place(timestamptz, text),
+        public.photo_generation_place(timestamp, text) TO PUBLIC;
     REVOKE ALL ON FUNCTION public.photo_generation_on_image(public.photo_generation_images) FROM PUBLIC;
     REVOKE ALL ON FUNCTION public.photo_generation_call_hook(public.photo_generation_images) FROM PUBLIC;
     FOR role_name IN SELECT rolname FROM pg_catalog.pg_roles
                      WHERE rolname IN ('anon', 'authenticated') LOOP
-        FOR function_name IN SELECT oid::pg_catalog.regprocedure FROM pg_catalog.pg_proc
-                             WHERE proname LIKE 'photo\_generation\_%'
-                               AND proname NOT IN ('photo_generation_place', 'photo_generation_model')
-                               AND pronamespace = 'public'::pg_catalog.regnamespace LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', function_name, role_name);
+        FOREACH function_name IN ARRAY ARRAY[
+            'status(text)', 'batch_status(text)', 'waiting_models(text[])', 'next_quota_day()',
+            'on_image(public.photo_generation_images)', 'call_hook(public.photo_generation_images)',
+            'image_stored()', 'fence()', 'born_final()', 'again()', 'check_batch()', 'wake()'
+        ] LOOP
+            EXECUTE format('REVOKE ALL ON FUNCTION public.photo_generation_%s FROM PUBLIC, %I',
+                           function_name, role_name);
         END LOOP;
     END LOOP;
 END $$;

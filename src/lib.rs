@@ -23,7 +23,8 @@
 //! leaves; it is settled exactly once, by the attempt that made it, by the next attempt, or by a
 //! sweep. Storage is the witness for calls whose worker died: the name of the object is known
 //! before the call. What a provider lets us know (429, daily quota, bad key) goes to a **limits**
-//! row at once, and every claim and every call of the fleet heeds it.
+//! row at once, and every claim and every call of the fleet heeds it. Past its `"expiresAt"` no call
+//! of a job is begun: the attempt that has it ends it, and where it waits, a sweep.
 //!
 //! What the fleet may do together is decided in one place, `photo_generation_budget` in `migrations/`,
 //! by counting the ledger: the `calling` row *is* the permission. So there is one commit before the

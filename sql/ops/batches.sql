@@ -4,7 +4,8 @@
 -- Scans the batches, and reads the jobs of those by index.
 SET TIME ZONE 'UTC';
 SELECT batch.id,
-       date_trunc('second', now() - batch."createdAt") AS age,
+       CASE WHEN isfinite(batch."createdAt")
+            THEN date_trunc('second', now() - batch."createdAt") END AS age,
        jobs.number                                     AS jobs,
        jobs.unfinished,
        jobs.failed,

@@ -9,8 +9,9 @@ SELECT provider,
        CASE WHEN paused                     THEN 'paused'
             WHEN "blockedUntil" IS NOT NULL THEN 'blocked'
             ELSE 'cooling down' END AS state,
-       CASE WHEN NOT paused THEN date_trunc('second',
-            greatest("blockedUntil", "cooldownUntil", now()) - now()) END AS next_call_in,
+       CASE WHEN NOT paused AND greatest("blockedUntil", "cooldownUntil") < 'infinity'
+            THEN date_trunc('second', greatest("blockedUntil", "cooldownUntil", now()) - now())
+            END AS next_call_in,
        reason
 FROM photo_generation_limits
 WHERE paused OR "blockedUntil" IS NOT NULL OR "cooldownUntil" > now()

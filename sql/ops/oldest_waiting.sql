@@ -6,7 +6,8 @@
 SET TIME ZONE 'UTC';
 SELECT models.name AS model,
        job.id      AS job,
-       date_trunc('second', now() - job.since) AS waited,
+       -- Not from an infinity, which an app may have written.
+       CASE WHEN isfinite(job.since) THEN date_trunc('second', now() - job.since) END AS waited,
        CASE WHEN models.usable = 'infinity' THEN 'no, paused'
             WHEN models.usable > now()      THEN 'no, limited'
             ELSE 'yes' END AS usable

@@ -4,6 +4,8 @@
 SET TIME ZONE 'UTC';
 SELECT count(*)       AS rate_limited,
        min("retryAt") AS next_retry_at,
-       date_trunc('second', min(greatest("retryAt" - now(), interval '0'))) AS next_in
+       -- Nothing can be subtracted from an infinity, where an app may have parked a job.
+       date_trunc('second', min(greatest("retryAt", now()))
+                                FILTER (WHERE coalesce("retryAt" < 'infinity', true)) - now()) AS next_in
 FROM photo_generation_queue
 WHERE status = 'rate_limited';

@@ -7,12 +7,14 @@ SELECT job.id,
        coalesce(job.model, '(default)')                                          AS model,
        coalesce(job."imagesCompleted", 0) || '/' || coalesce(job."imagesTotal", job."numImagesPerExample") AS images,
        coalesce(job.attempts, 0)                                                 AS attempts,
-       date_trunc('second', now() - job."startedAt")                             AS since_first_claim,
+       CASE WHEN isfinite(job."startedAt")
+            THEN date_trunc('second', now() - job."startedAt") END               AS since_first_claim,
        calls.number                                                              AS calls,
        date_trunc('second', now() - calls.oldest)                                AS oldest_call,
        coalesce(worker.label, job."lockedBy")                                    AS worker,
        worker.host,
-       date_trunc('second', now() - coalesce(worker."renewedAt", job."lockedAt")) AS renewed
+       CASE WHEN isfinite(coalesce(worker."renewedAt", job."lockedAt"))
+            THEN date_trunc('second', now() - coalesce(worker."renewedAt", job."lockedAt")) END AS renewed
 FROM photo_generation_queue AS job
 LEFT JOIN photo_generation_workers AS worker ON worker.run = job.run
 CROSS JOIN LATERAL (

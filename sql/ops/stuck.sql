@@ -12,7 +12,8 @@ SELECT job.id,
             ELSE 'no call was started or ended for 10 minutes' END AS why,
        coalesce(worker.label, job."lockedBy")             AS worker,
        worker.host,
-       date_trunc('second', now() - coalesce(worker."renewedAt", job."lockedAt")) AS renewed,
+       CASE WHEN isfinite(coalesce(worker."renewedAt", job."lockedAt"))
+            THEN date_trunc('second', now() - coalesce(worker."renewedAt", job."lockedAt")) END AS renewed,
        date_trunc('second', now() - calls.latest)         AS latest_call
 FROM photo_generation_queue AS job
 LEFT JOIN photo_generation_workers AS worker ON worker.run = job.run

@@ -18,6 +18,7 @@ SELECT job.id,
        job."createdAt",
        job.attempts,
        CASE WHEN models.usable = 'infinity' THEN 'when the model is resumed'
+            WHEN job."retryAt" = 'infinity' THEN 'never'
             WHEN greatest(models.usable, job."retryAt") > now()
                 THEN 'in ' || date_trunc('second', greatest(models.usable, job."retryAt") - now())
             ELSE 'now' END AS may_start,

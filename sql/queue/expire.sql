@@ -12,7 +12,8 @@ WITH given_up AS (
 )
 UPDATE photo_generation_queue AS job
 SET status = photo_generation_status(CASE WHEN result.stored > 0 THEN 'completed' ELSE 'failed' END),
-    "imagesTotal" = greatest(job."imagesTotal", result.stored),
+    -- Of a job that never came to its plan the total stays unknown, not 0.
+    "imagesTotal" = greatest(job."imagesTotal", nullif(result.stored, 0)),
     "imagesCompleted" = result.stored,
     "imageUrls" = coalesce(result.keys, job."imageUrls"),
     "errorMessage" = CASE WHEN result.stored = 0 THEN $3 END,
@@ -25,3 +26,5 @@ CROSS JOIN LATERAL (
     WHERE image."jobId" = expired.id AND image.state = 'stored'
 ) AS result
 WHERE job.id = expired.id AND job.status IN ('pending', 'rate_limited')
+RETURNING job.id::bigint AS "id!", job."jobId" AS job_id, job."requestId"::text AS request_id,
+          result.stored AS "images!"

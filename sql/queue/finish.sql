@@ -29,7 +29,8 @@ result AS (
 UPDATE photo_generation_queue AS job
 SET status = photo_generation_status(CASE WHEN result.stored > 0 THEN 'completed' ELSE 'failed' END),
     attempts = least(coalesce(job.attempts, 0), 2147483646) + $3,
-    "imagesTotal" = greatest(job."imagesTotal", result.stored),
+    -- Of a job that never came to its plan the total stays unknown, not 0.
+    "imagesTotal" = greatest(job."imagesTotal", nullif(result.stored, 0)),
     "imagesCompleted" = result.stored,
     "imageUrls" = coalesce(result.keys, job."imageUrls"),
     "errorMessage" = CASE WHEN result.stored = 0 THEN coalesce($5, result.error) END,

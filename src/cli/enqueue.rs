@@ -229,6 +229,11 @@ impl EnqueueCommand {
                  safelight show {id} says more",
                 self.idempotency_key.as_deref().unwrap_or_default()
             )),
+            EnqueueError::KeyHidden => CommandError::Failed(format!(
+                "--idempotency-key {} is that of a job which is not found: a trigger or a policy of \
+                 this table changes whose a job is, or hides it",
+                self.idempotency_key.as_deref().unwrap_or_default()
+            )),
         }
     }
 }

@@ -97,8 +97,8 @@ async fn undo(db: &Db) -> Result<(), CommandError> {
         println!("Not as it was: {left}");
     }
     println!(
-        "The tables are your app's again, as they were; rows, photos and the record of calls stay. \
-         To adopt them again: safelight migrate"
+        "The tables are your app's again, held to what they were held to before. Rows, photos, the \
+         record of calls, added columns and words stay, and texts may still be of any length. To adopt them again: safelight migrate"
     );
     Ok(())
 }
@@ -111,7 +111,13 @@ fn report(event: Event<'_>) {
                 eprintln!("{change}");
             }
         }
-        Event::Working(elapsed) => eprintln!("  still at it, {} s", elapsed.as_secs()),
+        Event::Working { elapsed, waits_for } => {
+            let elapsed = elapsed.as_secs();
+            match waits_for {
+                Some(holder) => eprintln!("  {elapsed} s, waiting for the end of {holder}"),
+                None => eprintln!("  still at it, {elapsed} s"),
+            }
+        }
         Event::Locked { by } => eprintln!("  waiting for a lock that is held by {by}"),
         Event::OtherMigration => eprintln!("waiting for another migration to end"),
     }

@@ -1,4 +1,5 @@
-//! What the dead left behind: jobs, calls, batches, failed hooks, worker rows.
+//! What the dead left behind: jobs, calls, batches, failed hooks, worker rows; and what waited for too
+//! long.
 //!
 //! Who is dead is not decided here but by the worker that watched, see `worker::sweep`. Each
 //! function is one guarded statement or short transaction that two workers may run at once.
@@ -8,6 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::connections::Transaction;
 use super::{Db, DbError, lease, seconds};
 use crate::domain::{Failure, JobId};
 
@@ -97,35 +99,86 @@ pub enum Swept {
     Some,
 }
 
+/// A job that was ended because it had expired.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Expired {
+    pub id: JobId,
+    pub job_id: Option<Uuid>,
+    pub request_id: Option<String>,
+    /// Stored ones; with any it is completed, else failed.
+    pub images: i64,
+}
+
 /// Ends waiting jobs that have expired: `completed` if any image is stored, else `failed`. Their
 /// batches are noted by a trigger, for [`close_batches`].
-pub async fn expire(db: &Db) -> Result<Swept, DbError> {
+pub async fn expire(db: &Db) -> Result<(Vec<Expired>, Swept), DbError> {
     let mut transaction = db.pool.begin().await?;
     let limit = i64::try_from(EXPIRED_AT_ONCE).unwrap_or(i64::MAX);
     let jobs: Vec<JobId> = sqlx::query_file_scalar!("sql/queue/expired.sql", limit)
         .fetch_all(&mut transaction)
         .await?;
-    let expired = Failure::expired();
-    sqlx::query_file!("sql/queue/expire.sql", &jobs, expired.code, expired.message)
-        .execute(&mut transaction)
-        .await?;
+    let ended = match end_expired(&mut transaction, &jobs).await {
+        Err(DbError::Refused(_)) => end_each_expired(&mut transaction, &jobs).await?,
+        result => result?,
+    };
     transaction.commit().await?;
-    if jobs.is_empty() {
-        return Ok(Swept::All);
-    }
-    tracing::info!(
-        jobs = jobs.len(),
-        "ended jobs that expired while they waited"
-    );
-    Ok(if jobs.len() < EXPIRED_AT_ONCE {
+    // Where the database refuses all of these, the next round would find them again.
+    let swept = if jobs.len() < EXPIRED_AT_ONCE || ended.is_empty() {
         Swept::All
     } else {
         Swept::Some
-    })
+    };
+    Ok((ended, swept))
+}
+
+/// Ends these, which are locked; nothing has happened if the database refuses it.
+async fn end_expired(
+    transaction: &mut Transaction,
+    jobs: &[JobId],
+) -> Result<Vec<Expired>, DbError> {
+    let expired = Failure::expired();
+    let (mark, undo) = (
+        sqlx::query!("SAVEPOINT before"),
+        sqlx::query!("ROLLBACK TO before"),
+    );
+    mark.execute(&mut *transaction).await?;
+    let ended = sqlx::query_file_as!(
+        Expired,
+        "sql/queue/expire.sql",
+        jobs,
+        expired.code,
+        expired.message
+    )
+    .fetch_all(&mut *transaction)
+    .await;
+    if ended.is_err() {
+        undo.execute(transaction).await?;
+    }
+    Ok(ended?)
+}
+
+/// One that the database will not have ended (by a trigger of the app's, say) must not keep the
+/// others from it.
+async fn end_each_expired(
+    transaction: &mut Transaction,
+    jobs: &[JobId],
+) -> Result<Vec<Expired>, DbError> {
+    let mut ended = Vec::new();
+    for &job in jobs {
+        match end_expired(transaction, &[job]).await {
+            Ok(one) => ended.extend(one),
+            Err(error @ DbError::Refused(_)) => {
+                tracing::warn!(job, %error, "the database refused to end an expired job");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(ended)
 }
 
 /// Ends the batches whose last job has ended by other hands than a finish of ours; which, and how.
-pub async fn close_batches(db: &Db) -> Result<Vec<(i64, String)>, DbError> {
+/// Some of them: until there is nothing left to look at.
+pub async fn close_batches(db: &Db) -> Result<(Vec<(i64, String)>, Swept), DbError> {
     let mut transaction = db.pool.begin().await?;
     let mut batches: Vec<i64> = sqlx::query_scalar!(
         r#"DELETE FROM photo_generation_batch_checks
@@ -136,6 +189,11 @@ pub async fn close_batches(db: &Db) -> Result<Vec<(i64, String)>, DbError> {
     )
     .fetch_all(&mut transaction)
     .await?;
+    let swept = if i64::try_from(batches.len()).is_ok_and(|found| found < BATCHES_AT_ONCE) {
+        Swept::All
+    } else {
+        Swept::Some
+    };
     batches.sort_unstable();
     batches.dedup();
     let mut ended = Vec::new();
@@ -145,7 +203,7 @@ pub async fn close_batches(db: &Db) -> Result<Vec<(i64, String)>, DbError> {
         }
     }
     transaction.commit().await?;
-    Ok(ended)
+    Ok((ended, swept))
 }
 
 /// Calls the app's hook again for images where it raised an error; waits double up to an hour.

@@ -95,7 +95,8 @@ impl Fields {
         for (name, value) in &self.others {
             match value.as_str() {
                 Some(word) if is_word(word) => write!(writer, " {name}={word}")?,
-                _ => write!(writer, " {name}={value}")?,
+                // As JSON, which lets some control characters stand.
+                _ => write!(writer, " {name}={}", safe(&value.to_string()))?,
             }
         }
         writeln!(writer)

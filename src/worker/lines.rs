@@ -12,10 +12,12 @@ use super::Attempt;
 use crate::db::lease::Finished;
 use crate::db::ledger::{CallState, OrphanedCall};
 use crate::db::limits::Refusal;
-use crate::db::sweep::Reclaimed;
+use crate::db::sweep::{Expired, Reclaimed};
 use crate::domain::failure::{Failure, excerpt};
 use crate::domain::outcome::{Outcome, Resume};
 use crate::domain::{ImageState, Status};
+
+// Texts of an app, and labels, are told as excerpts: they are of any length.
 
 /// What all lines about an attempt say. At the level of errors, so that these have them always.
 pub(super) fn attempt_span(attempt: Attempt<'_>) -> Span {
@@ -24,7 +26,6 @@ pub(super) fn attempt_span(attempt: Attempt<'_>) -> Span {
         "job",
         job = job.id, job_id = %job.job_id, lease = attempt.lease.token(),
         attempt = job.attempts + 1,
-        // An app's own texts: of any length, and with line breaks that would forge lines of the log.
         model = %excerpt(&job.model), request_id = %excerpt(&job.request_id),
         tenant = %excerpt(job.tenant.as_str())
     )
@@ -79,7 +80,7 @@ pub(super) fn orphan_settled(call: &OrphanedCall, call_state: &str) {
     tracing::warn!(
         image = call.index, call = %call.id, call_state, account = call.account, job = call.job,
         job_id = %call.job_uuid, lease = call.lease, attempt = call.attempt, model = call.model,
-        tenant = call.tenant, "abandoned call settled"
+        tenant = %excerpt(&call.tenant), "abandoned call settled"
     );
 }
 
@@ -154,10 +155,27 @@ pub(super) fn job_reclaimed(job: &Reclaimed) {
         job_id = job.job_id.map(tracing::field::display),
         lease = job.lease,
         attempt = job.attempts,
-        request_id = job.request_id,
-        lost_by = job.holder,
+        request_id = job.request_id.as_deref().map(excerpt),
+        lost_by = job.holder.as_deref().map(excerpt),
         "job reclaimed from a worker that is gone"
     );
+}
+
+/// By a sweep, where it waited.
+pub(super) fn job_expired(job: &Expired) {
+    let job_id = job.job_id.map(tracing::field::display);
+    let request_id = job.request_id.as_deref().map(excerpt);
+    let (images, code) = (job.images, Failure::expired().code);
+    macro_rules! line {
+        ($level:ident, $message:literal) => {
+            tracing::$level!(job = job.id, job_id, request_id, images, code, $message)
+        };
+    }
+    if images > 0 {
+        line!(info, "job completed");
+    } else {
+        line!(warn, "job failed");
+    }
 }
 
 pub(super) fn batch_ended(batch: i64, status: &str) {

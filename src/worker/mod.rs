@@ -1,9 +1,10 @@
 //! Many attempts: claim what can be served, work it, say that we live, take back from the dead.
 //!
 //! Reading order: `claimer` decides when to look and how much to take; `attempt` works one job,
-//! `image` one of its images, which stands in `line` until `call` makes the paid call; `liveness` renews and notices what is
-//! lost; `sweep` and `settle` clean up after the dead; `lines` is what all of them log. They share a `Context` and nothing else;
-//! what they tell each other about jobs goes through Postgres.
+//! `image` one of its images, which stands in `line` until `call` makes the paid call; `liveness`
+//! renews and notices what is lost; `expiry` ends what comes too late; `sweep` and `settle` clean up
+//! after the dead; `lines` is what all of them log. They share a `Context` and nothing else; what
+//! they tell each other about jobs goes through Postgres.
 
 mod attempt;
 mod call;

@@ -1,4 +1,5 @@
-//! Cleans up after the dead: jobs, calls, batches, hooks, worker rows.
+//! Cleans up after the dead: jobs, calls, batches, hooks, worker rows; and ends the jobs that expired
+//! while they waited.
 //!
 //! Every worker does it, none needs a leader. Who is dead is judged by watching: a run whose
 //! renewals have not moved for a whole stale interval *of our own clock*, during which we could
@@ -68,7 +69,7 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
     }
     // An expired job may have been its batch's last.
     if batches || expired_jobs {
-        report("batches", close_batches(db).await);
+        report("batches", close_batches(context).await);
     }
     if hooks {
         report("hooks", sweep::retry_hooks(db).await);
@@ -85,18 +86,28 @@ async fn reclaim(context: &Context, dead: &[Uuid]) -> Result<(), DbError> {
     Ok(())
 }
 
-async fn close_batches(db: &Db) -> Result<(), DbError> {
-    for (batch, status) in sweep::close_batches(db).await? {
-        lines::batch_ended(batch, &status);
+/// Round after round, but no longer than until the next sweep: ten thousand jobs that end at once may
+/// be the last of as many batches.
+async fn close_batches(context: &Context) -> Result<(), DbError> {
+    let began = Instant::now();
+    loop {
+        let (ended, swept) = sweep::close_batches(context.db()).await?;
+        for (batch, status) in ended {
+            lines::batch_ended(batch, &status);
+        }
+        if swept == Swept::All || began.elapsed() > context.settings.rhythm.sweep_every {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// Many rounds, each short: a day's backlog that expires at once must not take a day to end, and must
 /// not keep us from looking at the others.
 async fn expire(db: &Db) -> Result<(), DbError> {
     for _ in 0..EXPIRE_ROUNDS {
-        if sweep::expire(db).await? == Swept::All {
+        let (ended, swept) = sweep::expire(db).await?;
+        ended.iter().for_each(lines::job_expired);
+        if swept == Swept::All {
             break;
         }
     }

@@ -132,6 +132,29 @@ async fn two_at_once_make_one_job() {
     assert_eq!(stage.rows().await, 1);
 }
 
+/// As apps have it that take the user from the session.
+#[tokio::test]
+async fn a_key_whose_tenant_a_trigger_rewrites_is_refused() {
+    let stage = Stage::new().await;
+    stage
+        .sql(
+            r#"CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS
+                   'BEGIN NEW."userId" := ''session''; RETURN NEW; END';
+               CREATE TRIGGER own BEFORE INSERT ON photo_generation_queue
+                   FOR EACH ROW EXECUTE FUNCTION own();"#,
+        )
+        .await;
+    id(&stage.safelight(&KEYED).await);
+
+    let again = stage.safelight(&KEYED).await;
+
+    assert!(
+        again.code == 1 && again.stderr.contains("changes whose a job is"),
+        "{again:?}"
+    );
+    assert_eq!(stage.rows().await, 1);
+}
+
 #[tokio::test]
 async fn a_key_is_its_tenants() {
     let stage = Stage::new().await;

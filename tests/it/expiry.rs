@@ -92,6 +92,11 @@ async fn a_job_ends_where_it_waits() {
     let early = r#"SELECT count(*) FROM photo_generation_queue
         WHERE "completedAt" < "expiresAt" OR "errorMessage" IS NULL OR "retryAt" IS NOT NULL"#;
     assert_eq!(stage.number(early).await, 0);
+    let shown = stage.safelight(&["show", "1"]).await;
+    assert!(
+        shown.stdout.contains("failed with 0 of 4 images"),
+        "{shown:?}"
+    );
     worker.stop().await;
 }
 
@@ -221,7 +226,7 @@ async fn two_sweeps_and_a_claim_end_each_job_once() {
         )
         .await;
     let db = &holder.db;
-    let sweep = async || while sweep::expire(db).await.unwrap() != sweep::Swept::All {};
+    let sweep = async || while sweep::expire(db).await.unwrap().1 != sweep::Swept::All {};
     let claim = async || {
         let mut claimed = 0;
         for _ in 0..10 {
@@ -313,6 +318,57 @@ async fn a_picture_found_later_completes_the_job() {
             .await,
         "completed"
     );
+}
+
+/// A trigger of the app's refuses one end.
+#[tokio::test]
+async fn a_job_that_cannot_be_ended_keeps_no_other_from_it() {
+    let stage = Stage::new().await;
+    stage
+        .sql(
+            r#"UPDATE photo_generation_limits SET paused = true;
+               CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''not this one''; END';
+               CREATE TRIGGER refuse BEFORE UPDATE ON photo_generation_queue FOR EACH ROW
+                   WHEN (OLD.id = 1 AND NEW.status = 'failed') EXECUTE FUNCTION refuse();
+               INSERT INTO photo_generation_queue ("basePrompt", "expiresAt")
+               SELECT 'a lake', now() FROM generate_series(1, 3)"#,
+        )
+        .await;
+
+    let worker = stage.worker().await;
+
+    stage
+        .until_within(
+            "SELECT count(*) = 2 FROM photo_generation_queue WHERE status = 'failed'",
+            SOON,
+        )
+        .await;
+    assert_eq!(stage.fate(1).await, "pending 0");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_thousand_jobs_that_expire_at_once_end_their_batches_with_them() {
+    // A hundred at each would take longer than anybody here waits.
+    const BETWEEN_SWEEPS: Duration = Duration::from_secs(20);
+
+    let stage = Stage::new().await;
+    stage
+        .sql(
+            r#"UPDATE photo_generation_limits SET paused = true;
+               WITH batch AS (INSERT INTO photo_generation_batches SELECT FROM generate_series(1, 1000) RETURNING id)
+               INSERT INTO photo_generation_queue ("basePrompt", "batchId", "expiresAt")
+               SELECT 'a lake', id, now() FROM batch"#,
+        )
+        .await;
+
+    let worker = stage
+        .worker_with(|settings| settings.rhythm.sweep_every = BETWEEN_SWEEPS)
+        .await;
+    stage
+        .until("SELECT every(status = 'failed') FROM photo_generation_batches")
+        .await;
+    worker.stop().await;
 }
 
 /// A copy of `calling` may arrive when the job has expired in between: the call was allowed.

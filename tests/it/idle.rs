@@ -3,21 +3,25 @@
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use safelight::providers::simulator::SimulatorConfig;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, PgConnection};
 
-use crate::harness::{Process, Stage, server_url};
+use crate::harness::{Process, Server, Stage};
 
 const IDLE: Duration = Duration::from_mins(1);
-/// One a second on average, counting everything.
-const MOST_STATEMENTS: i64 = 60;
+/// Renewals, looks at the queue and sweeps, each every five seconds, a ping every fifteen, and what the
+/// spread of the intervals adds. Whatever else an idle worker wants to know, one of these asks with it.
+const MOST_STATEMENTS: i64 = 48;
 const MOST_MEMORY_KB: u64 = 40 * 1024;
 /// A backend's statistics arrive within this long when it has nothing to do.
 const STATISTICS_LAG: Duration = Duration::from_secs(11);
 
 #[tokio::test]
-async fn an_idle_minute_costs_less_than_a_statement_per_second_and_40_mb() {
-    let stage = Stage::new().await;
+async fn an_idle_minute_costs_less_than_48_statements_and_40_mb() {
+    // Autovacuum's transactions are counted like a client's: one visit may be thirty.
+    let server = Server::start_with("-c autovacuum=off").await;
+    let stage = Stage::on(&server, SimulatorConfig::instant()).await;
     let worker = stage.process(&[]);
     // It has worked before, so that what work leaves behind in memory is counted.
     for number in 1..=3 {
@@ -28,7 +32,7 @@ async fn an_idle_minute_costs_less_than_a_statement_per_second_and_40_mb() {
         .until("SELECT idle FROM photo_generation_workers")
         .await;
     // From another database, so that our own looks are not counted.
-    let mut outside = PgConnectOptions::from_str(&server_url())
+    let mut outside = PgConnectOptions::from_str(&server.url)
         .unwrap()
         .connect()
         .await

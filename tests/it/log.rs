@@ -75,6 +75,29 @@ fn story(lines: &[Line], job: i64) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn the_end_of_a_job_that_expires_where_it_waits_is_told_like_any_other() {
+    let stage = Stage::new().await;
+    stage
+        .sql(
+            r#"UPDATE photo_generation_limits SET paused = true;
+               INSERT INTO photo_generation_queue ("basePrompt", "expiresAt") VALUES ('a lake', now())"#,
+        )
+        .await;
+    let worker = stage.process_with_json_log(&[]);
+
+    worker.said("job failed").await;
+
+    let lines = lines(&worker);
+    let told = lines.iter().find(|line| line.message() == "job failed");
+    let told = told.expect("a line");
+    told.has(&["job_id", "request_id", "worker"]);
+    assert_eq!(
+        (&told.0["job"], &told.0["code"]),
+        (&1.into(), &"expired".into())
+    );
+}
+
+#[tokio::test]
 async fn each_change_of_state_is_one_line_that_says_whose_it_is() {
     let stage = Stage::new().await;
     stage

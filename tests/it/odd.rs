@@ -36,6 +36,10 @@ async fn json_that_we_cannot_read_fails_its_own_job_and_no_other() {
 
     assert_eq!(ended(&stage, 1).await, "failed 0 invalid_request");
     assert_eq!(stage.status(2).await, "completed");
+    // What it asked for is not known to us, and is not told as none.
+    let unknown =
+        r#"SELECT count(*) FROM photo_generation_queue WHERE id = 1 AND "imagesTotal" IS NULL"#;
+    assert_eq!(stage.number(unknown).await, 1);
 }
 
 #[tokio::test]

@@ -235,6 +235,30 @@ async fn every_query_says_the_same_of_an_apps_own_table_in_tokyo() {
     assert_eq!(stage.text(pending).await, "101 102 103 107");
 }
 
+/// An app may park a job at infinity, and one row like that must not blind an operator.
+#[tokio::test]
+async fn every_query_and_the_doctor_bear_moments_without_end() {
+    let stage = Stage::new().await;
+    stage.sql(queue::MOMENTS_WITHOUT_END).await;
+
+    for file in files().filter(|file| !changes_data(file)) {
+        psql(&stage, &file, &["job=1"]).await;
+    }
+    let parked = psql(&stage, "rate_limited.sql", &[]).await;
+    assert_eq!(parked.row(&[])["rate_limited"], "9");
+    for arguments in [&["show", "1"], &["show", "10"], &["show", "19"]] {
+        let answer = stage.safelight(arguments).await;
+        assert_eq!(answer.code, 0, "{answer:?}");
+    }
+    let doctor = stage.safelight(&["doctor"]).await;
+    assert!(
+        doctor
+            .stdout
+            .contains("gemini-2.5-flash-image on account default of gemini cools down for"),
+        "{doctor:?}"
+    );
+}
+
 async fn every_expectation_is_met(stage: &Stage) {
     for file in files().filter(|file| !changes_data(file)) {
         let expectations = READS.iter().filter(|(name, ..)| *name == file);

@@ -110,6 +110,53 @@ async fn where_supabase_has_its_roles_they_may_touch_nothing_of_ours() {
     assert_eq!(names(db.pool(), callable).await, BTreeSet::new());
 }
 
+/// As an app that may do nothing but insert, in a database that is closed by default.
+#[tokio::test]
+async fn a_role_that_may_only_insert_needs_no_right_to_a_function_of_ours() {
+    let db = empty().await;
+    let sql = async |sql: String| {
+        let result = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(db.pool());
+        result.await.map(|_| ())
+    };
+    let role = format!("inserts_{}", uuid::Uuid::new_v4().simple());
+    sql(
+        "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+         CREATE FUNCTION photo_generation_stats() RETURNS integer LANGUAGE sql AS 'SELECT 7'"
+            .to_owned(),
+    )
+    .await
+    .unwrap();
+    sql(format!(
+        "CREATE ROLE {role}; GRANT EXECUTE ON FUNCTION photo_generation_stats() TO {role}, PUBLIC"
+    ))
+    .await
+    .unwrap();
+    sql(SUPABASE_ROLES.to_owned()).await.unwrap();
+
+    migrate(&db).await.unwrap();
+    sql(format!(
+        "GRANT INSERT ON photo_generation_queue TO {role};
+                 ALTER TABLE photo_generation_queue DISABLE ROW LEVEL SECURITY"
+    ))
+    .await
+    .unwrap();
+    let inserted = sql(format!(
+        r#"BEGIN; SET LOCAL ROLE {role};
+           INSERT INTO photo_generation_queue ("basePrompt") VALUES ('a lake'); COMMIT"#
+    ))
+    .await;
+    let called = sql(
+        "BEGIN; SET LOCAL ROLE authenticated; SELECT photo_generation_stats(); COMMIT".to_owned(),
+    )
+    .await;
+    sql(format!("ROLLBACK; DROP OWNED BY {role}; DROP ROLE {role}"))
+        .await
+        .unwrap();
+
+    assert!(inserted.is_ok(), "{inserted:?}");
+    assert!(called.is_ok(), "the app's own function: {called:?}");
+}
+
 #[tokio::test]
 async fn what_we_write_is_constrained() {
     let stage = Stage::new().await;

@@ -79,6 +79,7 @@ async fn version(db: &Db, rights: &Rights, hidden: &[Hidden]) -> Result<Line, Db
             error @ (SchemaError::Missing
             | SchemaError::TooOld(_)
             | SchemaError::Obstacles(_)
+            | SchemaError::Refused { .. }
             | SchemaError::Locked(_)
             | SchemaError::NotAdopted
             | SchemaError::WorkersLive(_)

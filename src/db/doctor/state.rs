@@ -100,8 +100,9 @@ pub async fn limited(db: &Db) -> Result<Vec<Limited>, DbError> {
     Ok(sqlx::query_as!(
         Limited,
         r#"SELECT provider, account, model, paused, "blockedUntil" IS NOT NULL AS "blocked!",
-                  extract(epoch FROM greatest("blockedUntil", "cooldownUntil", now()) - now())::float8
-                      AS "seconds!",
+                  -- A hand may have written infinity, from which nothing can be subtracted.
+                  extract(epoch FROM least(greatest("blockedUntil", "cooldownUntil", now()),
+                                           now() + interval '100 years') - now())::float8 AS "seconds!",
                   reason,
                   format('UPDATE photo_generation_limits SET %s, "updatedAt" = now() WHERE provider = %L AND account = %L AND model = %L;',
                          CASE WHEN paused THEN 'paused = false'

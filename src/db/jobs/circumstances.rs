@@ -46,8 +46,9 @@ pub async fn holder(db: &Db, job: JobId) -> Result<Option<Holder>, DbError> {
     let row = sqlx::query!(
         r#"SELECT job."lockedBy" AS locked_by, worker.label AS "label?", worker.host AS "host?",
                   job.run IS NULL AS "other!", worker.run IS NULL AS "gone!",
-                  extract(epoch FROM now() - coalesce(worker."renewedAt", job."lockedAt"))::float8
-                      AS silent_seconds
+                  CASE WHEN isfinite(coalesce(worker."renewedAt", job."lockedAt"))
+                       THEN extract(epoch FROM now() - coalesce(worker."renewedAt", job."lockedAt"))
+                       END::float8 AS silent_seconds
            FROM photo_generation_queue AS job
            LEFT JOIN photo_generation_workers AS worker ON worker.run = job.run
            WHERE job.id = $1 AND job.status = 'processing'"#,
@@ -74,8 +75,10 @@ pub async fn hindrances(db: &Db, job: JobId) -> Result<Vec<Hindrance>, DbError> 
     Ok(sqlx::query_as!(
         Hindrance,
         r#"SELECT l.account, l.model, l.paused, l.reason,
+                  -- A hand may have written infinity, from which nothing can be subtracted.
                   CASE WHEN NOT l.paused THEN extract(epoch FROM
-                      greatest(l."cooldownUntil", l."blockedUntil", now()) - now())::float8 END AS seconds
+                      least(greatest(l."cooldownUntil", l."blockedUntil", now()),
+                            now() + interval '100 years') - now())::float8 END AS seconds
            FROM photo_generation_queue AS job
            JOIN photo_generation_limits AS l ON l.model = coalesce(job.model, (
                SELECT chosen.value FROM photo_generation_settings AS provider

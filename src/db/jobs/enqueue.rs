@@ -43,6 +43,9 @@ const KEY_CONFLICT: &str = r#"
                            'user:' || nullif("userId"::text, ''), 'none')), "idempotencyKey")
         WHERE "idempotencyKey" IS NOT NULL DO NOTHING"#;
 
+/// So often is a key looked for that is not free. One that was deleted in between is free the next time.
+const KEY_TRIES: usize = 3;
+
 /// What to enqueue. `None`, and no pictures, leave the column's default.
 #[derive(Debug, Default, Clone)]
 pub struct NewJob {
@@ -96,6 +99,9 @@ pub enum EnqueueError {
     NoSuchRow { column: String, table: String },
     #[error("the idempotency key is that of job {0}, which asks for something else")]
     KeyTaken(JobId),
+    /// A trigger or a policy of the app's table writes another tenant into the row, or hides the job.
+    #[error("the idempotency key is taken by a job that is not found under the tenant asked for")]
+    KeyHidden,
 }
 
 impl NewJob {
@@ -159,8 +165,7 @@ pub async fn tenant_of(db: &Db, job: &NewJob) -> Result<Tenant, EnqueueError> {
 pub async fn enqueue(db: &Db, job: &NewJob) -> Result<Enqueued, EnqueueError> {
     let columns = job.columns()?;
     let row = document(&columns)?;
-    // Ends: a key that is neither free nor taken was deleted in between.
-    loop {
+    for _ in 0..KEY_TRIES {
         if let Some(inserted) = insert(db, job, &columns, &row).await? {
             return Ok(inserted);
         }
@@ -172,6 +177,7 @@ pub async fn enqueue(db: &Db, job: &NewJob) -> Result<Enqueued, EnqueueError> {
             };
         }
     }
+    Err(EnqueueError::KeyHidden)
 }
 
 /// `None`: the key is taken.

@@ -3,13 +3,15 @@
 //! Beside it the tables as they should be, read from the same catalog: they are made as temporary
 //! ones in a transaction that is rolled back, so that no second list of columns has to be kept.
 
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
+use super::plan::quote;
 use super::scripts;
 use crate::db::DbError;
-use crate::domain::Status;
 
 pub(super) const QUEUE: &str = "photo_generation_queue";
 pub(super) const BATCHES: &str = "photo_generation_batches";
@@ -18,6 +20,12 @@ const SETTINGS: &str = "photo_generation_settings";
 /// A database, looked at.
 #[derive(Debug, Default)]
 pub(super) struct Found {
+    /// Who we are.
+    pub role: String,
+    /// Rights that we lack, each with what would grant it.
+    pub lacks: Vec<(String, String)>,
+    /// Schemas that have a queue, when public has none.
+    pub elsewhere: Vec<String>,
     /// Of our schema; `None`: there is none, or its adoption was taken back.
     pub version: Option<i32>,
     /// Whether our settings are there, so that all tables but an app's two are ours.
@@ -34,6 +42,11 @@ pub(super) struct Found {
     pub unknown_statuses: Vec<(String, i64)>,
     /// The same for `type`, of rows that have not ended.
     pub unknown_types: Vec<(String, i64)>,
+    /// Rows beyond the first of each `"jobId"`, and of each `"idempotencyKey"` of a tenant.
+    pub shared_job_ids: i64,
+    pub shared_keys: i64,
+    /// Rows whose counts our check would refuse.
+    pub odd_counts: i64,
     /// CHECKs on an app's batches that refuse a word of ours.
     pub narrow_checks: Vec<String>,
     /// Whether a row has no `"jobId"`.
@@ -42,11 +55,13 @@ pub(super) struct Found {
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct Table {
-    /// `relkind` of `pg_class`: r is an ordinary table.
+    /// `relkind` of `pg_class`: r is an ordinary table; i for one that inherits or is inherited.
     pub kind: String,
     pub owner: String,
     /// Whether our role may change it.
     pub is_ours_to_change: bool,
+    /// Whether row level security holds for our role.
+    pub hides_rows: bool,
     /// As the planner guesses.
     pub rows: i64,
     /// Storage parameters, `name=value`.
@@ -70,6 +85,10 @@ pub(super) struct Column {
     pub default: Option<String>,
     /// Computed: nobody can write it.
     pub generated: bool,
+    /// Of an enum that is not ours to change.
+    pub foreign_owner: Option<String>,
+    /// What hinders a change of its type, in Postgres's words: views, policies, triggers.
+    pub used_by: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -87,8 +106,11 @@ pub(super) struct Constraint {
 #[derive(Debug, Clone)]
 pub(super) struct Trigger {
     pub name: String,
+    /// As Postgres writes it, and how it is enabled if that is unusual.
     pub definition: String,
     pub for_each_row: bool,
+    /// Not disabled.
+    pub fires: bool,
     /// Source of its function.
     pub source: String,
 }
@@ -97,6 +119,10 @@ pub(super) struct Trigger {
 pub(super) struct Index {
     pub name: String,
     pub valid: bool,
+    /// Or of an exclusion constraint.
+    pub unique: bool,
+    /// Those that it names outright.
+    pub columns: Vec<String>,
 }
 
 impl Table {
@@ -121,8 +147,19 @@ impl Found {
 
 /// Looks at everything. Changes nothing.
 pub(super) async fn look(connection: &mut PgConnection) -> Result<Found, DbError> {
+    let (role, may_compare, lacks) = lacks(connection).await?;
+    if !may_compare {
+        return Ok(Found {
+            role,
+            lacks,
+            ..Found::default()
+        });
+    }
     let tables = tables(connection, Place::Real).await?;
     let mut found = Found {
+        role,
+        lacks,
+        elsewhere: elsewhere(connection).await?,
         wanted: wanted(connection).await?,
         api_roles: api_roles(connection).await?,
         settled: tables.get(SETTINGS).is_some_and(|table| {
@@ -135,6 +172,9 @@ pub(super) async fn look(connection: &mut PgConnection) -> Result<Found, DbError
     };
     if found.settled {
         found.version = super::version(connection).await?;
+        if found.version == Some(super::VERSION) {
+            found.lacks.clear();
+        }
         if found.tables.contains_key("photo_generation_adoption") {
             let adopted: Vec<String> = sqlx::query_scalar!(
                 r#"SELECT "table" FROM photo_generation_adoption WHERE kind = 'table'"#
@@ -144,122 +184,49 @@ pub(super) async fn look(connection: &mut PgConnection) -> Result<Found, DbError
             found.adopted = adopted.into_iter().collect();
         }
     }
-    look_into_rows(connection, &mut found).await?;
+    rows::look(connection, &mut found).await?;
     Ok(found)
 }
 
-/// What only the rows can tell, as far as there are columns to ask.
-async fn look_into_rows(connection: &mut PgConnection, found: &mut Found) -> Result<(), DbError> {
-    let Some(queue) = found.tables.get(QUEUE) else {
-        return Ok(());
-    };
-    let has = |column| queue.column(column).is_some();
-    if has("jobId") {
-        found.nameless_rows = ask(
-            connection,
-            format!("SELECT EXISTS (SELECT FROM public.{QUEUE} WHERE \"jobId\" IS NULL)"),
-        )
-        .await?;
-    } else {
-        found.nameless_rows = ask(
-            connection,
-            format!("SELECT EXISTS (SELECT FROM public.{QUEUE})"),
-        )
-        .await?;
-    }
-    if !found.is_the_apps(QUEUE) {
-        return Ok(());
-    }
-    if has("status") {
-        let known = list(Status::ALL.iter().map(|status| status.as_str()));
-        found.unknown_statuses = count_words(
-            connection,
-            "status",
-            &format!("status IS NULL OR status::text NOT IN ({known})"),
-        )
-        .await?;
-        if has("type") {
-            let unfinished = list(
-                Status::ALL
-                    .iter()
-                    .filter(|status| !status.is_final())
-                    .map(|status| status.as_str()),
-            );
-            found.unknown_types = count_words(
-                connection,
-                "type",
-                &format!(
-                    "status::text IN ({unfinished}) AND type::text NOT IN
-                     ('photo_generation', 'image_generation', 'image_edit', 'tryon')"
-                ),
-            )
-            .await?;
-        }
-    }
-    found.narrow_checks = narrow_checks(connection, found.tables.get(BATCHES)).await?;
-    Ok(())
-}
-
-async fn ask(connection: &mut PgConnection, sql: String) -> Result<bool, DbError> {
-    Ok(sqlx::query_scalar(AssertSqlSafe(sql))
-        .fetch_one(connection)
-        .await?)
-}
-
-async fn count_words(
+/// Our name, whether we may make the tables to compare with, and the rights that we lack.
+async fn lacks(
     connection: &mut PgConnection,
-    column: &str,
-    condition: &str,
-) -> Result<Vec<(String, i64)>, DbError> {
-    Ok(sqlx::query_as(AssertSqlSafe(format!(
-        "SELECT coalesce({column}::text, 'NULL'), count(*) FROM public.{QUEUE}
-         WHERE {condition} GROUP BY 1 ORDER BY 1 LIMIT 10"
-    )))
+) -> Result<(String, bool, Vec<(String, String)>), DbError> {
+    let may = sqlx::query!(
+        r#"SELECT current_user::text AS "role!", current_database()::text AS "database!",
+                  has_database_privilege(current_database(), 'TEMPORARY') AS "temporary!",
+                  has_schema_privilege('public', 'CREATE') AS "create!""#
+    )
+    .fetch_one(connection)
+    .await?;
+    let (role, database) = (quote(&may.role), quote(&may.database));
+    let mut lacks = Vec::new();
+    if !may.temporary {
+        lacks.push((
+            "make temporary tables, to which it compares those that are there".to_owned(),
+            format!("GRANT TEMPORARY ON DATABASE {database} TO {role};"),
+        ));
+    }
+    if !may.create {
+        lacks.push((
+            "create tables in schema public".to_owned(),
+            format!("GRANT CREATE ON SCHEMA public TO {role};"),
+        ));
+    }
+    Ok((may.role, may.temporary, lacks))
+}
+
+/// Tables of the queue's name outside of public, if there is none in it.
+async fn elsewhere(connection: &mut PgConnection) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT relnamespace::regnamespace::text AS "schema!" FROM pg_class
+           WHERE relname = $1 AND relkind IN ('r', 'p') AND relpersistence <> 't'
+             AND to_regclass('public.photo_generation_queue') IS NULL
+           ORDER BY 1"#,
+        QUEUE as _
+    )
     .fetch_all(connection)
     .await?)
-}
-
-/// Asks Postgres itself what it makes of our words.
-async fn narrow_checks(
-    connection: &mut PgConnection,
-    batches: Option<&Table>,
-) -> Result<Vec<String>, DbError> {
-    let Some((batches, status)) =
-        batches.and_then(|table| Some((table, table.column("status").filter(|c| !c.is_enum)?)))
-    else {
-        return Ok(Vec::new());
-    };
-    let mut narrow = Vec::new();
-    for check in batches
-        .constraints
-        .iter()
-        .filter(|check| check.columns == ["status"])
-    {
-        let Some(condition) = &check.condition else {
-            continue;
-        };
-        let accepts_all = ask(
-            connection,
-            format!(
-                "SELECT coalesce(bool_and({condition}), true)
-                 FROM (SELECT unnest(ARRAY['generating', 'completed', 'failed'])::{} AS status) AS word",
-                status.type_name
-            ),
-        )
-        .await?;
-        if !accepts_all {
-            narrow.push(check.name.clone());
-        }
-    }
-    Ok(narrow)
-}
-
-/// Words as SQL writes them in a list.
-fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    words
-        .map(|word| format!("'{word}'"))
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 async fn api_roles(connection: &mut PgConnection) -> Result<Vec<String>, DbError> {
@@ -294,9 +261,11 @@ async fn tables(
 ) -> Result<BTreeMap<String, Table>, DbError> {
     let temporary = matches!(place, Place::Temporary);
     let rows = sqlx::query!(
-        r#"SELECT c.oid AS "oid!", c.relname::text AS "name!", c.relkind::text AS "kind!",
+        r#"SELECT c.oid AS "oid!", c.relname::text AS "name!", 
+                  CASE WHEN EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent))
+                       THEN 'i' ELSE c.relkind::text END AS "kind!",
                   pg_get_userbyid(c.relowner)::text AS "owner!",
-                  pg_has_role(c.relowner, 'USAGE') AS "ours!",
+                  pg_has_role(c.relowner, 'USAGE') AS "ours!", row_security_active(c.oid) AS "hidden!",
                   greatest(c.reltuples, 0)::bigint AS "rows!",
                   coalesce(c.reloptions, '{}') AS "options!"
            FROM pg_class AS c
@@ -313,6 +282,7 @@ async fn tables(
             kind: row.kind,
             owner: row.owner,
             is_ours_to_change: row.ours,
+            hides_rows: row.hidden,
             rows: row.rows,
             options: row.options,
             columns: columns(connection, row.oid).await?,
@@ -334,7 +304,20 @@ async fn columns(connection: &mut PgConnection, table: Oid) -> Result<Vec<Column
                   t.typtype = 'e' AS "is_enum!",
                   ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid) AS "labels!",
                   a.attnotnull AS "not_null!", pg_get_expr(d.adbin, d.adrelid) AS default,
-                  a.attgenerated <> '' AS "generated!"
+                  a.attgenerated <> '' AS "generated!",
+                  CASE WHEN t.typtype = 'e' AND NOT pg_has_role(t.typowner, 'USAGE')
+                       THEN pg_get_userbyid(t.typowner)::text END AS foreign_owner,
+                  ARRAY(SELECT DISTINCT replace(pg_describe_object(p.classid, p.objid, p.objsubid),
+                                                'rule _RETURN on ', '')
+                        FROM pg_depend AS p
+                        WHERE p.refclassid = 'pg_class'::regclass
+                          AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum
+                          AND (p.classid IN ('pg_rewrite'::regclass, 'pg_policy'::regclass,
+                                             'pg_trigger'::regclass, 'pg_proc'::regclass,
+                                             'pg_publication_rel'::regclass)
+                               OR p.objid IN (SELECT g.oid FROM pg_attrdef AS g
+                                              WHERE g.adrelid = a.attrelid AND g.adnum <> a.attnum))
+                       ) AS "used_by!"
            FROM pg_attribute AS a
            JOIN pg_type AS t ON t.oid = a.atttypid
            LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -370,8 +353,13 @@ async fn constraints(
 async fn triggers(connection: &mut PgConnection, table: Oid) -> Result<Vec<Trigger>, DbError> {
     Ok(sqlx::query_as!(
         Trigger,
-        r#"SELECT t.tgname::text AS "name!", pg_get_triggerdef(t.oid) AS "definition!",
-                  t.tgtype & 1 = 1 AS "for_each_row!", p.prosrc AS "source!"
+        r#"SELECT t.tgname::text AS "name!",
+                  pg_get_triggerdef(t.oid) || CASE t.tgenabled
+                      WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.tgrelid::regclass, t.tgname)
+                      WHEN 'R' THEN format('; ALTER TABLE %s ENABLE REPLICA TRIGGER %I', t.tgrelid::regclass, t.tgname)
+                      ELSE '' END AS "definition!",
+                  t.tgtype & 1 = 1 AS "for_each_row!", t.tgenabled <> 'D' AS "fires!",
+                  p.prosrc AS "source!"
            FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
            WHERE t.tgrelid = $1 AND NOT t.tgisinternal
            ORDER BY t.tgname"#,
@@ -384,7 +372,11 @@ async fn triggers(connection: &mut PgConnection, table: Oid) -> Result<Vec<Trigg
 async fn indexes(connection: &mut PgConnection, table: Oid) -> Result<Vec<Index>, DbError> {
     Ok(sqlx::query_as!(
         Index,
-        r#"SELECT c.relname::text AS "name!", i.indisvalid AS "valid!"
+        r#"SELECT c.relname::text AS "name!", i.indisvalid AS "valid!",
+                  i.indisunique OR i.indisexclusion AS "unique!",
+                  ARRAY(SELECT attname::text FROM pg_attribute
+                        WHERE attrelid = i.indrelid AND attnum = ANY (i.indkey)
+                        ORDER BY attnum) AS "columns!"
            FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
            WHERE i.indrelid = $1
            ORDER BY c.relname"#,

@@ -2,7 +2,7 @@
 //!
 //! Not sqlx's migrator: a table that is in use is changed in steps that it cannot express
 //! (CONCURRENTLY, small batches, a plan that is shown first). `migrations/` says what the tables
-//! should be; a migration is whatever the database at hand lacks of it ([`plan`]), so that creating,
+//! should be; a migration is whatever the database at hand lacks of it ([`plan()`]), so that creating,
 //! adopting and upgrading are one thing, and a run that was killed is simply repeated.
 
 mod apply;
@@ -47,6 +47,10 @@ pub enum SchemaError {
     Obstacles(Vec<Obstacle>),
     #[error("the tables are in use all the time, by {0}. What is done so far stays; run it again")]
     Locked(String),
+    #[error(
+        "Postgres refused this step: {change}\n    {why}\nWhat is done so far stays, and hinders nobody. Mend this and run it again, or take all back: safelight migrate --undo"
+    )]
+    Refused { change: String, why: String },
     #[error("no table was adopted here, so there is nothing to take back")]
     NotAdopted,
     #[error("workers are running ({0}); stop them first, and wait 30 seconds if they were killed")]
@@ -85,19 +89,14 @@ pub async fn migrate(db: &Db, report: Report<'_>) -> Result<Migrated, SchemaErro
     let mut connection = direct(db).await?;
     lock(&mut connection, report).await?;
     let found = found::look(&mut connection).await?;
-    if let Some(version) = found.version.filter(|version| *version > VERSION) {
-        return Ok(Migrated {
-            from: Some(version),
-            to: version,
-            plan: Plan::default(),
-        });
-    }
     let plan = plan::plan(&found).map_err(SchemaError::Obstacles)?;
-    apply::apply(&mut connection, &plan.steps, report).await?;
+    apply::apply(db, &mut connection, &plan.steps, report).await?;
     connection.close().await?;
     Ok(Migrated {
         from: found.version,
-        to: VERSION,
+        to: found
+            .version
+            .map_or(VERSION, |version| version.max(VERSION)),
         plan,
     })
 }

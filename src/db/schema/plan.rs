@@ -4,21 +4,25 @@
 //! app's own table a little of each. What is there already is not planned again, so that a run that
 //! was killed is simply repeated. Nothing here touches a database.
 
+mod notes;
 mod obstacles;
 mod sql;
+mod superseded;
 mod table;
 mod triggers;
 
 use std::fmt;
 
 use super::VERSION;
-use super::found::{BATCHES, Found, QUEUE, Table};
+use super::found::{BATCHES, Column, Found, QUEUE, Table};
 use super::scripts::{self, Online, OnlineKind};
 use crate::domain::Status;
+use notes::notes;
 use obstacles::obstacles;
 pub(super) use sql::quote;
+use superseded::superseded;
 use table::{create, fit};
-use triggers::{functions, notifies, sends_rows};
+use triggers::functions;
 
 /// The two tables that an app may have made.
 const ADOPTABLE: [&str; 2] = [QUEUE, BATCHES];
@@ -74,6 +78,10 @@ impl fmt::Display for Obstacle {
 
 /// Everything that has to be done, or everything that stands in the way.
 pub(super) fn plan(found: &Found) -> Result<Plan, Vec<Obstacle>> {
+    // A newer safelight has been here, and knows better.
+    if found.version.is_some_and(|version| version > VERSION) {
+        return Ok(Plan::default());
+    }
     let obstacles = obstacles(found);
     if !obstacles.is_empty() {
         return Err(obstacles);
@@ -102,6 +110,7 @@ pub(super) fn plan(found: &Found) -> Result<Plan, Vec<Obstacle>> {
         });
     }
     steps.extend(online(found));
+    steps.extend(superseded(found));
     if !steps.is_empty() || found.version != Some(VERSION) {
         steps.push(record_version());
     }
@@ -115,18 +124,24 @@ pub(super) fn plan(found: &Found) -> Result<Plan, Vec<Obstacle>> {
     })
 }
 
-/// Words that an app's enum lacks. Each must be committed before it can be used.
-fn labels(table: &str, there: &Table) -> Vec<Step> {
-    let words = match table {
+/// The column that is an enum, and the words that it lacks.
+fn missing_labels<'a>(table: &str, there: &'a Table) -> Option<(&'a Column, Vec<&'static str>)> {
+    let mut words = match table {
         QUEUE => Status::ALL.map(Status::as_str).to_vec(),
         _ => BATCH_WORDS.to_vec(),
     };
-    let Some(status) = there.column("status").filter(|status| status.is_enum) else {
+    let status = there.column("status").filter(|status| status.is_enum)?;
+    words.retain(|word| !status.labels.iter().any(|label| label == word));
+    Some((status, words))
+}
+
+/// Words that an app's enum lacks. Each must be committed before it can be used.
+fn labels(table: &str, there: &Table) -> Vec<Step> {
+    let Some((status, words)) = missing_labels(table, there) else {
         return Vec::new();
     };
     words
         .iter()
-        .filter(|word| !status.labels.iter().any(|label| label == *word))
         .map(|word| Step {
             changes: vec![format!("{table}: \"status\" may be '{word}'")],
             sql: format!(
@@ -219,40 +234,6 @@ fn record_version() -> Step {
         ),
         how: How::Briefly,
     }
-}
-
-fn notes(found: &Found) -> Vec<String> {
-    let mut notes = Vec::new();
-    if !found.is_the_apps(QUEUE) {
-        return notes;
-    }
-    let (queue, wanted) = (&found.tables[QUEUE], &found.wanted[QUEUE]);
-    for trigger in queue
-        .triggers
-        .iter()
-        .filter(|t| notifies(t) && !sends_rows(t))
-    {
-        notes.push(format!(
-            "The trigger {} notifies and does more; it stays. If it sends whole rows, it fails inserts above 8 kB.",
-            trigger.name
-        ));
-    }
-    for column in &queue.columns {
-        let is_filled = column.default.is_some() || column.generated || !column.not_null;
-        if wanted.column(&column.name).is_none() && !is_filled {
-            notes.push(format!(
-                "{} is your own column, NOT NULL and without a default; it stays. `safelight enqueue` and `retry` cannot fill it and will be refused.",
-                quote(&column.name)
-            ));
-        }
-    }
-    let timestamps = queue.columns.iter().any(|column| {
-        column.type_name.starts_with("timestamp") && column.type_name.contains("without")
-    });
-    if timestamps {
-        notes.push("Columns of type timestamp stay as they are and are read as UTC.".to_owned());
-    }
-    notes
 }
 
 #[cfg(test)]

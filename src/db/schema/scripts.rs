@@ -80,6 +80,14 @@ pub(super) fn online() -> Vec<Online> {
         .collect()
 }
 
+/// Whether a trigger of this name is made by us. An app's own may well begin as ours do, since both are
+/// named after the table.
+pub(super) fn makes_trigger(name: &str) -> bool {
+    FUNCTIONS
+        .lines()
+        .any(|line| after(line, "CREATE OR REPLACE TRIGGER ") == Some(name))
+}
+
 /// Cut at semicolons that end a line; a statement keeps the comment above it.
 fn statements(file: &'static str) -> impl Iterator<Item = &'static str> {
     file.split_inclusive(";\n")

@@ -12,6 +12,9 @@ use super::found::{self, Found, Table};
 use super::plan::{How, Step, quote};
 use crate::db::DbError;
 
+/// Stands for a moment, and for good if the undo is killed then; the next migration drops it.
+pub(super) const NOT_NULL_CHECK: &str = "safelight_not_null";
+
 /// One row of `photo_generation_adoption`.
 struct Taken {
     id: i64,
@@ -27,6 +30,9 @@ pub(super) async fn undo(
     report: Report<'_>,
 ) -> Result<Vec<String>, SchemaError> {
     let found = found::look(connection).await?;
+    if found.wanted.is_empty() {
+        super::plan::plan(&found).map_err(SchemaError::Obstacles)?;
+    }
     if found.adopted.is_empty() {
         return Err(SchemaError::NotAdopted);
     }
@@ -42,7 +48,14 @@ pub(super) async fn undo(
             taken.table,
             taken.in_words()
         )]));
-        left.extend(give_back(connection, &taken, report).await?);
+        match give_back(connection, &taken, report).await {
+            Ok(missing) => left.extend(missing),
+            // The app has changed its schema meanwhile: a column or a function is gone.
+            Err(SchemaError::Database(DbError::Refused(sqlx::Error::Database(error)))) => {
+                left.push(taken.refused(error.message()));
+            }
+            Err(error) => return Err(error),
+        }
         sqlx::query!(
             "DELETE FROM photo_generation_adoption WHERE id = $1",
             taken.id
@@ -98,15 +111,9 @@ fn withdraw(found: &Found) -> Vec<Step> {
 }
 
 fn withdraw_from(name: &str, table: &Table) -> Option<Step> {
-    let is_ours =
-        |name: &str| name.starts_with("photo_generation_") || name.starts_with("safelight_");
     let mut changes = Vec::new();
     let mut sql = Vec::new();
-    for trigger in table
-        .triggers
-        .iter()
-        .filter(|trigger| is_ours(&trigger.name))
-    {
+    for trigger in table.triggers.iter().filter(|trigger| trigger.is_ours()) {
         changes.push(format!("{name}: drop the trigger {}", trigger.name));
         sql.push(format!(
             "DROP TRIGGER {} ON public.{name};",
@@ -169,6 +176,14 @@ impl Taken {
             _ => "set the storage parameters back".to_owned(),
         }
     }
+
+    fn refused(&self, why: &str) -> String {
+        let definition = match self.definition.as_str() {
+            "" => String::new(),
+            definition => format!(" It was: {definition}"),
+        };
+        format!("{}: {}: {why}.{definition}", self.table, self.in_words())
+    }
 }
 
 /// What the rows do not allow, if so.
@@ -182,7 +197,12 @@ async fn give_back(
         "check" => check(connection, taken, &table, report).await,
         "notNull" => not_null(connection, taken, &table, report).await,
         "trigger" => {
-            briefly(connection, &taken.definition, report).await?;
+            let name = quote(&taken.name);
+            let again = format!(
+                "DROP TRIGGER IF EXISTS {name} ON {table}; {}",
+                taken.definition
+            );
+            briefly(connection, &again, report).await?;
             Ok(None)
         }
         // Those of ours that it did not name go.
@@ -209,7 +229,10 @@ async fn check(
     report: Report<'_>,
 ) -> Result<Option<String>, SchemaError> {
     let name = quote(&taken.name);
-    let definition = taken.definition.trim_end_matches(" NOT VALID");
+    let (definition, was_valid) = match taken.definition.strip_suffix(" NOT VALID") {
+        Some(definition) => (definition, false),
+        None => (taken.definition.as_str(), true),
+    };
     briefly(
         connection,
         &format!(
@@ -219,8 +242,8 @@ async fn check(
         report,
     )
     .await?;
-    let is_met = validate(connection, table, &name).await?;
-    Ok((!is_met).then(|| {
+    let is_as_it_was = !was_valid || validate(connection, table, &name).await?;
+    Ok((!is_as_it_was).then(|| {
         format!(
             "the check {} of {} holds for new rows only, because some rows do not meet it.",
             taken.name, taken.table
@@ -236,7 +259,7 @@ async fn not_null(
     report: Report<'_>,
 ) -> Result<Option<String>, SchemaError> {
     let column = quote(&taken.name);
-    let check = quote("safelight_not_null");
+    let check = quote(NOT_NULL_CHECK);
     briefly(
         connection,
         &format!(

@@ -72,4 +72,10 @@ fn a_line_of_text_is_one_line_and_says_first_what_happened() {
     );
     let escape = || tracing::info!("a \x1b[31m b");
     assert_eq!(logged(LogFormat::Text, escape), "  INFO a  [31m b\n");
+    // To a terminal this is an escape, too.
+    let escape = || tracing::info!(error = "a \u{9b}2J b", "seen");
+    assert_eq!(
+        logged(LogFormat::Text, escape),
+        "  INFO seen error=\"a  2J b\"\n"
+    );
 }

@@ -202,6 +202,9 @@ async fn an_older_schema_gets_what_it_lacks() {
             r#"ALTER TABLE photo_generation_calls DROP worker;
                ALTER TABLE photo_generation_queue DROP CONSTRAINT safelight_sane_counts, DROP "requestId";
                DROP INDEX safelight_retry_idx;
+               CREATE INDEX photo_generation_queue_fresh_idx ON photo_generation_queue (model);
+               ALTER TABLE photo_generation_queue ADD CONSTRAINT photo_generation_queue_final_check
+                   CHECK (status <> 'completed' OR "completedAt" IS NOT NULL);
                DROP TRIGGER photo_generation_fence ON photo_generation_queue;
                UPDATE photo_generation_settings SET value = '1' WHERE key = 'version'"#,
         )
@@ -323,4 +326,115 @@ async fn row_level_security_of_an_adopted_table_stays_as_found() {
     let secured = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
         WHERE relname IN ('photo_generation_queue', 'photo_generation_batches') AND relrowsecurity";
     assert_eq!(stage.text(secured).await, "photo_generation_queue");
+}
+
+/// Not by any lock of a table: by a transaction that is older than the index.
+#[tokio::test]
+async fn an_index_that_waits_for_an_old_transaction_says_for_which() {
+    let stage = Stage::of(TEXT).await;
+    let mut old = stage.pool.begin().await.unwrap();
+    sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT FROM users")
+        .execute(&mut *old)
+        .await
+        .unwrap();
+    let mut running = migrate(&stage, &[]).spawn().unwrap();
+    let mut lines = BufReader::new(running.stderr.take().unwrap()).lines();
+    loop {
+        let line = lines
+            .next_line()
+            .await
+            .unwrap()
+            .expect("it says what it waits for");
+        if line.contains("waiting for the end of") {
+            assert!(line.contains("SELECT pg_terminate_backend("), "{line}");
+            break;
+        }
+    }
+
+    old.rollback().await.unwrap();
+
+    while lines.next_line().await.unwrap().is_some() {}
+    assert!(running.wait().await.unwrap().success());
+}
+
+/// What cannot be foreseen: the message has the app's own words, and says what to do.
+#[tokio::test]
+async fn a_step_that_postgres_refuses_is_told_in_full() {
+    let stage = Stage::of(TEXT).await;
+    stage
+        .sql("CREATE FUNCTION freeze() RETURNS trigger LANGUAGE plpgsql AS
+                  'BEGIN RAISE EXCEPTION ''ended jobs are frozen'' USING hint = ''ask Finance''; END';
+              CREATE TRIGGER frozen BEFORE UPDATE ON photo_generation_queue
+                  FOR EACH ROW WHEN (OLD.status = 'completed') EXECUTE FUNCTION freeze()")
+        .await;
+
+    let refused = migrate(&stage, &[]).output().await.unwrap();
+
+    let said = String::from_utf8(refused.stderr).unwrap();
+    for part in [
+        "refused this step: photo_generation_queue: give every row its \"jobId\"",
+        "ended jobs are frozen",
+        "ask Finance",
+        "safelight migrate --undo",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    stage
+        .sql("DROP TRIGGER frozen ON photo_generation_queue")
+        .await;
+    stage.migrate().await;
+}
+
+#[tokio::test]
+async fn an_older_safelight_leaves_a_newer_schema_alone() {
+    let stage = Stage::of(TEXT).await;
+    stage.migrate().await;
+    stage
+        .sql("UPDATE photo_generation_settings SET value = '99' WHERE key = 'version'")
+        .await;
+
+    let plan = output_of(&stage, &["--plan"]).await;
+    let printed = output_of(&stage, &["--print"]).await;
+    let migrated = stage.migrate().await;
+
+    assert!(plan.contains("Nothing to do"), "{plan}");
+    assert!(printed.contains("Nothing to do"), "{printed}");
+    assert_eq!((migrated.to, migrated.plan.steps), (99, Vec::new()));
+}
+
+/// What we neither change nor can foresee is said before.
+#[tokio::test]
+async fn a_plan_says_what_of_the_apps_own_may_be_in_the_way() {
+    let stage = Stage::of(TEXT).await;
+    stage
+        .sql(
+            r#"DELETE FROM photo_generation_queue WHERE id > 10;
+            ALTER TABLE photo_generation_queue
+                ADD CONSTRAINT keeps_locks CHECK (status <> 'completed' OR "lockedAt" IS NOT NULL),
+                ADD CONSTRAINT few CHECK ("numImagesPerExample" < 9);
+            CREATE UNIQUE INDEX once ON photo_generation_queue ("batchId", "exampleImageId");
+            CREATE UNIQUE INDEX named ON photo_generation_queue (id, "batchId");
+            CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+            CREATE TRIGGER webhook AFTER INSERT OR UPDATE ON photo_generation_queue
+                FOR EACH ROW EXECUTE FUNCTION tell();
+            CREATE TRIGGER ended AFTER UPDATE OF status ON photo_generation_queue
+                FOR EACH ROW EXECUTE FUNCTION tell()"#,
+        )
+        .await;
+
+    let plan = output_of(&stage, &["--plan"]).await;
+
+    let notes: Vec<&str> = plan
+        .lines()
+        .filter(|line| line.starts_with("Note: "))
+        .collect();
+    let said = [
+        "The trigger webhook stays, and runs once for every row",
+        "The check keeps_locks stays: CHECK (",
+        "once allows no two rows with the same batchId, exampleImageId",
+    ];
+    assert_eq!(notes.len(), said.len(), "{notes:#?}");
+    for said in said {
+        assert!(plan.contains(said), "{said}\n{plan}");
+    }
 }

@@ -155,3 +155,122 @@ async fn jobs_of_dead_workers_go_back_to_the_queue() {
     let held = r#"SELECT count(*) FROM photo_generation_queue WHERE "lockedBy" = 'dead'"#;
     assert_eq!(stage.number(held).await, 0);
 }
+
+/// Named after the table, as ours are.
+const APPS_TRIGGER: &str = r#"
+    ALTER TABLE photo_generation_queue ADD "changedAt" timestamptz;
+    CREATE FUNCTION photo_generation_queue_changed() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN NEW."changedAt" := now(); RETURN NEW; END';
+    CREATE TRIGGER photo_generation_queue_changed BEFORE UPDATE ON photo_generation_queue
+        FOR EACH ROW EXECUTE FUNCTION photo_generation_queue_changed()"#;
+
+#[tokio::test]
+async fn triggers_of_the_app_come_back_as_they_were_whatever_their_names() {
+    let stage = Stage::of(TEXT).await;
+    stage.sql(APPS_TRIGGER).await;
+    stage
+        .sql(
+            "CREATE TRIGGER photo_generation_notify AFTER UPDATE ON photo_generation_queue
+                  FOR EACH ROW EXECUTE FUNCTION notify_photo_job();
+              ALTER TABLE photo_generation_queue ENABLE ALWAYS TRIGGER photo_generation_notify;
+              CREATE TRIGGER off AFTER UPDATE ON photo_generation_queue
+                  FOR EACH ROW EXECUTE FUNCTION notify_photo_job();
+              ALTER TABLE photo_generation_queue DISABLE TRIGGER off",
+        )
+        .await;
+    let triggers = "SELECT string_agg(concat_ws(' ', tgname, tgenabled), ', ' ORDER BY tgname)
+        FROM pg_trigger WHERE tgrelid = 'photo_generation_queue'::regclass AND NOT tgisinternal
+            AND tgname NOT LIKE 'photo_generation_wake%'";
+    let before = stage.text(triggers).await;
+
+    stage.migrate().await;
+    // 9 kB that neither of the two may send.
+    stage
+        .sql(&APPS_INSERT.replace("'a person on a bicycle'", "repeat('a person ', 1000)"))
+        .await;
+    stage
+        .sql("UPDATE photo_generation_queue SET attempts = attempts")
+        .await;
+    undo(&stage).await.unwrap();
+
+    assert_eq!(stage.text(triggers).await, before);
+}
+
+#[tokio::test]
+async fn what_the_app_has_dropped_meanwhile_is_said_and_the_rest_comes_back() {
+    let stage = Stage::of(TEXT).await;
+    stage.migrate().await;
+    stage
+        .sql(
+            r#"ALTER TABLE photo_generation_queue DROP glasses, DROP "aspectRatio";
+                DROP FUNCTION notify_photo_job()"#,
+        )
+        .await;
+
+    let left = undo(&stage).await.unwrap().join("\n");
+
+    for missing in [
+        "\"glasses\" may not be null",
+        "add the check photo_generation_queue_aspectRatio_check",
+        "add the trigger photo_job_trigger",
+        "CREATE TRIGGER photo_job_trigger",
+    ] {
+        assert!(left.contains(missing), "{missing}\n{left}");
+    }
+    let narrow = "UPDATE photo_generation_queue SET status = 'canceled'";
+    assert!(sqlx::raw_sql(narrow).execute(&stage.pool).await.is_err());
+}
+
+/// Killed after it has made something again and before it has noted so.
+#[tokio::test]
+async fn an_undo_that_was_killed_goes_on() {
+    let stage = Stage::of(TEXT).await;
+    let before = rules_of(&stage).await;
+    stage.migrate().await;
+    // What it had for a moment only.
+    stage
+        .sql(
+            "ALTER TABLE photo_generation_queue ADD CONSTRAINT safelight_not_null
+                    CHECK (glasses IS NOT NULL) NOT VALID",
+        )
+        .await;
+    stage.migrate().await;
+    stage
+        .sql("INSERT INTO photo_generation_queue (status) VALUES ('canceled'); DELETE FROM photo_generation_queue WHERE status = 'canceled'")
+        .await;
+    let taken = "CREATE TABLE taken AS SELECT * FROM photo_generation_adoption";
+    stage.sql(taken).await;
+    undo(&stage).await.unwrap();
+    stage
+        .sql(
+            "INSERT INTO photo_generation_adoption OVERRIDING SYSTEM VALUE
+              SELECT * FROM taken ON CONFLICT DO NOTHING",
+        )
+        .await;
+
+    let left = undo(&stage).await.unwrap();
+
+    assert_eq!(left, Vec::<String>::new());
+    let after = rules_of(&stage).await;
+    let missing: Vec<_> = before.iter().filter(|rule| !after.contains(rule)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[tokio::test]
+async fn a_check_that_old_rows_never_met_comes_back_as_it_was() {
+    let stage = Stage::of(TEXT).await;
+    stage
+        .sql(
+            "ALTER TABLE photo_generation_queue
+                  ADD CONSTRAINT of_late CHECK (status <> 'failed') NOT VALID",
+        )
+        .await;
+    let before = rules_of(&stage).await;
+    stage.migrate().await;
+
+    let left = undo(&stage).await.unwrap();
+
+    assert_eq!(left, Vec::<String>::new());
+    let of_late = |rules: Vec<String>| rules.into_iter().find(|rule| rule.contains("of_late"));
+    assert_eq!(of_late(rules_of(&stage).await), of_late(before));
+}

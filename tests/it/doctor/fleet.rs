@@ -76,12 +76,12 @@ async fn each_limit_is_told_with_what_ends_it() {
             "gemini-3-pro-image on account default of gemini is paused",
         ),
         (
-            r#""blockedUntil" = now() + interval '5 minutes', reason = 'bad_key: it''s bad'"#,
-            "is blocked, next try in 4 min 59 s: bad_key: it's bad",
+            r#""blockedUntil" = now() + interval '5 hours', reason = 'bad_key: it''s bad'"#,
+            "is blocked, next try in 4 h 59 min: bad_key: it's bad",
         ),
         (
-            r#""cooldownUntil" = now() + interval '5 minutes', reason = 'daily_quota'"#,
-            "cools down for 4 min 59 s: daily_quota",
+            r#""cooldownUntil" = now() + interval '5 hours', reason = 'daily_quota'"#,
+            "cools down for 4 h 59 min: daily_quota",
         ),
     ] {
         check_mended(&stage, &limit(set), "limits", "warn", seen).await;

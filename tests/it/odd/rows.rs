@@ -4,6 +4,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::harness::Stage;
+use crate::ops::psql::psql;
 
 /// Columns of an app's own table that are wider than ours.
 const WIDE: &str = r#"ALTER TABLE photo_generation_queue
@@ -105,6 +106,28 @@ async fn watching_a_job_that_waits_for_ever_tells_the_others() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_eq!(lines.len(), 2, "{watched:?}");
+}
+
+/// A column that is only read may have any type.
+#[tokio::test]
+async fn a_prompt_in_a_column_of_json_is_shown_and_watched() {
+    let stage = Stage::new().await;
+    stage
+        .sql(
+            r#"ALTER TABLE photo_generation_queue ALTER "basePrompt" TYPE jsonb USING to_jsonb("basePrompt");
+               INSERT INTO photo_generation_queue ("basePrompt", status) VALUES ('"a lake"', 'canceled')"#,
+        )
+        .await;
+
+    for (arguments, told) in [
+        (&["list"][..], "a lake"),
+        (&["show", "1"], "a lake"),
+        (&["watch", "1"], "job 1  canceled"),
+    ] {
+        let answer = stage.safelight(arguments).await;
+        assert!(answer.stdout.contains(told), "{answer:?}");
+    }
+    psql(&stage, "job.sql", &["job=1"]).await;
 }
 
 #[tokio::test]

@@ -134,3 +134,16 @@ DO $$ BEGIN
     EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'Asia/Tokyo');
 END $$;
 "#;
+
+/// Jobs that wait or run, with every moment at one end of time or the other, behind an account that
+/// somebody stopped for ever: nothing can be subtracted from an infinity. Jobs 1 to 9 are pending.
+pub(super) const MOMENTS_WITHOUT_END: &str = r#"
+    UPDATE photo_generation_limits SET "cooldownUntil" = 'infinity';
+    INSERT INTO photo_generation_batches ("createdAt") VALUES ('infinity'), ('-infinity');
+    INSERT INTO photo_generation_queue
+        ("basePrompt", status, "createdAt", "retryAt", "startedAt", "lockedAt", "updatedAt", "expiresAt", "batchId")
+    SELECT 'a lake', status, created, retry, created, created, created, created, 1
+    FROM unnest(ARRAY['pending', 'rate_limited', 'processing']) WITH ORDINALITY AS state (status, nth)
+    CROSS JOIN (VALUES (timestamptz 'infinity'), ('-infinity'), (now())) AS moment (created)
+    CROSS JOIN (VALUES (timestamptz 'infinity'), ('-infinity'), (NULL)) AS later (retry)
+    ORDER BY nth"#;

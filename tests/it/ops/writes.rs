@@ -85,7 +85,11 @@ async fn release_stale_locks() {
     assert_eq!(stage.simulator.log().len(), 3);
     assert_eq!(
         stage
-            .text("SELECT string_agg(state, ' ' ORDER BY state) FROM photo_generation_calls")
+            // A slow machine may let a grant go unused: that is no call.
+            .text(
+                "SELECT string_agg(state, ' ' ORDER BY state) FROM photo_generation_calls
+                 WHERE accepted IS DISTINCT FROM false"
+            )
             .await,
         "ambiguous stored stored"
     );

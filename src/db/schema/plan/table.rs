@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::super::columns::is_too_narrow;
 use super::super::found::{BATCHES, Found, QUEUE, Table};
 use super::super::scripts;
+use super::super::undo::NOT_NULL_CHECK;
 use super::sql::{literal, quote, taken};
 use super::{ADOPTABLE, BATCH_WORDS, How, Step};
 
@@ -175,6 +176,13 @@ impl<'a> Fitting<'a> {
     fn drop_checks(&mut self, found: &Found, there: &Table) {
         let ours: Vec<&str> = scripts::online().iter().map(|online| online.name).collect();
         for check in there.constraints.iter().filter(|c| c.kind == "c") {
+            if check.name == NOT_NULL_CHECK {
+                self.change(
+                    "drop a check that an undo has left half done",
+                    format!("DROP CONSTRAINT {}", quote(NOT_NULL_CHECK)),
+                );
+                continue;
+            }
             let is_ours = ours.contains(&check.name.as_str());
             let is_about = |column: &str| check.columns == [column];
             let goes = match self.table {

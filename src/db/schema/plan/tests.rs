@@ -9,6 +9,7 @@ fn only_a_trigger_that_does_nothing_but_notify_is_replaced() {
             name: "photo_job_trigger".to_owned(),
             definition: String::new(),
             for_each_row: true,
+            fires: true,
             source: source.to_owned(),
         };
         assert_eq!(sends_rows(&trigger), expected, "{source}");
@@ -39,15 +40,24 @@ fn only_a_trigger_that_does_nothing_but_notify_is_replaced() {
         "BEGIN PERFORM net.http_post('https://example.com', '{}'); PERFORM pg_notify('jobs', '1'); END;",
         false,
     );
+    check(
+        "BEGIN PERFORM count_job(NEW.id); PERFORM pg_notify('jobs', '1'); RETURN NEW; END;",
+        false,
+    );
+    check(
+        "BEGIN IF NEW.glasses = '' THEN RAISE EXCEPTION 'no'; END IF; NOTIFY jobs; RETURN NEW; END;",
+        false,
+    );
     check("BEGIN NEW.\"updatedAt\" := now(); RETURN NEW; END;", false);
 }
 
 #[test]
-fn a_trigger_per_statement_and_one_of_ours_stay() {
+fn a_trigger_per_statement_one_of_ours_and_a_disabled_one_stay() {
     let trigger = Trigger {
         name: "photo_job_trigger".to_owned(),
         definition: String::new(),
         for_each_row: false,
+        fires: true,
         source: "BEGIN NOTIFY jobs; RETURN NULL; END;".to_owned(),
     };
     assert!(!sends_rows(&trigger));
@@ -55,9 +65,16 @@ fn a_trigger_per_statement_and_one_of_ours_stay() {
     let ours = Trigger {
         name: "photo_generation_wake_on_pending".to_owned(),
         for_each_row: true,
-        ..trigger
+        ..trigger.clone()
     };
     assert!(!sends_rows(&ours));
+
+    let disabled = Trigger {
+        for_each_row: true,
+        fires: false,
+        ..trigger
+    };
+    assert!(!sends_rows(&disabled));
 }
 
 #[test]

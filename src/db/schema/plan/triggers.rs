@@ -6,7 +6,16 @@ use super::sql::{quote, taken};
 use super::{How, Step};
 
 /// What a function does, besides notifying, that an app would miss.
-const DEEDS: [&str; 5] = ["insert into", "update ", "delete from", "http", "net."];
+const DEEDS: [&str; 8] = [
+    "insert into",
+    "update ",
+    "delete from",
+    "http",
+    "net.",
+    "raise exception",
+    "execute ",
+    "call ",
+];
 
 /// Functions and triggers, when this version brings others; and an app's trigger that would refuse
 /// long rows goes in the same transaction.
@@ -41,18 +50,30 @@ pub(super) fn functions(found: &Found) -> Option<Step> {
     })
 }
 
+impl Trigger {
+    pub(in super::super) fn is_ours(&self) -> bool {
+        scripts::makes_trigger(&self.name)
+    }
+}
+
 /// Tells somebody of each row.
 pub(super) fn notifies(trigger: &Trigger) -> bool {
     let source = trigger.source.to_lowercase();
     trigger.for_each_row
-        && !trigger.name.starts_with("photo_generation_")
+        && trigger.fires
+        && !trigger.is_ours()
         && (source.contains("pg_notify") || source.contains("notify "))
 }
 
 /// The same, and does nothing else.
 pub(super) fn sends_rows(trigger: &Trigger) -> bool {
     let source = trigger.source.to_lowercase();
-    notifies(trigger) && !DEEDS.iter().any(|deed| source.contains(deed)) && !assigns(&source)
+    let calls = source.matches("perform ").count();
+    let notifications = source.matches("perform pg_notify").count();
+    notifies(trigger)
+        && calls == notifications
+        && !DEEDS.iter().any(|deed| source.contains(deed))
+        && !assigns(&source)
 }
 
 /// Whether a statement begins with a field of the new row, which it then sets.
