@@ -21,7 +21,7 @@ COMMENT ON TABLE public.photo_generation_settings IS
 -- oldestWorker is the oldest schema version whose workers may still run. Without notifications
 -- workers only poll, which is for apps that use PREPARE TRANSACTION.
 INSERT INTO public.photo_generation_settings (key, value) VALUES
-    ('oldestWorker', '2'),
+    ('oldestWorker', '3'),
     ('notifications', 'on');
 
 -- What adoption took away from an app's own table, for `safelight migrate --undo`.
@@ -260,3 +260,83 @@ CREATE TABLE public.photo_generation_workers (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 COMMENT ON TABLE public.photo_generation_workers IS
     'One row per worker process that lives, or whose jobs are not taken back yet.';
+
+-- ------------------------------------------------------------------------------------ fair shares
+-- What is written to these, and why nobody waits for it: 2_shares.sql.
+
+CREATE TABLE public.photo_generation_shares (
+    -- As in the rows; '' is the default model.
+    model         text NOT NULL,
+    type          text NOT NULL,
+    tenant        text NOT NULL,
+    -- Seconds that the provider worked for this tenant on this model, beginning where the others
+    -- were when it came, divided by the weight of the jobs. Who has the least is next.
+    "virtualTime" double precision NOT NULL DEFAULT 0,
+    -- Null: there may be due jobs. Else there are none before this moment.
+    "lookAt"      timestamptz,
+    -- Since when no job waited at all; the row goes after a while.
+    "emptySince"  timestamptz,
+    PRIMARY KEY (model, type, tenant)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE public.photo_generation_shares IS
+    'One row per tenant, model and type with jobs that wait: whose turn it is. Kept by the workers.';
+
+-- Appended without a unique key, so that an insert of an app never waits for another open transaction.
+CREATE TABLE public.photo_generation_arrivals (
+    model  text NOT NULL,
+    type   text NOT NULL,
+    tenant text NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE public.photo_generation_arrivals IS
+    'Tenants that got waiting jobs and had none: noted by triggers, taken in by the next claim.';
+
+CREATE TABLE public.photo_generation_charges (
+    model   text NOT NULL,
+    tenant  text NOT NULL,
+    seconds double precision NOT NULL,
+    weight  double precision NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE public.photo_generation_charges IS
+    'Calls that have ended, and how long the provider worked: noted by a trigger, taken in by the next claim.';
+
+CREATE TABLE public.photo_generation_models (
+    -- As it is called.
+    model            text PRIMARY KEY,
+    -- Where the job began that was claimed last: a tenant that comes begins there.
+    "virtualTime"    double precision NOT NULL DEFAULT 0,
+    -- Of the last hundred calls or so.
+    "secondsPerCall" double precision
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
+COMMENT ON TABLE public.photo_generation_models IS
+    'What the fleet knows of each model that it called. Kept by the workers.';
+
+-- Only while MAX_JOBS_PER_SECOND or MAX_JOBS_PER_MINUTE is set.
+CREATE TABLE public.photo_generation_claims (
+    at timestamptz NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE public.photo_generation_claims IS
+    'When the jobs of the last minute were claimed. Only while MAX_JOBS_PER_SECOND or MAX_JOBS_PER_MINUTE is set.';
+
+CREATE TABLE public.photo_generation_tenants (
+    -- team:ID, user:ID or none.
+    tenant       text PRIMARY KEY,
+    -- Jobs at a time, instead of TENANT_MAX_RUNNING; 0: no cap.
+    "maxRunning" integer CHECK ("maxRunning" >= 0),
+    "updatedAt"  timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE public.photo_generation_tenants IS
+    'Tenants for whom something else holds than for all. Written by operators.';
+
+CREATE TABLE public.photo_generation_pauses (
+    what       text NOT NULL
+        CONSTRAINT photo_generation_pauses_what_check
+        CHECK (what IN ('all', 'type', 'model', 'tenant')),
+    -- Of the type, the model or the tenant (team:ID, user:ID or none); empty for all.
+    name       text NOT NULL DEFAULT '',
+    reason     text,
+    "pausedAt" timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (what, name),
+    CONSTRAINT photo_generation_pauses_name_check CHECK ((what = 'all') = (name = ''))
+);
+COMMENT ON TABLE public.photo_generation_pauses IS
+    'What is not begun for now. Insert to pause, delete to resume; safelight pause and resume do so. Calls in flight end as usual.';

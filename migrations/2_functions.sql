@@ -236,64 +236,17 @@ CREATE OR REPLACE FUNCTION public.photo_generation_model(model text)
 SELECT left(coalesce(model, ''), 200)
 $$;
 
--- The models that jobs wait for, and from when on one of a worker's accounts ('provider:account')
--- can serve each. Called by claim and next_due.
---   model     as in the rows; '' is the default
---   name      the model to call
---   usable    -infinity or past: now; infinity: not before somebody acts
---   probing   only a blocked account is left, and it is time to let one job through
---   room      how many calls could begin within a second; NULL: no limit
--- Loose index scans: the cost grows with the models that wait, never with the backlog.
-DROP FUNCTION IF EXISTS public.photo_generation_waiting_models(text[]);
-CREATE FUNCTION public.photo_generation_waiting_models(accounts text[])
-    RETURNS TABLE (model text, name text, usable timestamptz, probing boolean, room bigint)
-    LANGUAGE sql STABLE AS $$
-WITH RECURSIVE
-fresh AS (
-    (SELECT public.photo_generation_model(model) AS model FROM public.photo_generation_queue
-     WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
-     ORDER BY public.photo_generation_model(model) LIMIT 1)
-    UNION ALL
-    SELECT (SELECT public.photo_generation_model(q.model) FROM public.photo_generation_queue q
-            WHERE q.status IN ('pending', 'rate_limited') AND q."retryAt" IS NULL
-              AND public.photo_generation_model(q.model) > fresh.model
-            ORDER BY public.photo_generation_model(q.model) LIMIT 1)
-    FROM fresh WHERE fresh.model IS NOT NULL
-),
-retrying AS (
-    (SELECT public.photo_generation_model(model) AS model FROM public.photo_generation_queue
-     WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NOT NULL
-     ORDER BY public.photo_generation_model(model) LIMIT 1)
-    UNION ALL
-    SELECT (SELECT public.photo_generation_model(q.model) FROM public.photo_generation_queue q
-            WHERE q.status IN ('pending', 'rate_limited') AND q."retryAt" IS NOT NULL
-              AND public.photo_generation_model(q.model) > retrying.model
-            ORDER BY public.photo_generation_model(q.model) LIMIT 1)
-    FROM retrying WHERE retrying.model IS NOT NULL
-),
-waiting AS (
-    SELECT w.model, CASE WHEN w.model <> '' THEN w.model ELSE (
-        SELECT chosen.value FROM public.photo_generation_settings provider
-        JOIN public.photo_generation_settings chosen ON chosen.key = 'defaultModel.' || provider.value
-        WHERE provider.key = 'defaultProvider') END AS name
-    FROM (SELECT fresh.model FROM fresh UNION SELECT retrying.model FROM retrying) AS w
-    WHERE w.model IS NOT NULL
-)
--- Without a default recorded, jobs that name no model wait: name is NULL, and usable never comes.
-SELECT w.model, w.name, best.usable, coalesce(best.blocked, false), best.room
-FROM waiting w
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN w.name IS NULL THEN 'infinity' ELSE min(budget.usable) END AS usable,
-           bool_and(budget.probing) FILTER (WHERE budget.usable <= now()) AS blocked,
-           CASE WHEN NOT coalesce(bool_or(budget.room IS NULL AND budget.usable <= now()), false)
-                THEN coalesce(sum(budget.room), 0) END AS room
-    FROM unnest(accounts) AS a (name)
-    CROSS JOIN LATERAL public.photo_generation_budget(
-        split_part(a.name, ':', 1), substr(a.name, strpos(a.name, ':') + 1), w.name,
-        interval '1 second', NULL, NULL, NULL) AS budget
-) AS best
+-- The type of a row, as the indexes have it.
+CREATE OR REPLACE FUNCTION public.photo_generation_type(type text)
+    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT left(coalesce(type, 'photo_generation'), 200)
 $$;
 
+-- Whom a row is for, in the words of domain::tenant. Ids as text, since an app's may be of any type.
+CREATE OR REPLACE FUNCTION public.photo_generation_tenant("teamId" text, "userId" text)
+    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT left(coalesce('team:' || nullif("teamId", ''), 'user:' || nullif("userId", ''), 'none'), 200)
+$$;
 
 -- ------------------------------------------------------------------------------------ the call
 
@@ -600,31 +553,3 @@ CREATE OR REPLACE TRIGGER photo_generation_wake_on_pending
     FOR EACH ROW
     WHEN (NEW.status = 'pending' AND OLD.status <> 'pending')
     EXECUTE FUNCTION public.photo_generation_wake();
--- ------------------------------------------------------------------------------------- who may
-
--- Functions are executable by everybody unless told otherwise, and Supabase serves executable
--- functions over HTTP. Triggers need no such right. Indexes do: they call theirs with the rights of
--- whoever inserts, in a database that may have taken that right from everybody. By name, since an app
--- has functions of its own that begin as ours do.
-DO $$
-DECLARE
-    function_name text;
-    role_name text;
-BEGIN
-    GRANT EXECUTE ON FUNCTION public.photo_generation_model(text),
-        public.photo_generation_place(timestamptz, text),
-        public.photo_generation_place(timestamp, text) TO PUBLIC;
-    REVOKE ALL ON FUNCTION public.photo_generation_on_image(public.photo_generation_images) FROM PUBLIC;
-    REVOKE ALL ON FUNCTION public.photo_generation_call_hook(public.photo_generation_images) FROM PUBLIC;
-    FOR role_name IN SELECT rolname FROM pg_catalog.pg_roles
-                     WHERE rolname IN ('anon', 'authenticated') LOOP
-        FOREACH function_name IN ARRAY ARRAY[
-            'status(text)', 'batch_status(text)', 'waiting_models(text[])', 'next_quota_day()',
-            'on_image(public.photo_generation_images)', 'call_hook(public.photo_generation_images)',
-            'image_stored()', 'fence()', 'born_final()', 'again()', 'check_batch()', 'wake()'
-        ] LOOP
-            EXECUTE format('REVOKE ALL ON FUNCTION public.photo_generation_%s FROM PUBLIC, %I',
-                           function_name, role_name);
-        END LOOP;
-    END LOOP;
-END $$;

@@ -19,14 +19,18 @@ ALTER TABLE public.photo_generation_queue ADD CONSTRAINT safelight_sane_counts
 -- one, renewals are never HOT (measured, 0 % against 99 %).
 CREATE UNIQUE INDEX CONCURRENTLY safelight_job_id_key
     ON public.photo_generation_queue ("jobId");
--- Fresh jobs in claim order, model by model, so that a model that cannot be served costs nothing.
-CREATE INDEX CONCURRENTLY safelight_place_idx
+-- The due jobs of one share, in claim order: what the claim probes tenant by tenant.
+CREATE INDEX CONCURRENTLY safelight_fresh_idx
     ON public.photo_generation_queue
-       ((public.photo_generation_model(model)), (public.photo_generation_place("createdAt", priority)), id)
+       ((public.photo_generation_model(model)), (public.photo_generation_type(type)),
+        (public.photo_generation_tenant("teamId"::text, "userId"::text)),
+        (public.photo_generation_place("createdAt", priority)), id)
     WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL;
 -- Jobs with a moment to wait for, in its order: a hundred thousand future ones cost nothing.
-CREATE INDEX CONCURRENTLY safelight_retry_idx
-    ON public.photo_generation_queue ((public.photo_generation_model(model)), "retryAt")
+CREATE INDEX CONCURRENTLY safelight_retrying_idx
+    ON public.photo_generation_queue
+       ((public.photo_generation_model(model)), (public.photo_generation_type(type)),
+        (public.photo_generation_tenant("teamId"::text, "userId"::text)), "retryAt")
     WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NOT NULL;
 -- The live jobs: renewal, reclaim, "what runs now". A few hundred rows at most.
 CREATE INDEX CONCURRENTLY safelight_processing_idx
@@ -55,3 +59,16 @@ CREATE INDEX CONCURRENTLY safelight_calls_idx
 -- What an account has called lately, which is what its limits are about.
 CREATE INDEX CONCURRENTLY safelight_budget_idx
     ON public.photo_generation_calls (provider, account, model, "startedAt");
+
+-- Whose turn it is, of each kind; who rests, and until when; who was found empty; and all of a tenant.
+CREATE INDEX CONCURRENTLY safelight_turn_idx
+    ON public.photo_generation_shares (model, type, "virtualTime") WHERE "lookAt" IS NULL;
+CREATE INDEX CONCURRENTLY safelight_rest_idx
+    ON public.photo_generation_shares (model, type, "lookAt")
+    WHERE "lookAt" IS NOT NULL AND "emptySince" IS NULL;
+CREATE INDEX CONCURRENTLY safelight_empty_idx
+    ON public.photo_generation_shares ("lookAt") WHERE "emptySince" IS NOT NULL;
+CREATE INDEX CONCURRENTLY safelight_tenant_idx
+    ON public.photo_generation_shares (tenant);
+CREATE INDEX CONCURRENTLY safelight_arrivals_idx
+    ON public.photo_generation_arrivals (tenant, model, type);

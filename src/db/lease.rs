@@ -24,6 +24,7 @@ pub struct Lease {
     job: JobId,
     token: i64,
     batch: Option<i64>,
+    reopens_batch: bool,
 }
 
 impl Lease {
@@ -56,7 +57,7 @@ pub struct Claimer {
 /// How far a claim looks past rows that others hold locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// What claims of other workers may hold for a moment.
+    /// What hands may hold for a moment; claims of other workers come one after the other.
     Usual,
     /// For when jobs are due and the usual window held none that was free: somebody has a
     /// transaction open on many rows at the head of the queue.
@@ -64,10 +65,11 @@ pub enum Window {
 }
 
 impl Window {
+    /// Of each tenant.
     fn rows(self) -> i64 {
         match self {
-            Self::Usual => 100,
-            Self::Wide => 2000,
+            Self::Usual => 4,
+            Self::Wide => 500,
         }
     }
 }
@@ -116,6 +118,7 @@ pub async fn claim(
                 job: row.id,
                 token: row.lease,
                 batch: row.batch_id,
+                reopens_batch: row.reopens_batch,
             };
             let job = ClaimedJob {
                 id: row.id,
@@ -140,6 +143,17 @@ pub async fn claim(
             (lease, job)
         })
         .collect())
+}
+
+/// Says that the job's batch is generating again, if it had ended: an attempt begins with it.
+pub async fn reopen_batch(db: &Db, lease: &Lease) -> Result<(), DbError> {
+    let Some(batch) = lease.batch.filter(|_| lease.reopens_batch) else {
+        return Ok(());
+    };
+    sqlx::query_file!("sql/queue/reopen_batch.sql", lease.job, lease.token, batch)
+        .execute(&db.pool)
+        .await?;
+    Ok(())
 }
 
 /// A counter as a hand may have left it. What lies beyond the bounds of the ledger's own column is as

@@ -30,7 +30,7 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 32] = [
+const _: [&str; 33] = [
     include_str!("../../sql/queue/budget.sql"),
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
@@ -54,6 +54,7 @@ const _: [&str; 32] = [
     include_str!("../../sql/queue/reclaim.sql"),
     include_str!("../../sql/queue/recovered.sql"),
     include_str!("../../sql/queue/renew.sql"),
+    include_str!("../../sql/queue/reopen_batch.sql"),
     include_str!("../../sql/queue/retry.sql"),
     include_str!("../../sql/queue/select.sql"),
     include_str!("../../sql/queue/set_limits.sql"),

@@ -18,6 +18,9 @@ const EXPIRED_AT_ONCE: usize = 500;
 /// Batches that are ended in one transaction: finishes of theirs wait for it.
 const BATCHES_AT_ONCE: i64 = 100;
 
+/// Tenants that are looked at under one lock: claims wait for it.
+const SHARES_AT_ONCE: i64 = 500;
+
 /// A worker's row, as one look found it.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen {
@@ -32,7 +35,7 @@ pub struct Seen {
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "five questions, five answers"
+    reason = "six questions, six answers"
 )]
 pub struct Litter {
     /// Held by no worker that has a row, or by another program for too long.
@@ -43,6 +46,8 @@ pub struct Litter {
     pub expired_jobs: bool,
     pub batches: bool,
     pub hooks: bool,
+    /// Tenants that had no waiting job when they were last looked at.
+    pub empty_shares: bool,
 }
 
 /// One cheap look at everything.
@@ -56,6 +61,7 @@ pub async fn look(db: &Db, stale: Duration) -> Result<(Vec<Seen>, Litter), DbErr
         expired_jobs: row.expired_jobs,
         batches: row.batches,
         hooks: row.hooks,
+        empty_shares: row.empty_shares,
     });
     let seen = rows.into_iter().filter_map(|row| {
         Some(Seen {
@@ -222,6 +228,31 @@ pub async fn retry_hooks(db: &Db) -> Result<(), DbError> {
     .execute(&db.pool)
     .await?;
     Ok(())
+}
+
+/// Looks again at tenants that had no waiting job, and forgets those that stay so. Some of them: until
+/// there is nothing left to look at.
+pub async fn look_again_at_shares(db: &Db) -> Result<Swept, DbError> {
+    let looked = sqlx::query_scalar!(
+        r#"SELECT photo_generation_look_again($1) AS "looked!""#,
+        SHARES_AT_ONCE
+    )
+    .fetch_one(&db.pool)
+    .await?;
+    Ok(if looked < SHARES_AT_ONCE {
+        Swept::All
+    } else {
+        Swept::Some
+    })
+}
+
+/// Notes tenants with waiting jobs that no claim would find; how many.
+pub async fn find_arrivals(db: &Db) -> Result<i64, DbError> {
+    Ok(
+        sqlx::query_scalar!(r#"SELECT photo_generation_find_arrivals() AS "found!""#)
+            .fetch_one(&db.pool)
+            .await?,
+    )
 }
 
 /// Removes the rows of dead runs that no job names any more.

@@ -63,6 +63,7 @@ impl Attempt<'_> {
             Ok(request) => request,
             Err(error) => return Ok(Outcome::Rejected(error.into())),
         };
+        persist(|| lease::reopen_batch(self.context.db(), self.lease)).await?;
         let planned = self.plan(request.images).await?;
         if let Some(failure) = self.is_over() {
             return Ok(Outcome::Rejected(failure));

@@ -18,6 +18,8 @@ use super::{Context, Rhythm, lines, settle};
 use crate::db::sweep::{self, Litter, Seen, Swept};
 use crate::db::{Db, DbError, ledger};
 
+/// Tenants whose jobs no trigger has noted are searched for at the start and then so often.
+const SEARCH_EVERY: Duration = Duration::from_mins(5);
 /// Intervals are spread by this share, so that a fleet does not sweep as one.
 const SPREAD: f64 = 0.2;
 /// Rounds of ending expired jobs in one sweep; each takes less than a tenth of a second.
@@ -29,6 +31,7 @@ const SWEEP_TIMEOUT: Duration = Duration::from_mins(1);
 pub(super) async fn sweep(context: Arc<Context>) {
     let rhythm = context.settings.rhythm;
     let mut watch = Watch::new(rhythm);
+    let mut searched: Option<Instant> = None;
     loop {
         tokio::time::sleep(
             rhythm
@@ -40,6 +43,10 @@ pub(super) async fn sweep(context: Arc<Context>) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "could not clean up, trying again"),
             Err(_) => tracing::warn!("cleaning up took too long, trying again"),
+        }
+        if searched.is_none_or(|at| at.elapsed() > SEARCH_EVERY) {
+            searched = Some(Instant::now());
+            report("the queue", find_arrivals(context.db()).await);
         }
     }
 }
@@ -62,6 +69,7 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
         expired_jobs,
         batches,
         hooks,
+        empty_shares,
         ..
     } = litter;
     if expired_jobs {
@@ -73,6 +81,9 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
     }
     if hooks {
         report("hooks", sweep::retry_hooks(db).await);
+    }
+    if empty_shares {
+        report("tenants", look_again_at_shares(context).await);
     }
     if !dead.is_empty() {
         report("workers", sweep::forget(db, &dead).await);
@@ -99,6 +110,23 @@ async fn close_batches(context: &Context) -> Result<(), DbError> {
             return Ok(());
         }
     }
+}
+
+/// Ten thousand tenants may have run out of jobs at once.
+async fn look_again_at_shares(context: &Context) -> Result<(), DbError> {
+    let began = Instant::now();
+    while sweep::look_again_at_shares(context.db()).await? == Swept::Some
+        && began.elapsed() < context.settings.rhythm.sweep_every
+    {}
+    Ok(())
+}
+
+async fn find_arrivals(db: &Db) -> Result<(), DbError> {
+    let found = sweep::find_arrivals(db).await?;
+    if found > 0 {
+        tracing::info!(tenants = found, "found jobs that wait and were not noted");
+    }
+    Ok(())
 }
 
 /// Many rounds, each short: a day's backlog that expires at once must not take a day to end, and must

@@ -13,7 +13,7 @@ mod triggers;
 
 use std::fmt;
 
-use super::VERSION;
+use super::{OLDEST_WORKER, VERSION};
 use super::found::{BATCHES, Column, Found, QUEUE, Table};
 use super::scripts::{self, Online, OnlineKind};
 use crate::domain::Status;
@@ -229,7 +229,8 @@ fn record_version() -> Step {
     Step {
         changes: vec![format!("record version {VERSION}")],
         sql: format!(
-            "INSERT INTO public.photo_generation_settings (key, value) VALUES ('version', '{VERSION}')\n\
+            "INSERT INTO public.photo_generation_settings (key, value)\n\
+             VALUES ('version', '{VERSION}'), ('oldestWorker', '{OLDEST_WORKER}')\n\
              ON CONFLICT (key) DO UPDATE SET value = excluded.value, \"updatedAt\" = now();"
         ),
         how: How::Briefly,

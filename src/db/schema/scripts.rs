@@ -4,7 +4,11 @@
 //! gets no more than what it lacks.
 
 /// Functions and triggers; run as a whole.
-pub(super) const FUNCTIONS: &str = include_str!("../../../migrations/2_functions.sql");
+pub(super) const FUNCTIONS: &str = concat!(
+    include_str!("../../../migrations/2_functions.sql"),
+    include_str!("../../../migrations/2_shares.sql"),
+    include_str!("../../../migrations/2_who_may.sql"),
+);
 /// Gives every row of the queue its uuid; commits as it goes.
 pub(super) const JOB_IDS: &str = include_str!("../../../migrations/4_job_ids.sql");
 

@@ -35,10 +35,18 @@ const VERSION_1: [(&str, &str, OnlineKind); 12] = [
     ),
 ];
 
+/// Of version 2, which adopted tables have, too.
+const VERSION_2: [(&str, &str, OnlineKind); 2] = [
+    (QUEUE, "safelight_place_idx", Index),
+    (QUEUE, "safelight_retry_idx", Index),
+];
+
 pub(super) fn superseded(found: &Found) -> Vec<Step> {
-    VERSION_1
+    let of_version_1 = VERSION_1
         .into_iter()
-        .filter(|(table, ..)| !found.is_the_apps(table))
+        .filter(|(table, ..)| !found.is_the_apps(table));
+    of_version_1
+        .chain(VERSION_2)
         .filter_map(|(on, name, kind)| {
             let table = found.tables.get(on)?;
             let (is_there, what, sql, how) = match kind {

@@ -1,0 +1,671 @@
+-- Whose turn it is: fair shares of a model's time among tenants, and the claim.
+--
+-- Each tenant has a virtual time for each model: the seconds that the provider worked for it, beginning
+-- where the others were when it came. Who has the least is next (start-time fair queueing: Goyal, Vin,
+-- Cheng, 1996). Seconds of calls that have ended are known; for jobs that run the rest is estimated, so
+-- what a claim decides by is always as true as it can be, and nothing has to be corrected later.
+--
+-- Which tenants have jobs is kept in photo_generation_shares, so that a claim costs the same with ten
+-- thousand tenants and a million rows as with one. It is never in the way of an insert: whoever
+-- inserts only appends a line to photo_generation_arrivals, without a unique key, and waits for nobody.
+-- (Functions in plpgsql keep the plans of their statements; in sql they are planned at each call, but
+-- where they are merged into the statement that calls them.)
+-- All else is written under one lock, photo_generation_lock_claims(), one claim after the other for the
+-- whole fleet, which makes the cap per tenant exact. Whoever holds it waits for no row.
+
+CREATE OR REPLACE FUNCTION public.photo_generation_lock_claims() RETURNS void
+    LANGUAGE sql AS $$
+SELECT pg_advisory_xact_lock(hashtextextended('safelight/claims', 0))
+$$;
+
+-- A setting that is a number. What else somebody may have written there counts as absent: a typing
+-- error must not stop the fleet.
+CREATE OR REPLACE FUNCTION public.photo_generation_number(setting text) RETURNS numeric
+    LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT CASE WHEN value ~ '^\s*[0-9]{1,12}(\.[0-9]{1,9})?\s*$' THEN value::numeric END
+            FROM public.photo_generation_settings WHERE key = setting);
+END $$;
+
+-- The model of rows that name none; NULL before the first worker has recorded it.
+CREATE OR REPLACE FUNCTION public.photo_generation_default_model() RETURNS text
+    LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT chosen.value FROM public.photo_generation_settings AS provider
+            JOIN public.photo_generation_settings AS chosen
+              ON chosen.key = 'defaultModel.' || provider.value
+            WHERE provider.key = 'defaultProvider');
+END $$;
+
+-- How much a job weighs: the time of an urgent one is charged at half, of a batch one twice.
+CREATE OR REPLACE FUNCTION public.photo_generation_weight(priority text) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT CASE priority WHEN 'urgent' THEN 2.0 WHEN 'batch' THEN 0.5 ELSE 1.0 END::double precision
+$$;
+
+-- How many images a row asks for that are not made. Whatever an app or a hand wrote, 1 to 100.
+CREATE OR REPLACE FUNCTION public.photo_generation_images_left(total numeric, made numeric)
+    RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT greatest(least(coalesce(total, 4), 100) - greatest(coalesce(made, 0), 0), 1)::double precision
+$$;
+
+-- ----------------------------------------------------------------------------------- what happens
+
+-- Whether the next claim will look at this tenant's jobs anyway. What it looks at now it may find empty,
+-- as our job is not committed: then it looks again (see photo_generation_rest_shares).
+CREATE OR REPLACE FUNCTION public.photo_generation_is_noted(of_model text, of_type text, of_tenant text)
+    RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM public.photo_generation_shares
+                   WHERE model = of_model AND type = of_type AND tenant = of_tenant AND "lookAt" IS NULL)
+        OR EXISTS (SELECT FROM public.photo_generation_arrivals
+                   WHERE model = of_model AND type = of_type AND tenant = of_tenant);
+END $$;
+
+-- Jobs that came.
+CREATE OR REPLACE FUNCTION public.photo_generation_inserted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+    INSERT INTO public.photo_generation_arrivals (model, type, tenant)
+    SELECT came.model, came.type, came.tenant
+    FROM (SELECT DISTINCT public.photo_generation_model(job.model::text) AS model,
+                 public.photo_generation_type(job.type::text) AS type,
+                 public.photo_generation_tenant(job."teamId"::text, job."userId"::text) AS tenant
+          FROM inserted AS job
+          WHERE job.status::text IN ('pending', 'rate_limited')) AS came
+    WHERE NOT public.photo_generation_is_noted(came.model, came.type, came.tenant);
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;                         -- never fails the app's statement; a sweep finds them
+END $$;
+CREATE OR REPLACE TRIGGER photo_generation_inserted
+    AFTER INSERT ON public.photo_generation_queue
+    REFERENCING NEW TABLE AS inserted
+    FOR EACH STATEMENT EXECUTE FUNCTION public.photo_generation_inserted();
+
+-- Jobs that wait again, or may be due sooner than they were, or for somebody else.
+CREATE OR REPLACE FUNCTION public.photo_generation_waits_again() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+    of_model  text := public.photo_generation_model(NEW.model::text);
+    of_type   text := public.photo_generation_type(NEW.type::text);
+    of_tenant text := public.photo_generation_tenant(NEW."teamId"::text, NEW."userId"::text);
+BEGIN
+    IF NOT public.photo_generation_is_noted(of_model, of_type, of_tenant) THEN
+        INSERT INTO public.photo_generation_arrivals (model, type, tenant)
+        VALUES (of_model, of_type, of_tenant);
+    END IF;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END $$;
+-- By row, so that WHEN spares our own claims and finishes.
+CREATE OR REPLACE TRIGGER photo_generation_waits_again
+    AFTER UPDATE ON public.photo_generation_queue
+    FOR EACH ROW
+    WHEN (NEW.status IN ('pending', 'rate_limited')
+          AND (OLD.status NOT IN ('pending', 'rate_limited')
+               OR OLD."retryAt" IS DISTINCT FROM NEW."retryAt"
+               OR OLD.model IS DISTINCT FROM NEW.model
+               OR OLD.type IS DISTINCT FROM NEW.type
+               OR OLD."teamId" IS DISTINCT FROM NEW."teamId"
+               OR OLD."userId" IS DISTINCT FROM NEW."userId"))
+    EXECUTE FUNCTION public.photo_generation_waits_again();
+
+-- A call has ended: its time is the tenant's. One that a dead worker left open is settled late, and
+-- counts until its deadline at most.
+CREATE OR REPLACE FUNCTION public.photo_generation_charge() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+    INSERT INTO public.photo_generation_charges (model, tenant, seconds, weight)
+    VALUES (NEW.model, left(NEW.tenant, 200),
+            greatest(0, extract(epoch FROM least(NEW."endedAt", NEW."deadlineAt") - NEW."startedAt")),
+            public.photo_generation_weight((
+                SELECT job.priority::text FROM public.photo_generation_queue AS job
+                WHERE job.id = NEW."jobId")));
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER photo_generation_charge
+    AFTER UPDATE OF state ON public.photo_generation_calls
+    FOR EACH ROW
+    WHEN (OLD.state = 'calling' AND NEW.state NOT IN ('calling', 'limited'))
+    EXECUTE FUNCTION public.photo_generation_charge();
+
+-- ---------------------------------------------------------------------------------- who may run
+
+-- How many jobs of a tenant may run at a time, NULL: any number. "own" is its row in
+-- photo_generation_tenants, "usual" the setting tenantMaxRunning; 0 is no cap. Rows that name nobody are
+-- the app's own: there is nobody to be protected from.
+CREATE OR REPLACE FUNCTION public.photo_generation_cap(of_tenant text, own integer, usual numeric)
+    RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT nullif(coalesce(own, CASE WHEN of_tenant <> 'none' THEN coalesce(usual, 3) END), 0)::bigint
+$$;
+
+-- Tenants that run jobs or are paused, and how many more each may run (NULL: no cap).
+CREATE OR REPLACE FUNCTION public.photo_generation_busy()
+    RETURNS TABLE (tenant text, running bigint, places bigint)
+    LANGUAGE sql STABLE AS $$
+SELECT busy.tenant, max(busy.running),
+       CASE WHEN bool_or(busy.paused) THEN 0
+            ELSE greatest(public.photo_generation_cap(
+                busy.tenant, max(own."maxRunning"),
+                (SELECT public.photo_generation_number('tenantMaxRunning'))) - max(busy.running), 0) END
+FROM (
+    SELECT public.photo_generation_tenant("teamId"::text, "userId"::text) AS tenant,
+           count(*) AS running, false AS paused
+    FROM public.photo_generation_queue WHERE status = 'processing' GROUP BY 1
+    UNION ALL
+    SELECT name, 0, true FROM public.photo_generation_pauses WHERE what = 'tenant'
+) AS busy
+LEFT JOIN public.photo_generation_tenants AS own ON own.tenant = busy.tenant
+GROUP BY busy.tenant
+$$;
+
+-- Of each model the seconds of provider time that a tenant's running jobs have yet to take.
+CREATE OR REPLACE FUNCTION public.photo_generation_expected()
+    RETURNS TABLE (name text, tenant text, seconds double precision)
+    LANGUAGE sql STABLE AS $$
+SELECT job.name, job.tenant, sum(job.images / job.weight) * coalesce(min(known."secondsPerCall"), 10)
+FROM (
+    SELECT coalesce(nullif(public.photo_generation_model(model::text), ''),
+                    (SELECT public.photo_generation_default_model())) AS name,
+           public.photo_generation_tenant("teamId"::text, "userId"::text) AS tenant,
+           public.photo_generation_images_left(
+               coalesce("imagesTotal", "numImagesPerExample")::numeric, "imagesCompleted") AS images,
+           public.photo_generation_weight(priority::text) AS weight
+    FROM public.photo_generation_queue WHERE status = 'processing'
+) AS job
+LEFT JOIN public.photo_generation_models AS known ON known.model = job.name
+GROUP BY job.name, job.tenant
+$$;
+
+-- How many more jobs the fleet may begin now, by MAX_JOBS_PER_SECOND and MAX_JOBS_PER_MINUTE (NULL: any
+-- number), and else from when on.
+CREATE OR REPLACE FUNCTION public.photo_generation_pace()
+    RETURNS TABLE (room bigint, usable timestamptz)
+    LANGUAGE sql STABLE AS $$
+SELECT min(pace.most - used.jobs), max(used.again)
+FROM (VALUES ('maxJobsPerSecond', interval '1 second'), ('maxJobsPerMinute', interval '1 minute'))
+     AS setting (key, length)
+CROSS JOIN LATERAL (
+    SELECT greatest(floor(public.photo_generation_number(setting.key)), 1)::bigint AS most
+    WHERE public.photo_generation_number(setting.key) > 0
+) AS pace
+CROSS JOIN LATERAL (
+    SELECT count(*) AS jobs,
+           CASE WHEN count(*) >= pace.most THEN min(recent.at) + setting.length END AS again
+    FROM (SELECT at FROM public.photo_generation_claims
+          WHERE at > clock_timestamp() - setting.length ORDER BY at DESC LIMIT pace.most) AS recent
+) AS used
+$$;
+
+-- The models and types of which jobs wait. A loose index scan: what it costs grows with these, never
+-- with the tenants or the backlog.
+CREATE OR REPLACE FUNCTION public.photo_generation_kinds()
+    RETURNS TABLE (model text, type text) LANGUAGE sql STABLE AS $$
+WITH RECURSIVE kind AS (
+    (SELECT share.model, share.type FROM public.photo_generation_shares AS share
+     ORDER BY share.model, share.type LIMIT 1)
+    UNION ALL
+    SELECT following.model, following.type FROM kind CROSS JOIN LATERAL (
+        SELECT share.model, share.type FROM public.photo_generation_shares AS share
+        WHERE (share.model, share.type) > (kind.model, kind.type)
+        ORDER BY share.model, share.type LIMIT 1) AS following
+)
+SELECT kind.model, kind.type FROM kind
+$$;
+
+-- What jobs wait for, and from when on one of a worker's accounts ('provider:account') can serve it.
+-- Called by claim and next_due.
+--   model, type   as in the rows; model '' is the default
+--   name          the model to call
+--   usable        -infinity or past: now; infinity: not before somebody acts
+--   probing       only a blocked account is left, and it is time to let one job through
+--   room          how many calls could begin within a second; NULL: no limit
+--   "turn"        the virtual time of the model
+DROP FUNCTION IF EXISTS public.photo_generation_waiting_models(text[]);
+DROP FUNCTION IF EXISTS public.photo_generation_waiting(text[]);
+CREATE FUNCTION public.photo_generation_waiting(accounts text[])
+    RETURNS TABLE (model text, type text, name text, usable timestamptz, probing boolean, room bigint,
+                   turn double precision)
+    LANGUAGE sql STABLE AS $$
+WITH
+-- Without a default recorded, jobs that name no model wait: name is NULL, and usable never comes.
+named AS (
+    SELECT kind.model, kind.type,
+           coalesce(nullif(kind.model, ''), (SELECT public.photo_generation_default_model())) AS name
+    FROM public.photo_generation_kinds() AS kind
+),
+able AS MATERIALIZED (
+    SELECT called.name,
+           CASE WHEN called.name IS NULL THEN 'infinity' ELSE min(budget.usable) END AS usable,
+           bool_and(budget.probing) FILTER (WHERE budget.usable <= now()) AS probing,
+           CASE WHEN NOT coalesce(bool_or(budget.room IS NULL AND budget.usable <= now()), false)
+                THEN coalesce(sum(budget.room), 0) END AS room
+    FROM (SELECT DISTINCT named.name FROM named) AS called
+    CROSS JOIN unnest(accounts) AS account (name)
+    CROSS JOIN LATERAL public.photo_generation_budget(
+        split_part(account.name, ':', 1), substr(account.name, strpos(account.name, ':') + 1),
+        called.name, interval '1 second', NULL, NULL, NULL) AS budget
+    GROUP BY called.name
+)
+SELECT named.model, named.type, named.name,
+       CASE WHEN EXISTS (SELECT FROM public.photo_generation_pauses AS pause
+                         WHERE (pause.what = 'all')
+                            OR (pause.what = 'type' AND pause.name = named.type)
+                            OR (pause.what = 'model' AND pause.name = named.name))
+            THEN 'infinity' ELSE able.usable END,
+       coalesce(able.probing, false), able.room, coalesce(known."virtualTime", 0)
+FROM named
+JOIN able ON able.name IS NOT DISTINCT FROM named.name
+LEFT JOIN public.photo_generation_models AS known ON known.model = named.name
+$$;
+
+-- ------------------------------------------------------------------------------------- the shares
+
+-- Takes in what was noted since: jobs that came and calls that ended. Under the lock.
+CREATE OR REPLACE FUNCTION public.photo_generation_take_notes() RETURNS void
+    LANGUAGE plpgsql AS $$
+DECLARE
+    -- After an hour without a claim there may be many: some at a time.
+    at_once CONSTANT integer := 5000;
+BEGIN
+    IF EXISTS (SELECT FROM public.photo_generation_charges) THEN
+        WITH ended AS (
+            DELETE FROM public.photo_generation_charges
+            WHERE ctid = ANY (ARRAY(SELECT ctid FROM public.photo_generation_charges LIMIT at_once))
+            RETURNING model, tenant, seconds, weight
+        ),
+        -- A running mean, in which the last hundred calls or so count.
+        learned AS (
+            INSERT INTO public.photo_generation_models AS known (model, "secondsPerCall")
+            SELECT model, avg(seconds) FROM ended GROUP BY model
+            ON CONFLICT (model) DO UPDATE
+            SET "secondsPerCall" = coalesce(known."secondsPerCall", excluded."secondsPerCall")
+                + (excluded."secondsPerCall" - coalesce(known."secondsPerCall", excluded."secondsPerCall"))
+                  * (1 - power(0.99, (SELECT count(*) FROM ended WHERE ended.model = known.model)))
+        )
+        UPDATE public.photo_generation_shares AS share
+        SET "virtualTime" = share."virtualTime" + total.seconds
+        FROM (SELECT model, tenant, sum(seconds / weight) AS seconds FROM ended GROUP BY 1, 2) AS total
+        WHERE share.tenant = total.tenant
+          AND share.model IN (total.model,
+                              CASE WHEN total.model = public.photo_generation_default_model() THEN '' END);
+    END IF;
+
+    -- Who comes begins where the others are; who only rested goes on where it was.
+    IF EXISTS (SELECT FROM public.photo_generation_arrivals) THEN
+        WITH came AS (
+            DELETE FROM public.photo_generation_arrivals
+            WHERE ctid = ANY (ARRAY(SELECT ctid FROM public.photo_generation_arrivals LIMIT at_once))
+            RETURNING model, type, tenant
+        )
+        INSERT INTO public.photo_generation_shares AS share (model, type, tenant, "virtualTime")
+        SELECT DISTINCT came.model, came.type, came.tenant, coalesce(known."virtualTime", 0)
+        FROM came
+        LEFT JOIN public.photo_generation_models AS known
+          ON known.model = coalesce(nullif(came.model, ''), public.photo_generation_default_model())
+        ON CONFLICT (model, type, tenant) DO UPDATE
+        SET "lookAt" = NULL, "emptySince" = NULL,
+            "virtualTime" = CASE WHEN share."emptySince" IS NULL THEN share."virtualTime"
+                                 ELSE greatest(share."virtualTime", excluded."virtualTime") END;
+    END IF;
+
+    UPDATE public.photo_generation_shares AS share SET "lookAt" = NULL
+    FROM public.photo_generation_kinds() AS kind
+    WHERE share.model = kind.model AND share.type = kind.type
+      AND share."lookAt" <= now() AND share."emptySince" IS NULL;
+END $$;
+
+-- Of these shares, those that have no due job rest: until the first one is due, or, where none waits
+-- at all, until the next look. Somebody may have been inserting when we looked, and have seen that
+-- the share is there: so it is looked at again after as long as it has been empty. Under the lock.
+CREATE OR REPLACE FUNCTION public.photo_generation_rest_shares(
+        models text[], types text[], tenants text[])
+    RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE public.photo_generation_shares AS share
+    SET "lookAt" = CASE WHEN found.fresh OR found.due <= now() THEN NULL
+                        WHEN found.due IS NOT NULL THEN found.due
+                        ELSE now() + greatest(now() - coalesce(share."emptySince", now()),
+                                              interval '1 second') END,
+        "emptySince" = CASE WHEN NOT found.fresh AND found.due IS NULL
+                            THEN coalesce(share."emptySince", now()) END
+    FROM (
+        SELECT asked.*,
+               EXISTS (SELECT FROM public.photo_generation_queue AS job
+                       WHERE job.status IN ('pending', 'rate_limited') AND job."retryAt" IS NULL
+                         AND public.photo_generation_model(job.model) = asked.model
+                         AND public.photo_generation_type(job.type) = asked.type
+                         AND public.photo_generation_tenant(job."teamId"::text, job."userId"::text)
+                             = asked.tenant) AS fresh,
+               (SELECT job."retryAt" FROM public.photo_generation_queue AS job
+                WHERE job.status IN ('pending', 'rate_limited') AND job."retryAt" IS NOT NULL
+                  AND public.photo_generation_model(job.model) = asked.model
+                  AND public.photo_generation_type(job.type) = asked.type
+                  AND public.photo_generation_tenant(job."teamId"::text, job."userId"::text)
+                      = asked.tenant
+                ORDER BY job."retryAt" LIMIT 1) AS due
+        FROM unnest(models, types, tenants) AS asked (model, type, tenant)
+    ) AS found
+    WHERE share.model = found.model AND share.type = found.type AND share.tenant = found.tenant
+      AND (share."lookAt" IS NOT NULL OR NOT (found.fresh OR coalesce(found.due <= now(), false)));
+END $$;
+
+-- For the sweep: looks again at shares that were found empty, and forgets those that stay so. Some at a
+-- time; returns how many.
+CREATE OR REPLACE FUNCTION public.photo_generation_look_again(most bigint) RETURNS bigint
+    LANGUAGE plpgsql AS $$
+DECLARE
+    models text[];
+    types text[];
+    tenants text[];
+BEGIN
+    PERFORM public.photo_generation_lock_claims();
+    SELECT array_agg(due.model), array_agg(due.type), array_agg(due.tenant)
+    INTO models, types, tenants
+    FROM (SELECT * FROM public.photo_generation_shares
+          WHERE "emptySince" IS NOT NULL AND "lookAt" <= now()
+          ORDER BY "lookAt" LIMIT most) AS due;
+    PERFORM public.photo_generation_rest_shares(models, types, tenants);
+    DELETE FROM public.photo_generation_shares AS share
+    USING unnest(models, types, tenants) AS asked (model, type, tenant)
+    WHERE share.model = asked.model AND share.type = asked.type AND share.tenant = asked.tenant
+      AND share."emptySince" < now() - interval '2 minutes'
+      -- While it runs a job, what that takes is still to be counted.
+      AND share.tenant NOT IN (SELECT busy.tenant FROM public.photo_generation_busy() AS busy
+                               WHERE busy.running > 0);
+    RETURN coalesce(cardinality(models), 0);
+END $$;
+
+-- For the sweep, now and then: notes tenants with waiting jobs that have no share, whatever the reason:
+-- a table that was adopted, a transaction that inserted for longer than an empty share is kept, a
+-- trigger that was disabled. A loose index scan of both indexes: some 40 us for each tenant that waits.
+CREATE OR REPLACE FUNCTION public.photo_generation_find_arrivals() RETURNS bigint
+    LANGUAGE sql AS $$
+WITH RECURSIVE fresh AS (
+    (SELECT public.photo_generation_model(model) AS model, public.photo_generation_type(type) AS type,
+            public.photo_generation_tenant("teamId"::text, "userId"::text) AS tenant
+     FROM public.photo_generation_queue
+     WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
+     ORDER BY 1, 2, 3 LIMIT 1)
+    UNION ALL
+    SELECT following.* FROM fresh CROSS JOIN LATERAL (
+        SELECT public.photo_generation_model(job.model), public.photo_generation_type(job.type),
+               public.photo_generation_tenant(job."teamId"::text, job."userId"::text)
+        FROM public.photo_generation_queue AS job
+        WHERE job.status IN ('pending', 'rate_limited') AND job."retryAt" IS NULL
+          AND (public.photo_generation_model(job.model), public.photo_generation_type(job.type),
+               public.photo_generation_tenant(job."teamId"::text, job."userId"::text))
+              > (fresh.model, fresh.type, fresh.tenant)
+        ORDER BY 1, 2, 3 LIMIT 1) AS following
+),
+retrying AS (
+    (SELECT public.photo_generation_model(model) AS model, public.photo_generation_type(type) AS type,
+            public.photo_generation_tenant("teamId"::text, "userId"::text) AS tenant
+     FROM public.photo_generation_queue
+     WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NOT NULL
+     ORDER BY 1, 2, 3 LIMIT 1)
+    UNION ALL
+    SELECT following.* FROM retrying CROSS JOIN LATERAL (
+        SELECT public.photo_generation_model(job.model), public.photo_generation_type(job.type),
+               public.photo_generation_tenant(job."teamId"::text, job."userId"::text)
+        FROM public.photo_generation_queue AS job
+        WHERE job.status IN ('pending', 'rate_limited') AND job."retryAt" IS NOT NULL
+          AND (public.photo_generation_model(job.model), public.photo_generation_type(job.type),
+               public.photo_generation_tenant(job."teamId"::text, job."userId"::text))
+              > (retrying.model, retrying.type, retrying.tenant)
+        ORDER BY 1, 2, 3 LIMIT 1) AS following
+),
+noted AS (
+    INSERT INTO public.photo_generation_arrivals (model, type, tenant)
+    SELECT waiting.model, waiting.type, waiting.tenant
+    FROM (SELECT * FROM fresh UNION SELECT * FROM retrying) AS waiting
+    WHERE NOT EXISTS (
+        SELECT FROM public.photo_generation_shares AS share
+        WHERE share.model = waiting.model AND share.type = waiting.type
+          AND share.tenant = waiting.tenant AND share."emptySince" IS NULL)
+      AND NOT public.photo_generation_is_noted(waiting.model, waiting.type, waiting.tenant)
+    RETURNING 1
+)
+SELECT count(*) FROM noted
+$$;
+
+-- -------------------------------------------------------------------------------------- the claim
+
+-- The due jobs of one share, in the order in which they are worked, the first "most" of them.
+--   images   that are not made yet, by weight: what of the provider's time the job is charged
+-- By safelight_fresh_idx and safelight_retrying_idx, so many rows of each.
+CREATE OR REPLACE FUNCTION public.photo_generation_due(
+        of_model text, of_type text, of_tenant text, most bigint)
+    RETURNS TABLE (id bigint, place timestamp, images double precision)
+    LANGUAGE sql STABLE AS $$
+SELECT job.id, job.place,
+       public.photo_generation_images_left(job.total, job.made) / public.photo_generation_weight(job.priority)
+FROM (
+    (SELECT id::bigint AS id, public.photo_generation_place("createdAt", priority) AS place,
+            coalesce("imagesTotal", "numImagesPerExample")::numeric AS total,
+            "imagesCompleted"::numeric AS made, priority::text AS priority
+     FROM public.photo_generation_queue
+     WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
+       AND public.photo_generation_model(model) = of_model
+       AND public.photo_generation_type(type) = of_type
+       AND public.photo_generation_tenant("teamId"::text, "userId"::text) = of_tenant
+     ORDER BY public.photo_generation_place("createdAt", priority), photo_generation_queue.id
+     LIMIT most)
+    UNION ALL
+    (SELECT id::bigint, public.photo_generation_place("createdAt", priority),
+            coalesce("imagesTotal", "numImagesPerExample")::numeric, "imagesCompleted"::numeric,
+            priority::text
+     FROM public.photo_generation_queue
+     WHERE status IN ('pending', 'rate_limited') AND "retryAt" <= now()
+       AND public.photo_generation_model(model) = of_model
+       AND public.photo_generation_type(type) = of_type
+       AND public.photo_generation_tenant("teamId"::text, "userId"::text) = of_tenant
+     ORDER BY "retryAt"
+     LIMIT most)
+) AS job
+ORDER BY job.place, job.id
+LIMIT most
+$$;
+
+-- What may be claimed next, in order, more than is asked for: who reads it stops. Of a share without a
+-- due job one row without an id.
+--   accounts, types, crowded, past   as of the claim
+--   begins   the virtual time at which the job would begin
+--   found    how many due jobs of the share were seen; "all": there are no more
+--   room     how many calls of the model could begin (NULL: no limit)
+--   places   how many jobs of the tenant may begin (NULL: no cap)
+-- Reads as many shares of each kind as jobs are wanted, and those that run something.
+CREATE OR REPLACE FUNCTION public.photo_generation_next(
+        most bigint, accounts text[], types text[], past bigint, crowded text[])
+    RETURNS TABLE (model text, type text, tenant text, name text, room bigint, places bigint,
+                   id bigint, begins double precision, "last" boolean)
+    LANGUAGE sql STABLE AS $$
+WITH kind AS MATERIALIZED (
+    SELECT * FROM public.photo_generation_waiting(accounts) AS waiting
+    WHERE waiting.usable <= now()
+      AND waiting.name <> ALL (crowded)
+      AND (types IS NULL OR waiting.type = ANY (types))
+),
+busy AS MATERIALIZED (SELECT * FROM public.photo_generation_busy()),
+expected AS MATERIALIZED (SELECT * FROM public.photo_generation_expected()),
+-- Tenants that run nothing come in the order of the index; those that do are few.
+share AS MATERIALIZED (
+    SELECT kind.*, one.tenant, one.places, least(most, one.places) + past AS looks,
+           coalesce(known."secondsPerCall", 10) AS "secondsPerCall",
+           -- How far a tenant may lag behind, in seconds of provider time: one that could not use its
+           -- share, for its cap or its retries, is not given hours at once later.
+           greatest(one."virtualTime", kind.turn - 120) + coalesce(expected.seconds, 0) AS begins
+    FROM kind
+    CROSS JOIN LATERAL (
+        (SELECT free.tenant, free."virtualTime",
+                public.photo_generation_cap(
+                    free.tenant, own."maxRunning",
+                    (SELECT public.photo_generation_number('tenantMaxRunning'))) AS places
+         FROM public.photo_generation_shares AS free
+         LEFT JOIN public.photo_generation_tenants AS own ON own.tenant = free.tenant
+         WHERE free.model = kind.model AND free.type = kind.type AND free."lookAt" IS NULL
+           AND free.tenant NOT IN (SELECT busy.tenant FROM busy)
+         ORDER BY free."virtualTime"
+         LIMIT most + 10)
+        UNION ALL
+        (SELECT working.tenant, working."virtualTime", busy.places
+         FROM busy
+         JOIN public.photo_generation_shares AS working
+           ON working.model = kind.model AND working.type = kind.type
+          AND working.tenant = busy.tenant
+         WHERE working."lookAt" IS NULL AND (busy.places IS NULL OR busy.places > 0))
+    ) AS one
+    LEFT JOIN expected ON expected.name = kind.name AND expected.tenant = one.tenant
+    LEFT JOIN public.photo_generation_models AS known ON known.model = kind.name
+),
+-- Each job of a tenant begins after those before it.
+job AS (
+    SELECT share.model, share.type, share.tenant, share.name, share.room, share.places, share.turn,
+           due.id, due.place,
+           share.begins + share."secondsPerCall" * coalesce(sum(due.images) OVER earlier, 0) AS begins,
+           count(due.id) OVER one < share.looks
+               AND row_number() OVER (one ORDER BY due.place DESC, due.id DESC) = 1 AS "last"
+    FROM share
+    LEFT JOIN LATERAL public.photo_generation_due(share.model, share.type, share.tenant, share.looks)
+         AS due ON true
+    WINDOW one AS (PARTITION BY share.model, share.type, share.tenant),
+           earlier AS (PARTITION BY share.name, share.tenant ORDER BY due.place, due.id
+                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+)
+SELECT job.model, job.type, job.tenant, job.name, job.room, job.places, job.id, job.begins, job."last"
+FROM job
+-- Across models: who is furthest behind the others of its model.
+ORDER BY job.begins - job.turn, job.place, job.id
+$$;
+
+-- Leases up to "most" due jobs to a run, in order of their tenants' virtual time. Called by queue/claim.
+--   types     of job; NULL: all
+--   past      how many rows of a tenant to look past that others hold locked; at least 1
+--   crowded   models for whose calls enough wait in that process
+-- A function, because what is counted must be younger than the lock (see photo_generation_call). It
+-- locks only the rows it takes, and skips those that others hold. The bump of lease is the trigger's.
+DROP FUNCTION IF EXISTS public.photo_generation_claim(uuid, text, bigint, text[], text[], bigint, text[]);
+CREATE FUNCTION public.photo_generation_claim(
+        claim_run uuid, claim_label text, most bigint, accounts text[], types text[], past bigint,
+        crowded text[])
+    RETURNS TABLE (job public.photo_generation_queue, "calledModel" text)
+    LANGUAGE plpgsql
+    -- Planning photo_generation_next takes several times as long as running it, and no plan of another
+    -- session's arguments is better than this one's.
+    SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_variable
+DECLARE
+    -- Shares that turn out to have nothing due make room for the next ones, so many times.
+    rounds      CONSTANT integer := 20;
+    pace        bigint;
+    next        record;
+    ids         bigint[];
+    names       text[];
+    tenants     text[];
+    begins      double precision[];
+    at_end      record;
+    end_models  text[];
+    end_types   text[];
+    end_tenants text[];
+BEGIN
+    PERFORM public.photo_generation_lock_claims();
+    -- Nothing for a run that failed to renew for half the lease.
+    IF NOT EXISTS (SELECT FROM public.photo_generation_workers AS worker
+                   WHERE worker.run = claim_run
+                     AND worker."renewedAt" > clock_timestamp() - interval '15 seconds') THEN
+        RETURN;
+    END IF;
+    PERFORM public.photo_generation_take_notes();
+    pace := (SELECT allowed.room FROM public.photo_generation_pace() AS allowed);
+    most := least(most, pace);
+
+    FOR round IN 1 .. rounds LOOP
+        EXIT WHEN most <= 0;
+        ids := '{}'; names := '{}'; tenants := '{}'; begins := '{}';
+        end_models := '{}'; end_types := '{}'; end_tenants := '{}';
+        FOR next IN
+            SELECT * FROM public.photo_generation_next(most, accounts, types, past, crowded)
+        LOOP
+            EXIT WHEN cardinality(ids) = most;
+            IF next."last" THEN
+                end_models := end_models || next.model;
+                end_types := end_types || next.type;
+                end_tenants := end_tenants || next.tenant;
+            END IF;
+            CONTINUE WHEN next.id IS NULL
+                OR cardinality(array_positions(names, next.name)) >= next.room
+                OR cardinality(array_positions(tenants, next.tenant)) >= next.places;
+            PERFORM FROM public.photo_generation_queue AS row
+            WHERE row.id = next.id AND row.status IN ('pending', 'rate_limited')
+              AND (row."retryAt" IS NULL OR row."retryAt" <= now())
+            FOR NO KEY UPDATE SKIP LOCKED;
+            CONTINUE WHEN NOT FOUND;
+            ids := ids || next.id;
+            names := names || next.name;
+            tenants := tenants || next.tenant;
+            begins := begins || next.begins;
+        END LOOP;
+
+        RETURN QUERY
+        WITH claimed AS (
+            UPDATE public.photo_generation_queue AS row
+            SET status = 'processing',
+                run = claim_run,
+                "lockedBy" = claim_label,
+                "lockedAt" = now(),
+                "retryAt" = NULL,
+                "startedAt" = coalesce(row."startedAt", now()),
+                "jobId" = coalesce(row."jobId", gen_random_uuid()),
+                "requestId" = coalesce(row."requestId", gen_random_uuid()::text)
+            FROM unnest(ids, names) AS chosen (id, name)
+            WHERE row.id = chosen.id
+            RETURNING row AS job, chosen.name
+        )
+        SELECT claimed.job, claimed.name FROM claimed;
+        -- The model's virtual time is where the last job began: there the next newcomer begins.
+        INSERT INTO public.photo_generation_models AS known (model, "virtualTime")
+        SELECT chosen.name, max(chosen.begins) FROM unnest(names, begins) AS chosen (name, begins)
+        GROUP BY chosen.name
+        ON CONFLICT (model) DO UPDATE
+        SET "virtualTime" = greatest(known."virtualTime", excluded."virtualTime");
+        IF pace IS NOT NULL THEN
+            DELETE FROM public.photo_generation_claims AS old WHERE old.at < now() - interval '1 minute';
+            INSERT INTO public.photo_generation_claims (at) SELECT clock_timestamp() FROM unnest(ids);
+        END IF;
+        most := most - cardinality(ids);
+        EXIT WHEN cardinality(end_models) = 0;
+        PERFORM public.photo_generation_rest_shares(end_models, end_types, end_tenants);
+    END LOOP;
+END $$;
+
+-- Seconds until the next job may be claimed; 0 when one may be; NULL when none waits for a moment that
+-- we know. Called by queue/next_due. What ends a wait for the cap of a tenant is the end of a job, and
+-- whoever ends one looks for the next.
+CREATE OR REPLACE FUNCTION public.photo_generation_next_due(accounts text[], types text[], crowded text[])
+    RETURNS double precision LANGUAGE sql STABLE AS $$
+WITH busy AS MATERIALIZED (SELECT * FROM public.photo_generation_busy() WHERE places = 0)
+SELECT CASE WHEN min(due.at) < 'infinity'
+            THEN greatest(extract(epoch FROM greatest(
+                min(due.at), (SELECT pace.usable FROM public.photo_generation_pace() AS pace), now())
+                - now()), 0)::double precision END
+FROM (
+    -- The claim takes in what was noted.
+    SELECT now() AS at WHERE EXISTS (SELECT FROM public.photo_generation_arrivals)
+    UNION ALL
+    SELECT greatest(kind.usable, least(
+        (SELECT now() FROM public.photo_generation_shares AS share
+         WHERE share.model = kind.model AND share.type = kind.type AND share."lookAt" IS NULL
+           AND share.tenant NOT IN (SELECT busy.tenant FROM busy)
+         LIMIT 1),
+        (SELECT min(share."lookAt") FROM public.photo_generation_shares AS share
+         WHERE share.model = kind.model AND share.type = kind.type AND share."emptySince" IS NULL
+           AND share."lookAt" IS NOT NULL),
+        -- greatest and least skip NULL.
+        'infinity'))
+    FROM public.photo_generation_waiting(accounts) AS kind
+    WHERE (types IS NULL OR kind.type = ANY (types))
+      AND (kind.name IS NULL OR kind.name <> ALL (crowded))
+) AS due
+$$;

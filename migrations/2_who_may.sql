@@ -1,0 +1,36 @@
+-- Who may call the functions.
+--
+-- Functions are executable by everybody unless told otherwise, and Supabase serves executable
+-- functions over HTTP. Triggers need no such right. Indexes do: they call theirs with the rights of
+-- whoever inserts, in a database that may have taken that right from everybody. By name, since an app
+-- has functions of its own that begin as ours do.
+DO $$
+DECLARE
+    ours regprocedure;
+    role_name text;
+BEGIN
+    GRANT EXECUTE ON FUNCTION public.photo_generation_model(text),
+        public.photo_generation_type(text),
+        public.photo_generation_tenant(text, text),
+        public.photo_generation_place(timestamptz, text),
+        public.photo_generation_place(timestamp, text) TO PUBLIC;
+    REVOKE ALL ON FUNCTION public.photo_generation_on_image(public.photo_generation_images) FROM PUBLIC;
+    REVOKE ALL ON FUNCTION public.photo_generation_call_hook(public.photo_generation_images) FROM PUBLIC;
+    FOR role_name IN SELECT rolname FROM pg_catalog.pg_roles
+                     WHERE rolname IN ('anon', 'authenticated') LOOP
+        FOR ours IN
+            SELECT oid FROM pg_catalog.pg_proc
+            WHERE pronamespace = 'public'::regnamespace
+              AND proname = ANY (ARRAY(
+                  SELECT 'photo_generation_' || name FROM unnest(ARRAY[
+                      'again', 'batch_status', 'born_final', 'budget', 'busy', 'call', 'call_hook', 'cap',
+                      'charge', 'check_batch', 'claim', 'default_model', 'due', 'expected', 'fence',
+                      'find_arrivals', 'image_stored', 'images_left', 'inserted', 'is_noted', 'kinds', 'lock_claims',
+                      'look_again', 'next', 'next_due', 'next_quota_day', 'number', 'on_image', 'pace',
+                      'quota_window', 'rest_shares', 'spend_day', 'spent', 'status', 'take_notes',
+                      'waiting', 'waits_again', 'wake', 'weight']) AS name))
+        LOOP
+            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', ours, role_name);
+        END LOOP;
+    END LOOP;
+END $$;
