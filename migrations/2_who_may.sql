@@ -27,8 +27,8 @@ BEGIN
                       'charge', 'check_batch', 'claim', 'default_model', 'due', 'expected', 'fence',
                       'find_arrivals', 'image_stored', 'images_left', 'inserted', 'is_noted', 'kinds', 'lock_claims',
                       'look_again', 'next', 'next_due', 'next_quota_day', 'number', 'on_image', 'pace',
-                      'quota_window', 'rest_shares', 'spend_day', 'spent', 'status', 'take_notes',
-                      'waiting', 'waits_again', 'wake', 'weight']) AS name))
+                      'pauses_of', 'quota_window', 'rest_shares', 'spend_day', 'spent', 'standing',
+                      'status', 'take_notes', 'waiting', 'waits_again', 'wake', 'weight']) AS name))
         LOOP
             EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', ours, role_name);
         END LOOP;

@@ -16,6 +16,7 @@ pub mod lease;
 pub mod ledger;
 pub mod limits;
 pub mod listener;
+pub mod pauses;
 pub mod pool;
 pub mod schema;
 pub mod settings;
@@ -30,7 +31,7 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 33] = [
+const _: [&str; 34] = [
     include_str!("../../sql/queue/budget.sql"),
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
@@ -49,6 +50,7 @@ const _: [&str; 33] = [
     include_str!("../../sql/queue/next_due.sql"),
     include_str!("../../sql/queue/orphaned_calls.sql"),
     include_str!("../../sql/queue/owned.sql"),
+    include_str!("../../sql/queue/pauses.sql"),
     include_str!("../../sql/queue/plan.sql"),
     include_str!("../../sql/queue/progress.sql"),
     include_str!("../../sql/queue/reclaim.sql"),

@@ -33,10 +33,7 @@ pub struct Seen {
 
 /// What there is to sweep besides what dead workers hold.
 #[derive(Debug, Clone, Copy, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "six questions, six answers"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "six questions, six answers")]
 pub struct Litter {
     /// Held by no worker that has a row, or by another program for too long.
     pub unowned_jobs: bool,

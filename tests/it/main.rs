@@ -27,6 +27,7 @@ mod odd;
 mod ops;
 mod order;
 mod outage;
+mod pauses;
 mod pooler;
 mod quota;
 mod readme;

@@ -112,7 +112,8 @@ fn hindrance(hindrance: &Hindrance) -> String {
         .unwrap_or_default();
     match hindrance.seconds {
         None => format!(
-            "{model} is paused by an operator on account {account}: psql \"$DATABASE_URL\" -v model={model} -f sql/ops/resume_write.sql"
+            "{model} is paused by an operator on account {account}: safelight limits set {}/{account}/{model} --paused false",
+            one_line(&hindrance.provider)
         ),
         Some(..=0.0) => {
             format!("{model} on account {account} is tried with one job now ({reason}).")

@@ -32,6 +32,7 @@ pub enum HolderKind {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hindrance {
+    pub provider: String,
     pub account: String,
     pub model: String,
     /// By an operator, until an operator resumes it.
@@ -74,7 +75,7 @@ pub async fn holder(db: &Db, job: JobId) -> Result<Option<Holder>, DbError> {
 pub async fn hindrances(db: &Db, job: JobId) -> Result<Vec<Hindrance>, DbError> {
     Ok(sqlx::query_as!(
         Hindrance,
-        r#"SELECT l.account, l.model, l.paused, l.reason,
+        r#"SELECT l.provider, l.account, l.model, l.paused, l.reason,
                   -- A hand may have written infinity, from which nothing can be subtracted.
                   CASE WHEN NOT l.paused THEN extract(epoch FROM
                       least(greatest(l."cooldownUntil", l."blockedUntil", now()),

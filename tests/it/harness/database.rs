@@ -53,6 +53,9 @@ async fn template(connection: &mut PgConnection, server: &str) -> String {
     let schema = concat!(
         include_str!("../../../migrations/1_tables.sql"),
         include_str!("../../../migrations/2_functions.sql"),
+        include_str!("../../../migrations/2_shares.sql"),
+        include_str!("../../../migrations/2_standing.sql"),
+        include_str!("../../../migrations/2_who_may.sql"),
         include_str!("../../../migrations/3_online.sql"),
     );
     let hash = Sha256::digest(schema);
