@@ -141,15 +141,16 @@ CREATE OR REPLACE FUNCTION public.photo_generation_cap(of_tenant text, own integ
 SELECT nullif(coalesce(own, CASE WHEN of_tenant <> 'none' THEN coalesce(usual, 3) END), 0)::bigint
 $$;
 
--- Tenants that run jobs or are paused, and how many more each may run (NULL: no cap).
+-- Tenants that run jobs or are paused, and how many more each may run (NULL: any number; none if below 1).
 CREATE OR REPLACE FUNCTION public.photo_generation_busy()
     RETURNS TABLE (tenant text, running bigint, places bigint)
     LANGUAGE sql STABLE AS $$
 SELECT busy.tenant, max(busy.running),
        CASE WHEN bool_or(busy.paused) THEN 0
-            ELSE greatest(public.photo_generation_cap(
-                busy.tenant, max(own."maxRunning"),
-                (SELECT public.photo_generation_number('tenantMaxRunning'))) - max(busy.running), 0) END
+            -- A cap that was lowered may be passed already. NULL stays NULL, which greatest would skip.
+            ELSE public.photo_generation_cap(
+                     busy.tenant, max(own."maxRunning"),
+                     (SELECT public.photo_generation_number('tenantMaxRunning'))) - max(busy.running) END
 FROM (
     SELECT public.photo_generation_tenant("teamId"::text, "userId"::text) AS tenant,
            count(*) AS running, false AS paused
@@ -645,7 +646,7 @@ END $$;
 -- whoever ends one looks for the next.
 CREATE OR REPLACE FUNCTION public.photo_generation_next_due(accounts text[], types text[], crowded text[])
     RETURNS double precision LANGUAGE sql STABLE AS $$
-WITH busy AS MATERIALIZED (SELECT * FROM public.photo_generation_busy() WHERE places = 0)
+WITH busy AS MATERIALIZED (SELECT * FROM public.photo_generation_busy() WHERE places <= 0)
 SELECT CASE WHEN min(due.at) < 'infinity'
             THEN greatest(extract(epoch FROM greatest(
                 min(due.at), (SELECT pace.usable FROM public.photo_generation_pace() AS pace), now())

@@ -31,6 +31,7 @@ mod pooler;
 mod quota;
 mod readme;
 mod schema;
+mod shares;
 mod shutdown;
 mod simulate;
 mod tidy;

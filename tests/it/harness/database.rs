@@ -50,11 +50,16 @@ async fn copy(mut connection: PgConnection, server: &str, template: &str) -> Str
 
 /// Named after the migrations, so that a change of them makes a new one.
 async fn template(connection: &mut PgConnection, server: &str) -> String {
-    let schema = concat!(
-        include_str!("../../../migrations/1_tables.sql"),
-        include_str!("../../../migrations/2_functions.sql"),
-        include_str!("../../../migrations/3_online.sql"),
-    );
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort();
+    let schema: String = files
+        .iter()
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .collect();
     let hash = Sha256::digest(schema);
     let name = format!(
         "template_{:02x}{:02x}{:02x}{:02x}",
