@@ -18,7 +18,7 @@ use super::{Context, Rhythm, lines, settle};
 use crate::db::sweep::{self, Litter, Seen, Swept};
 use crate::db::{Db, DbError, ledger};
 
-/// Tenants whose jobs no trigger has noted are searched for at the start and then so often.
+/// Tenants whose jobs no trigger has noted are searched for so often, and once at the start.
 const SEARCH_EVERY: Duration = Duration::from_mins(5);
 /// Intervals are spread by this share, so that a fleet does not sweep as one.
 const SPREAD: f64 = 0.2;

@@ -274,7 +274,7 @@ async fn a_value_that_does_not_fit_is_told_by_its_option() {
     stage
         .sql(
             r#"CREATE TYPE urgency AS ENUM ('normal', 'urgent');
-               DROP INDEX safelight_place_idx;
+               DROP INDEX safelight_fresh_idx;
                ALTER TABLE photo_generation_queue ALTER priority DROP DEFAULT,
                    ALTER priority TYPE urgency USING priority::urgency;
                CREATE TABLE teams (id text PRIMARY KEY);

@@ -118,6 +118,23 @@ async fn who_comes_to_a_backlog_is_the_next_and_not_the_last() {
     assert!(place_of_a_newcomer(Policy::Fifo).await > 10);
 }
 
+/// More come than can be served, each once; and one was there before.
+#[tokio::test]
+async fn a_stream_of_newcomers_does_not_starve_who_was_there() {
+    let mut simulation = Simulation::new(2, Policy::Shares).await;
+    simulation.insert("steady", 20, 2, 6.0, "normal").await;
+    for round in 1..=30 {
+        simulation.run_until(round * 6).await;
+        for number in 0..3 {
+            let user = format!("newcomer {round} {number}");
+            simulation.insert(&user, 1, 1, 6.0, "normal").await;
+        }
+    }
+    let begun = simulation.began.iter();
+    let steady = begun.filter(|tenant| *tenant == "steady").count();
+    assert!(steady >= 4, "{steady} {:?}", simulation.began);
+}
+
 #[tokio::test]
 async fn who_was_away_is_given_no_more_than_the_others() {
     let mut simulation = Simulation::new(4, Policy::Shares).await;
