@@ -24,6 +24,7 @@ SELECT worker.run AS "run?", worker."renewedAt" AS "renewed_at?",
                 WHERE status IN ('pending', 'rate_limited') AND "expiresAt" <= now())) AS "expired_jobs!",
        (EXISTS (SELECT FROM photo_generation_batch_checks)) AS "batches!",
        (EXISTS (SELECT FROM photo_generation_images
-                WHERE "hookError" IS NOT NULL AND "hookTryAt" <= now())) AS "hooks!"
+                WHERE "hookError" IS NOT NULL AND "hookTryAt" <= now())) AS "hooks!",
+       (EXISTS (SELECT FROM photo_generation_totals_due())) AS "totals!"
 FROM (VALUES (1)) AS one (row)
 LEFT JOIN photo_generation_workers AS worker ON true
