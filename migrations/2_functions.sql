@@ -52,7 +52,7 @@ $$;
 -- a limit all the same: then nothing may be spent, and the reason is told like any other.
 CREATE OR REPLACE FUNCTION public.photo_generation_spend_limit() RETURNS numeric
     LANGUAGE sql STABLE AS $$
-SELECT CASE WHEN value ~ '^ *[0-9]{1,12}(\.[0-9]*)? *$' THEN value::numeric ELSE 0 END
+SELECT CASE WHEN value ~ '^ *[0-9]+(\.[0-9]*)? *$' THEN value::numeric ELSE 0 END
 FROM public.photo_generation_settings WHERE key = 'dailySpendLimit'
 $$;
 
@@ -116,6 +116,13 @@ BEGIN
     END IF;
     RETURN NEXT;
 END $$;
+
+-- What all calls of the day in UTC have cost, on every account and model.
+CREATE OR REPLACE FUNCTION public.photo_generation_spent_today() RETURNS numeric
+    LANGUAGE sql STABLE AS $$
+SELECT coalesce(sum(today.cost), 0) FROM public.photo_generation_called() AS called
+CROSS JOIN LATERAL public.photo_generation_today(called.provider, called.account, called.model) AS today
+$$;
 
 -- Which totals are worth rolling: those that so many calls came after. Fewer are counted in no time.
 CREATE OR REPLACE FUNCTION public.photo_generation_totals_due()
@@ -252,10 +259,7 @@ BEGIN
         END IF;
     END IF;
     IF usable <= at AND stop IS NOT NULL THEN
-        stop := stop - (
-            SELECT coalesce(sum(today.cost), 0) FROM public.photo_generation_called() AS called
-            CROSS JOIN LATERAL public.photo_generation_today(
-                called.provider, called.account, called.model) AS today);
+        stop := stop - public.photo_generation_spent_today();
     END IF;
     IF usable <= at AND num_nonnulls(own_left, stop) > 0 THEN
         -- Where the price is not known, until the money that is counted is spent.
@@ -264,7 +268,8 @@ BEGIN
             why := CASE WHEN stop < coalesce(price, 0.000001) THEN 'dailySpendLimit'
                         ELSE 'maxCostPerDay' END;
         ELSIF price > 0 THEN
-            room := least(room, floor(least(own_left, stop) / price));
+            -- Bounded, since an integer is.
+            room := least(room, floor(least(own_left, stop) / price), 1000000000);
         END IF;
     END IF;
     IF usable > at THEN
@@ -564,8 +569,10 @@ BEGIN
             WHERE blocked.provider = free.provider AND blocked.account = free.account
               AND blocked.model = free.model;
             IF NOT FOUND THEN
+                -- Asked again in a moment: the claim would find the account free, again and again.
                 verdict := 'wait';
                 why := l.reason;
+                seconds := 1;
                 RETURN NEXT;
                 RETURN;
             END IF;
@@ -782,7 +789,7 @@ BEGIN
             'status(text)', 'batch_status(text)', 'waiting_models(text[])', 'quota_day()',
             'next_quota_day()', 'quota_window()', 'spend_day()', 'list_price(text, text)',
             'spend_limit()', 'count_alone(text, text, text)', 'called()', 'today(text, text, text)',
-            'totals_due()', 'roll_total(text, text, text)',
+            'spent_today()', 'totals_due()', 'roll_total(text, text, text)',
             'budget(text, text, text, interval, uuid, integer, integer)',
             'call(bigint, bigint, uuid, integer, uuid, text, text, text[], text, double precision, integer, integer)',
             'on_image(public.photo_generation_images)', 'call_hook(public.photo_generation_images)',

@@ -6,7 +6,7 @@ SELECT l.provider, l.account, l.model, l.paused,
        l."maxConcurrent" AS concurrent, l."minIntervalMs" AS interval_ms,
        l."maxCostPerDay"::float8 AS cost_per_day, price.of_call::float8 AS cost_per_call,
        price.of_call IS NULL AND num_nonnulls(l."maxCostPerDay", stop.fleet) > 0 AS "uncounted!",
-       stop.fleet::float8 AS fleet_cost_per_day,
+       stop.fleet::float8 AS fleet_cost_per_day, stop.spent::float8 AS "fleet_cost_today!",
        l."learnedPerMinute" AS learned_per_minute, l."learnedAt" AS learned_at,
        used.minute AS "minute_used!", today.calls AS "day_used!", used.running AS "running!",
        today.cost::float8 AS "cost_today!",
@@ -27,5 +27,5 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT coalesce(l."costPerCall", photo_generation_list_price(l.provider, l.model)) AS of_call
 ) AS price
-CROSS JOIN LATERAL (SELECT photo_generation_spend_limit() AS fleet) AS stop
+CROSS JOIN (SELECT photo_generation_spend_limit() AS fleet, photo_generation_spent_today() AS spent) AS stop
 ORDER BY l.provider, l.account, l.model

@@ -217,8 +217,8 @@ fn render(budgets: &[Budget]) -> Vec<String> {
 
 /// The limit that all accounts and models share.
 fn of_the_fleet(budgets: &[Budget]) -> Option<String> {
-    let most = budgets.first()?.fleet_cost_per_day?;
-    let spent: f64 = budgets.iter().map(|one| one.cost_today).sum();
+    let any = budgets.first()?;
+    let (spent, most) = (any.fleet_cost_today, any.fleet_cost_per_day?);
     Some(format!(
         "All together: {spent:.2} of {most:.2} US dollars today (DAILY_SPEND_LIMIT)"
     ))

@@ -132,6 +132,7 @@ pub struct Budget {
     pub uncounted: bool,
     /// The most of the whole fleet, all accounts and models together.
     pub fleet_cost_per_day: Option<f64>,
+    pub fleet_cost_today: f64,
     /// What the provider took in the minute before it last refused, and when that was.
     pub learned_per_minute: Option<i32>,
     pub learned_at: Option<DateTime<Utc>>,

@@ -29,16 +29,18 @@ use tokio::time::{Instant, sleep};
 const TIMES: usize = 200;
 /// Before measuring: connections, plans and caches.
 const WARM_UP: usize = 10;
-/// How long the whole quota is to be used.
-const STEADY_STATE: Duration = Duration::from_mins(10);
 /// Longer than the gap that is kept between two calls, and than a worker needs to be idle again.
 const REST: Duration = Duration::from_millis(300);
 
 #[tokio::main]
 async fn main() {
     println!("load of this machine before: {}", load());
-    if std::env::args().any(|argument| argument == "quota") {
-        return quota::measure(STEADY_STATE).await;
+    let asked_for = |word: &str| std::env::args().any(|argument| argument == word);
+    if asked_for("quota") {
+        return quota::measure(quota::Lengths::FULL).await;
+    }
+    if asked_for("quota-short") {
+        return quota::measure(quota::Lengths::SHORT).await;
     }
     let commit = commits().await;
     commit.print("one synchronous commit", &commit);

@@ -87,8 +87,9 @@ async fn fifty_thousand_jobs_of_a_model_that_cools_down_cost_less_than_a_query_a
         .unwrap();
     let database = stage.text("SELECT current_database()").await;
     // Of how many transactions the rows are, and whether any holds or held one of them.
-    let writes = r#"SELECT concat_ws(' ', count(DISTINCT xmin::text), count(*) FILTER (WHERE xmax <> 0),
-        max(lease), min(status), max(status)) FROM photo_generation_queue"#;
+    let writes =
+        "SELECT concat_ws(' ', count(DISTINCT xmin::text), count(*) FILTER (WHERE xmax <> 0),
+        max(lease), min(status), max(status)) FROM photo_generation_queue";
     let before_it = stage.text(writes).await;
     stage.pool.close().await;
     tokio::time::sleep(STATISTICS_LAG).await;

@@ -421,6 +421,7 @@ async fn a_limit_of_money_that_nobody_can_read_is_zero() {
         ("50 dollars", 0),
         ("", 0),
         ("1000000.", 4),
+        ("100000000000000000000", 4),
     ] {
         let stage = Stage::new().await;
         let asking = Asking::new(&stage, 4).await;
@@ -433,6 +434,46 @@ async fn a_limit_of_money_that_nobody_can_read_is_zero() {
 
         assert_eq!(asking.ask(&["default"]).await.0.len(), granted, "{text:?}");
     }
+}
+
+/// A job given back at once would be claimed at once, again and again, for as long as the hand thinks.
+#[tokio::test]
+async fn a_hand_that_holds_a_blocked_account_is_waited_for_in_place() {
+    let stage = Stage::new().await;
+    let asking = Asking::new(&stage, 1).await;
+    stage
+        .limit(r#""blockedUntil" = now(), reason = 'bad_key: set a valid one'"#)
+        .await;
+    let mut hand = stage.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM photo_generation_limits FOR UPDATE")
+        .execute(&mut *hand)
+        .await
+        .unwrap();
+
+    let (granted, waits) = asking.ask(&["default"]).await;
+
+    assert_eq!(granted, [""; 0]);
+    assert_eq!(waits, [(Scarce::Budget, Some(Duration::from_secs(1)))]);
+    hand.rollback().await.unwrap();
+    assert_eq!(asking.ask(&["default"]).await.0, ["default"]);
+}
+
+/// The last call was a moment ago: the process keeps its pace, and the job that is to try the account
+/// waits for it in place.
+#[tokio::test]
+async fn a_job_that_tries_a_blocked_account_waits_for_the_pace_in_place() {
+    let stage = Stage::new().await;
+    let asking = Asking::new(&stage, 2).await;
+    stage.limit(r#""minIntervalMs" = 60000"#).await;
+    assert_eq!(asking.ask(&["default"]).await.0.len(), 1);
+    stage
+        .limit(r#""blockedUntil" = now(), reason = 'bad_key: set a valid one'"#)
+        .await;
+
+    let (granted, waits) = asking.ask(&["default"]).await;
+
+    assert_eq!(granted, [""; 0]);
+    assert!(matches!(waits[..], [(_, Some(_))]), "{waits:?}");
 }
 
 /// Calls begin, end and are refused while totals are rolled forward by two at once: whenever one looks,

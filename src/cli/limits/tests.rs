@@ -16,6 +16,7 @@ fn budget() -> Budget {
         cost_per_call: None,
         uncounted: false,
         fleet_cost_per_day: None,
+        fleet_cost_today: 2.5,
         learned_per_minute: None,
         learned_at: None,
         minute_used: 500,
@@ -98,16 +99,12 @@ fn the_table_says_what_is_used_and_why_a_call_waits() {
 
 #[test]
 fn the_fleets_money_has_a_line_of_its_own_where_it_is_limited() {
-    let one = Budget {
-        cost_today: 1.25,
-        ..budget()
-    };
-    assert_eq!(of_the_fleet(std::slice::from_ref(&one)), None);
     assert_eq!(of_the_fleet(&[]), None);
+    assert_eq!(of_the_fleet(&[budget()]), None);
 
     let limited = Budget {
         fleet_cost_per_day: Some(20.0),
-        ..one
+        ..budget()
     };
     assert_eq!(
         of_the_fleet(&[limited.clone(), limited]).as_deref(),
