@@ -1,5 +1,5 @@
 //! Cleans up after the dead: jobs, calls, batches, hooks, worker rows; and ends the jobs that expired
-//! while they waited.
+//! while they waited; and counts the day's calls forward.
 //!
 //! Every worker does it, none needs a leader. Who is dead is judged by watching: a run whose
 //! renewals have not moved for a whole stale interval *of our own clock*, during which we could
@@ -70,6 +70,7 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
         batches,
         hooks,
         empty_shares,
+        totals,
         ..
     } = litter;
     if expired_jobs {
@@ -84,6 +85,9 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
     }
     if empty_shares {
         report("tenants", look_again_at_shares(context).await);
+    }
+    if totals {
+        report("totals", sweep::roll_totals(db).await);
     }
     if !dead.is_empty() {
         report("workers", sweep::forget(db, &dead).await);

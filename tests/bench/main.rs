@@ -30,8 +30,6 @@ use tokio::time::{Instant, sleep};
 const TIMES: usize = 200;
 /// Before measuring: connections, plans and caches.
 const WARM_UP: usize = 10;
-/// How long the whole quota is to be used.
-const STEADY_STATE: Duration = Duration::from_mins(10);
 /// Longer than the gap that is kept between two calls, and than a worker needs to be idle again.
 const REST: Duration = Duration::from_millis(300);
 
@@ -40,7 +38,10 @@ async fn main() {
     println!("load of this machine before: {}", load());
     let asked_for = |what: &str| std::env::args().any(|argument| argument == what);
     if asked_for("quota") {
-        return quota::measure(STEADY_STATE).await;
+        return quota::measure(quota::Lengths::FULL).await;
+    }
+    if asked_for("quota-short") {
+        return quota::measure(quota::Lengths::SHORT).await;
     }
     if asked_for("shares") {
         return shares::measure().await;
