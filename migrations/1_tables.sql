@@ -221,7 +221,7 @@ CREATE TABLE public.photo_generation_limits (
     "maxConcurrent"       integer CHECK ("maxConcurrent" > 0),
     "minIntervalMs"       integer CHECK ("minIntervalMs" >= 0),
     "maxCostPerDay"       numeric(12, 6) CHECK ("maxCostPerDay" > 0),
-    -- In US dollars, as the provider bills it; for the limits of cost.
+    -- In US dollars, as the provider bills it; null: photo_generation_list_price, if it knows the model.
     "costPerCall"         numeric(12, 6) CHECK ("costPerCall" >= 0),
     paused                boolean NOT NULL DEFAULT false,
     -- The live state. No call before cooldownUntil; while blocked, one probe per blockedUntil.
@@ -246,6 +246,24 @@ INSERT INTO public.photo_generation_limits (provider, account, model)
 SELECT 'gemini', 'default', model
 FROM unnest(ARRAY['gemini-2.5-flash-image', 'gemini-3-pro-image', 'gemini-3-pro-image-preview',
                   'gemini-3.1-flash-image', 'gemini-3.1-flash-image-preview']) AS model;
+
+CREATE TABLE public.photo_generation_totals (
+    provider              text NOT NULL,
+    account               text NOT NULL,
+    model                 text NOT NULL,
+    -- What was called since "quotaDay" began, and what it cost since "spendDay" began, as far as the
+    -- calls began before "countedUntil".
+    "quotaDay"            timestamptz NOT NULL DEFAULT '-infinity',
+    calls                 bigint NOT NULL DEFAULT 0,
+    "spendDay"            timestamptz NOT NULL DEFAULT '-infinity',
+    cost                  numeric NOT NULL DEFAULT 0,
+    "countedUntil"        timestamptz NOT NULL DEFAULT '-infinity',
+    -- Of the calls that began before this none was open any more.
+    "settledUntil"        timestamptz NOT NULL DEFAULT '-infinity',
+    PRIMARY KEY (provider, account, model)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
+COMMENT ON TABLE public.photo_generation_totals IS
+    'How much of the day the sweep has counted in the ledger already, so that nobody counts it all again. No row: nothing. Empty it at any time: it is made anew.';
 
 CREATE TABLE public.photo_generation_workers (
     run           uuid PRIMARY KEY,

@@ -7,6 +7,10 @@
 -- ------------------------------------------------------------------------------------- the limits
 
 -- Gemini's quota day begins and ends at midnight Pacific time, summer or winter.
+CREATE OR REPLACE FUNCTION public.photo_generation_quota_day() RETURNS timestamptz
+    LANGUAGE sql STABLE AS $$
+SELECT date_trunc('day', now() AT TIME ZONE 'America/Los_Angeles') AT TIME ZONE 'America/Los_Angeles'
+$$;
 CREATE OR REPLACE FUNCTION public.photo_generation_next_quota_day() RETURNS timestamptz
     LANGUAGE sql STABLE AS $$
 SELECT (date_trunc('day', now() AT TIME ZONE 'America/Los_Angeles') + interval '1 day')
@@ -26,13 +30,170 @@ CREATE OR REPLACE FUNCTION public.photo_generation_spend_day() RETURNS timestamp
 SELECT date_trunc('day', now(), 'UTC')
 $$;
 
--- What an account's calls have cost since a moment, those in flight and those of unknown end included.
-CREATE OR REPLACE FUNCTION public.photo_generation_spent(
-        of_provider text, of_account text, of_model text, since timestamptz)
-    RETURNS numeric LANGUAGE sql STABLE AS $$
-SELECT coalesce(sum("costUsd"), 0) FROM public.photo_generation_calls
-WHERE provider = of_provider AND account = of_account AND model = of_model AND "startedAt" >= since
+-- What a call to a model we know costs in US dollars where "costPerCall" says nothing: the providers'
+-- list prices of 2026 for one picture of the usual size and quality (Gemini 1K; OpenAI medium, upright),
+-- input not counted. Larger pictures and contracts cost something else: operators set their own. Of
+-- other models nothing is known, and what is not known is not counted.
+CREATE OR REPLACE FUNCTION public.photo_generation_list_price(of_provider text, of_model text)
+    RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT CASE WHEN of_provider = 'gemini' THEN
+                CASE WHEN starts_with(of_model, 'gemini-2.5-flash-image') THEN 0.039
+                     WHEN starts_with(of_model, 'gemini-3.1-flash-image') THEN 0.067
+                     WHEN starts_with(of_model, 'gemini-3-pro-image') THEN 0.134 END
+            WHEN of_provider = 'openai' THEN
+                CASE WHEN starts_with(of_model, 'gpt-image-1-mini') THEN 0.015
+                     WHEN starts_with(of_model, 'gpt-image-1.5') THEN 0.05
+                     WHEN of_model = 'chatgpt-image-latest' THEN 0.05
+                     WHEN of_model = 'gpt-image-1' THEN 0.063 END
+       END
 $$;
+
+-- The most US dollars a day of the whole fleet; NULL: no limit. Whoever writes what is no number means
+-- a limit all the same: then nothing may be spent, and the reason is told like any other.
+CREATE OR REPLACE FUNCTION public.photo_generation_spend_limit() RETURNS numeric
+    LANGUAGE sql STABLE AS $$
+SELECT CASE WHEN value ~ '^ *[0-9]+(\.[0-9]*)? *$' THEN value::numeric ELSE 0 END
+FROM public.photo_generation_settings WHERE key = 'dailySpendLimit'
+$$;
+
+-- Holds back every other call that counts against the same sum until this transaction ends. Empty: the
+-- sum of the whole fleet. Whoever holds one waits for no row, and takes the fleet's first.
+CREATE OR REPLACE FUNCTION public.photo_generation_count_alone(
+        of_provider text, of_account text, of_model text)
+    RETURNS void LANGUAGE sql AS $$
+SELECT pg_advisory_xact_lock(
+    hashtextextended(concat_ws('/', 'safelight', of_provider, of_account, of_model), 0))
+$$;
+
+-- The accounts and models that were ever called: a loose index scan of the ledger.
+CREATE OR REPLACE FUNCTION public.photo_generation_called()
+    RETURNS TABLE (provider text, account text, model text) LANGUAGE sql STABLE AS $$
+WITH RECURSIVE called AS (
+    (SELECT c.provider, c.account, c.model FROM public.photo_generation_calls AS c
+     ORDER BY 1, 2, 3 LIMIT 1)
+    UNION ALL
+    SELECT after.provider, after.account, after.model
+    FROM called CROSS JOIN LATERAL (
+        SELECT c.provider, c.account, c.model FROM public.photo_generation_calls AS c
+        WHERE (c.provider, c.account, c.model) > (called.provider, called.account, called.model)
+        ORDER BY 1, 2, 3 LIMIT 1) AS after
+)
+SELECT called.provider, called.account, called.model FROM called
+$$;
+
+-- The calls of a quota day and the money of a day in UTC on an account and a model, those in flight and
+-- those of unknown end included: a total, which the sweep rolls forward, and what the ledger has since.
+-- So a look costs the same at any volume. STABLE, so that both are of one snapshot.
+CREATE OR REPLACE FUNCTION public.photo_generation_today(
+        of_provider text, of_account text, of_model text)
+    RETURNS TABLE (calls bigint, cost numeric) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    quota_day   CONSTANT timestamptz := public.photo_generation_quota_day();
+    spend_day   CONSTANT timestamptz := public.photo_generation_spend_day();
+    total       public.photo_generation_totals;
+    calls_since timestamptz := quota_day;
+    cost_since  timestamptz := spend_day;
+    since       timestamptz;
+BEGIN
+    SELECT * INTO total FROM public.photo_generation_totals
+    WHERE provider = of_provider AND account = of_account AND model = of_model;
+    IF total."quotaDay" = quota_day THEN
+        calls_since := greatest(total."countedUntil", quota_day);
+    END IF;
+    IF total."spendDay" = spend_day THEN
+        cost_since := greatest(total."countedUntil", spend_day);
+    END IF;
+    since := least(calls_since, cost_since);
+    SELECT count(*) FILTER (WHERE state <> 'limited' AND "startedAt" >= calls_since),
+           coalesce(sum("costUsd") FILTER (WHERE "startedAt" >= cost_since), 0)
+    INTO calls, cost FROM public.photo_generation_calls
+    WHERE provider = of_provider AND account = of_account AND model = of_model AND "startedAt" >= since;
+    IF total."quotaDay" = quota_day THEN
+        calls := calls + total.calls;
+    END IF;
+    IF total."spendDay" = spend_day THEN
+        cost := cost + total.cost;
+    END IF;
+    RETURN NEXT;
+END $$;
+
+-- What all calls of the day in UTC have cost, on every account and model.
+CREATE OR REPLACE FUNCTION public.photo_generation_spent_today() RETURNS numeric
+    LANGUAGE sql STABLE AS $$
+SELECT coalesce(sum(today.cost), 0) FROM public.photo_generation_called() AS called
+CROSS JOIN LATERAL public.photo_generation_today(called.provider, called.account, called.model) AS today
+$$;
+
+-- Which totals are worth rolling: those that so many calls came after. Fewer are counted in no time.
+CREATE OR REPLACE FUNCTION public.photo_generation_totals_due()
+    RETURNS TABLE (provider text, account text, model text) LANGUAGE sql STABLE AS $$
+SELECT called.provider, called.account, called.model
+FROM public.photo_generation_called() AS called
+LEFT JOIN public.photo_generation_totals AS total USING (provider, account, model)
+WHERE EXISTS (
+    SELECT FROM public.photo_generation_calls AS call
+    WHERE call.provider = called.provider AND call.account = called.account
+      AND call.model = called.model
+      AND call."startedAt" >= greatest(
+          total."countedUntil",
+          least(public.photo_generation_quota_day(), public.photo_generation_spend_day()))
+    OFFSET 500 LIMIT 1)
+$$;
+
+-- Rolls a total forward. First it takes in the calls before "settledUntil", of which an earlier roll has
+-- found that none was open: what is settled stays as it is. Then it looks how far that is so by now. Who
+-- has been granted a call and has not committed holds the lock, and later calls begin later; half a
+-- minute is for a clock that is set back. Whoever finds another one at it leaves it to that one.
+DROP FUNCTION IF EXISTS public.photo_generation_roll_total(text, text, text);
+CREATE FUNCTION public.photo_generation_roll_total(of_provider text, of_account text, of_model text)
+    RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    quota_day   CONSTANT timestamptz := public.photo_generation_quota_day();
+    spend_day   CONSTANT timestamptz := public.photo_generation_spend_day();
+    total       public.photo_generation_totals;
+    calls_since timestamptz := quota_day;
+    cost_since  timestamptz := spend_day;
+    since       timestamptz;
+    more_calls  bigint;
+    more_cost   numeric;
+BEGIN
+    INSERT INTO public.photo_generation_totals (provider, account, model)
+    VALUES (of_provider, of_account, of_model) ON CONFLICT DO NOTHING;
+    SELECT * INTO total FROM public.photo_generation_totals
+    WHERE provider = of_provider AND account = of_account AND model = of_model
+    FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF total."quotaDay" = quota_day THEN
+        calls_since := greatest(total."countedUntil", quota_day);
+    ELSE
+        total.calls := 0;
+    END IF;
+    IF total."spendDay" = spend_day THEN
+        cost_since := greatest(total."countedUntil", spend_day);
+    ELSE
+        total.cost := 0;
+    END IF;
+    since := least(calls_since, cost_since);
+    SELECT count(*) FILTER (WHERE state <> 'limited' AND "startedAt" >= calls_since),
+           coalesce(sum("costUsd") FILTER (WHERE "startedAt" >= cost_since), 0)
+    INTO more_calls, more_cost FROM public.photo_generation_calls
+    WHERE provider = of_provider AND account = of_account AND model = of_model
+      AND "startedAt" >= since AND "startedAt" < total."settledUntil";
+
+    PERFORM public.photo_generation_count_alone(of_provider, of_account, of_model);
+    UPDATE public.photo_generation_totals
+    SET "quotaDay" = quota_day, calls = total.calls + more_calls,
+        "spendDay" = spend_day, cost = total.cost + more_cost,
+        "countedUntil" = "settledUntil",
+        "settledUntil" = greatest("settledUntil", least(
+            clock_timestamp() - public.photo_generation_quota_window() / 2,
+            (SELECT min("startedAt") FROM public.photo_generation_calls
+             WHERE state = 'calling'
+               AND provider = of_provider AND account = of_account AND model = of_model)))
+    WHERE provider = of_provider AND account = of_account AND model = of_model;
+END $$;
 
 -- From when on a call may begin on an account and a model, and how many could begin then. The ledger
 -- is what is counted: a call is in it before its request leaves, so it is the grant as well. What the
@@ -64,6 +225,7 @@ DECLARE
     is_own       boolean;
     taken        bigint;
     moment       timestamptz;
+    price        numeric;
     own_left     numeric;
     stop         numeric;
 BEGIN
@@ -80,36 +242,34 @@ BEGIN
         why := 'paused';
     ELSIF greatest(l."cooldownUntil", l."blockedUntil") > at THEN
         usable := greatest(l."cooldownUntil", l."blockedUntil");
-        why := coalesce(l.reason, 'cooldown');
+        why := CASE WHEN l."blockedUntil" > at THEN coalesce(nullif(l.reason, 'cooldown'), 'blocked')
+                    ELSE coalesce(l.reason, 'cooldown') END;
     END IF;
-    IF usable <= at AND l."requestsPerDay" IS NOT NULL THEN
-        moment := public.photo_generation_next_quota_day();
-        SELECT count(*) INTO taken FROM public.photo_generation_calls
-        WHERE provider = of_provider AND account = of_account AND model = of_model
-          AND "startedAt" >= moment - interval '1 day' AND state <> 'limited';
+    -- The day's calls and the day's money: what this call costs must still be left. Money is bounded by
+    -- itself: so many calls cost so much.
+    stop := public.photo_generation_spend_limit();
+    price := coalesce(l."costPerCall", public.photo_generation_list_price(of_provider, of_model));
+    IF usable <= at AND num_nonnulls(l."requestsPerDay", l."maxCostPerDay") > 0 THEN
+        SELECT calls, l."maxCostPerDay" - cost INTO taken, own_left
+        FROM public.photo_generation_today(of_provider, of_account, of_model);
         room := least(room, l."requestsPerDay" - taken);
         IF room <= 0 THEN
-            usable := moment;
+            usable := public.photo_generation_next_quota_day();
             why := 'requestsPerDay';
         END IF;
     END IF;
-    -- Money: what this call costs must still be left. Bounded by itself: so many calls cost so much.
-    SELECT value::numeric INTO stop FROM public.photo_generation_settings WHERE key = 'dailySpendLimit';
-    IF usable <= at AND num_nonnulls(l."maxCostPerDay", stop) > 0 THEN
-        moment := public.photo_generation_spend_day();
-        own_left := l."maxCostPerDay"
-            - public.photo_generation_spent(of_provider, of_account, of_model, moment);
-        IF stop IS NOT NULL THEN
-            stop := stop - (
-                SELECT sum(public.photo_generation_spent(each.provider, each.account, each.model, moment))
-                FROM public.photo_generation_limits AS each);
-        END IF;
-        IF least(own_left, stop) < coalesce(l."costPerCall", 0) THEN
-            usable := moment + interval '1 day';
-            why := CASE WHEN stop < coalesce(l."costPerCall", 0) THEN 'dailySpendLimit'
+    IF usable <= at AND stop IS NOT NULL THEN
+        stop := stop - public.photo_generation_spent_today();
+    END IF;
+    IF usable <= at AND num_nonnulls(own_left, stop) > 0 THEN
+        -- Where the price is not known, until the money that is counted is spent.
+        IF least(own_left, stop) < coalesce(price, 0.000001) THEN
+            usable := public.photo_generation_spend_day() + interval '24 hours';
+            why := CASE WHEN stop < coalesce(price, 0.000001) THEN 'dailySpendLimit'
                         ELSE 'maxCostPerDay' END;
-        ELSIF l."costPerCall" > 0 THEN
-            room := least(room, floor(least(own_left, stop) / l."costPerCall"));
+        ELSIF price > 0 THEN
+            -- Bounded, since an integer is.
+            room := least(room, floor(least(own_left, stop) / price), 1000000000);
         END IF;
     END IF;
     IF usable > at THEN
@@ -263,9 +423,9 @@ $$;
 -- Not one statement but a function, because a statement's snapshot is older than a lock taken inside
 -- it: here each query has its own, so what is counted after the lock is what is there. (Limit 4 and 16
 -- clients, with the count in the statement of the lock: 12 calls at once.) Locks are taken in one
--- order: job, image, account. A hand may hold the first two for long, and only their job waits;
--- whoever holds the account's lock waits for nobody. One account per transaction, so that two can
--- never wait for each other.
+-- order: job, image, the fleet's money where that has a limit, account. A hand may hold the first two
+-- for long, and only their job waits; whoever holds the others waits for nobody. One account per
+-- transaction, so that two can never wait for each other.
 --   verdict   lost | expired | wait | granted
 --   seconds   of a wait: until it may be asked again; NULL: nobody knows
 --   held      of a grant: seconds from the start of this transaction to the grant
@@ -283,6 +443,7 @@ DECLARE
     image  record;
     before record;
     best   record;
+    free   boolean;
     budget record;
     l      public.photo_generation_limits;
 BEGIN
@@ -331,22 +492,25 @@ BEGIN
         ORDER BY greatest(b.usable, now()), b.probing, random() LIMIT 1;
         chosen := best.name;
         budget := best;
-        -- Without any limit there is nothing to count, and nobody to wait for.
-        IF best.usable <= clock_timestamp() AND best.room IS NOT NULL THEN
-            PERFORM pg_advisory_xact_lock(
-                hashtextextended(concat_ws('/', 'safelight', call_provider, chosen, call_model), 0));
+        -- Asked once: what is not free at first is not granted without the lock a moment later.
+        free := best.usable <= clock_timestamp();
+        IF free THEN
+            IF public.photo_generation_spend_limit() IS NOT NULL THEN
+                PERFORM public.photo_generation_count_alone(NULL, NULL, NULL);
+            END IF;
+            PERFORM public.photo_generation_count_alone(call_provider, chosen, call_model);
             SELECT chosen AS name, b.* INTO budget
             FROM public.photo_generation_budget(
                 call_provider, chosen, call_model, '0', worker_run, own_concurrent, own_interval_ms) AS b;
         END IF;
         verdict := 'wait';
         why := budget.why;
-        IF budget.usable <= clock_timestamp() THEN
+        IF free AND budget.usable <= clock_timestamp() THEN
             verdict := 'granted';
-        ELSIF best.usable <= clock_timestamp() AND cardinality(accounts) > 1 THEN
+        ELSIF free AND cardinality(accounts) > 1 THEN
             -- Somebody was quicker here; another account may be free.
             seconds := 0;
-        ELSIF NOT budget.probing AND why IN (
+        ELSIF why IN (
                   'cooldown', 'requestsPerMinute', 'learnedPerMinute', 'maxConcurrent', 'minIntervalMs',
                   'pace') THEN
             -- What takes longer, an operator may end at any moment. Jobs that wait for it go back
@@ -371,8 +535,10 @@ BEGIN
             WHERE blocked.provider = free.provider AND blocked.account = free.account
               AND blocked.model = free.model;
             IF NOT FOUND THEN
+                -- Asked again in a moment: the claim would find the account free, again and again.
                 verdict := 'wait';
                 why := l.reason;
+                seconds := 1;
                 RETURN NEXT;
                 RETURN;
             END IF;
@@ -385,7 +551,8 @@ BEGIN
                 (SELECT concat_ws('@', label, host) FROM public.photo_generation_workers AS worker
                  WHERE worker.run = worker_run),
                 least(coalesce(job.attempts, 0), 2147483646) + 1, call_provider, chosen, call_model,
-                l."costPerCall", "grantedAt", "grantedAt" + make_interval(secs => deadline_seconds));
+                coalesce(l."costPerCall", public.photo_generation_list_price(call_provider, call_model)),
+                "grantedAt", "grantedAt" + make_interval(secs => deadline_seconds));
         UPDATE public.photo_generation_images AS i
         SET state = 'calling', "callId" = call_id, "updatedAt" = now()
         WHERE i."jobId" = job_id AND i.index = image_index;

@@ -56,10 +56,12 @@ $$;
 CREATE OR REPLACE FUNCTION public.photo_generation_is_noted(of_model text, of_type text, of_tenant text)
     RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN EXISTS (SELECT FROM public.photo_generation_shares
-                   WHERE model = of_model AND type = of_type AND tenant = of_tenant AND "lookAt" IS NULL)
+    -- To read what others write, in a transaction that is serializable, may fail the app's.
+    RETURN current_setting('transaction_isolation') <> 'serializable' AND (
+        EXISTS (SELECT FROM public.photo_generation_shares
+                WHERE model = of_model AND type = of_type AND tenant = of_tenant AND "lookAt" IS NULL)
         OR EXISTS (SELECT FROM public.photo_generation_arrivals
-                   WHERE model = of_model AND type = of_type AND tenant = of_tenant);
+                   WHERE model = of_model AND type = of_type AND tenant = of_tenant));
 END $$;
 
 -- Jobs that came.
@@ -83,7 +85,7 @@ CREATE OR REPLACE TRIGGER photo_generation_inserted
     REFERENCING NEW TABLE AS inserted
     FOR EACH STATEMENT EXECUTE FUNCTION public.photo_generation_inserted();
 
--- Jobs that wait again, or may be due sooner than they were, or for somebody else.
+-- Jobs that wait again; or still, but may be due sooner than they were, or for somebody else.
 CREATE OR REPLACE FUNCTION public.photo_generation_waits_again() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 DECLARE
@@ -99,17 +101,12 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     RETURN NULL;
 END $$;
--- By row, so that WHEN spares our own claims and finishes.
+-- By row, so that WHEN spares our own claims and finishes. It names no column but status: one that it named
+-- could not be given another type by the app.
 CREATE OR REPLACE TRIGGER photo_generation_waits_again
     AFTER UPDATE ON public.photo_generation_queue
     FOR EACH ROW
-    WHEN (NEW.status IN ('pending', 'rate_limited')
-          AND (OLD.status NOT IN ('pending', 'rate_limited')
-               OR OLD."retryAt" IS DISTINCT FROM NEW."retryAt"
-               OR OLD.model IS DISTINCT FROM NEW.model
-               OR OLD.type IS DISTINCT FROM NEW.type
-               OR OLD."teamId" IS DISTINCT FROM NEW."teamId"
-               OR OLD."userId" IS DISTINCT FROM NEW."userId"))
+    WHEN (NEW.status IN ('pending', 'rate_limited'))
     EXECUTE FUNCTION public.photo_generation_waits_again();
 
 -- A call has ended: its time is the tenant's. One that a dead worker left open is settled late, and
@@ -141,15 +138,16 @@ CREATE OR REPLACE FUNCTION public.photo_generation_cap(of_tenant text, own integ
 SELECT nullif(coalesce(own, CASE WHEN of_tenant <> 'none' THEN coalesce(usual, 3) END), 0)::bigint
 $$;
 
--- Tenants that run jobs or are paused, and how many more each may run (NULL: no cap).
+-- Tenants that run jobs or are paused, and how many more each may run (NULL: any number; none if below 1).
 CREATE OR REPLACE FUNCTION public.photo_generation_busy()
     RETURNS TABLE (tenant text, running bigint, places bigint)
     LANGUAGE sql STABLE AS $$
 SELECT busy.tenant, max(busy.running),
        CASE WHEN bool_or(busy.paused) THEN 0
-            ELSE greatest(public.photo_generation_cap(
-                busy.tenant, max(own."maxRunning"),
-                (SELECT public.photo_generation_number('tenantMaxRunning'))) - max(busy.running), 0) END
+            -- A cap that was lowered may be passed already. NULL stays NULL, which greatest would skip.
+            ELSE public.photo_generation_cap(
+                     busy.tenant, max(own."maxRunning"),
+                     (SELECT public.photo_generation_number('tenantMaxRunning'))) - max(busy.running) END
 FROM (
     SELECT public.photo_generation_tenant("teamId"::text, "userId"::text) AS tenant,
            count(*) AS running, false AS paused
@@ -269,28 +267,67 @@ CREATE OR REPLACE FUNCTION public.photo_generation_take_notes() RETURNS void
 DECLARE
     -- After an hour without a claim there may be many: some at a time.
     at_once CONSTANT integer := 5000;
+    -- Of the calls that ended, by model and tenant.
+    models  text[];
+    tenants text[];
+    calls   bigint[];
+    lengths double precision[];
+    charges double precision[];
 BEGIN
     IF EXISTS (SELECT FROM public.photo_generation_charges) THEN
         WITH ended AS (
             DELETE FROM public.photo_generation_charges
             WHERE ctid = ANY (ARRAY(SELECT ctid FROM public.photo_generation_charges LIMIT at_once))
             RETURNING model, tenant, seconds, weight
-        ),
-        -- A running mean, in which the last hundred calls or so count.
-        learned AS (
-            INSERT INTO public.photo_generation_models AS known (model, "secondsPerCall")
-            SELECT model, avg(seconds) FROM ended GROUP BY model
-            ON CONFLICT (model) DO UPDATE
-            SET "secondsPerCall" = coalesce(known."secondsPerCall", excluded."secondsPerCall")
-                + (excluded."secondsPerCall" - coalesce(known."secondsPerCall", excluded."secondsPerCall"))
-                  * (1 - power(0.99, (SELECT count(*) FROM ended WHERE ended.model = known.model)))
         )
+        SELECT array_agg(total.model), array_agg(total.tenant), array_agg(total.calls),
+               array_agg(total.seconds), array_agg(total.charge)
+        INTO models, tenants, calls, lengths, charges
+        FROM (SELECT ended.model, ended.tenant, count(*) AS calls, sum(ended.seconds) AS seconds,
+                     sum(ended.seconds / ended.weight) AS charge
+              FROM ended GROUP BY 1, 2) AS total;
+
         UPDATE public.photo_generation_shares AS share
-        SET "virtualTime" = share."virtualTime" + total.seconds
-        FROM (SELECT model, tenant, sum(seconds / weight) AS seconds FROM ended GROUP BY 1, 2) AS total
-        WHERE share.tenant = total.tenant
-          AND share.model IN (total.model,
-                              CASE WHEN total.model = public.photo_generation_default_model() THEN '' END);
+        SET "virtualTime" = share."virtualTime" + ended.charge
+        FROM unnest(models, tenants, charges) AS ended (model, tenant, charge)
+        WHERE share.tenant = ended.tenant
+          AND (share.model = ended.model
+               OR (share.model = '' AND ended.model = public.photo_generation_default_model()));
+
+        -- A running mean, in which the last hundred calls or so count. And where newcomers begin moves
+        -- on as if all that wait had been served alike, up to whoever is furthest: else those who
+        -- come one by one, each with a single job, would always be before whoever had something.
+        INSERT INTO public.photo_generation_models AS known (model, "secondsPerCall", "virtualTime")
+        SELECT ended.model, sum(ended.seconds) / sum(ended.calls), 0
+        FROM unnest(models, calls, lengths) AS ended (model, calls, seconds) GROUP BY ended.model
+        ON CONFLICT (model) DO UPDATE
+        SET "secondsPerCall" = CASE WHEN known."secondsPerCall" IS NULL THEN excluded."secondsPerCall"
+                ELSE excluded."secondsPerCall"
+                     + (known."secondsPerCall" - excluded."secondsPerCall") * power(0.99, (
+                           SELECT sum(ended.calls) FROM unnest(models, calls) AS ended (model, calls)
+                           WHERE ended.model = known.model))
+                END,
+            "virtualTime" = greatest(known."virtualTime", (
+                SELECT least(known."virtualTime" + sum(ended.charge) / nullif(waiting.tenants, 0),
+                             waiting.furthest)
+                FROM unnest(models, charges) AS ended (model, charge)
+                CROSS JOIN LATERAL (
+                    SELECT sum(line.tenants) AS tenants, max(line.furthest) AS furthest
+                    FROM public.photo_generation_kinds() AS kind
+                    CROSS JOIN LATERAL (
+                        SELECT count(*) AS tenants, max(last."virtualTime") AS furthest
+                        -- So many are as good as all of them.
+                        FROM (SELECT share."virtualTime" FROM public.photo_generation_shares AS share
+                              WHERE share.model = kind.model AND share.type = kind.type
+                                AND share."lookAt" IS NULL
+                              ORDER BY share."virtualTime" DESC LIMIT 1000) AS last
+                    ) AS line
+                    WHERE kind.model = known.model
+                       OR (kind.model = ''
+                           AND known.model = public.photo_generation_default_model())
+                ) AS waiting
+                WHERE ended.model = known.model
+                GROUP BY waiting.tenants, waiting.furthest));
     END IF;
 
     -- Who comes begins where the others are; who only rested goes on where it was.
@@ -645,7 +682,7 @@ END $$;
 -- whoever ends one looks for the next.
 CREATE OR REPLACE FUNCTION public.photo_generation_next_due(accounts text[], types text[], crowded text[])
     RETURNS double precision LANGUAGE sql STABLE AS $$
-WITH busy AS MATERIALIZED (SELECT * FROM public.photo_generation_busy() WHERE places = 0)
+WITH busy AS MATERIALIZED (SELECT * FROM public.photo_generation_busy() WHERE places <= 0)
 SELECT CASE WHEN min(due.at) < 'infinity'
             THEN greatest(extract(epoch FROM greatest(
                 min(due.at), (SELECT pace.usable FROM public.photo_generation_pace() AS pace), now())

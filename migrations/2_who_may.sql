@@ -23,12 +23,14 @@ BEGIN
             WHERE pronamespace = 'public'::regnamespace
               AND proname = ANY (ARRAY(
                   SELECT 'photo_generation_' || name FROM unnest(ARRAY[
-                      'again', 'batch_status', 'born_final', 'budget', 'busy', 'call', 'call_hook', 'cap',
-                      'charge', 'check_batch', 'claim', 'default_model', 'due', 'expected', 'fence',
-                      'find_arrivals', 'image_stored', 'images_left', 'inserted', 'is_noted', 'kinds', 'lock_claims',
-                      'look_again', 'next', 'next_due', 'next_quota_day', 'number', 'on_image', 'pace',
-                      'pauses_of', 'quota_window', 'rest_shares', 'spend_day', 'spent', 'standing',
-                      'status', 'take_notes', 'waiting', 'waits_again', 'wake', 'weight']) AS name))
+                      'again', 'batch_status', 'born_final', 'budget', 'busy', 'call', 'called',
+                      'call_hook', 'cap', 'charge', 'check_batch', 'claim', 'count_alone',
+                      'default_model', 'due', 'expected', 'fence', 'find_arrivals', 'image_stored',
+                      'images_left', 'inserted', 'is_noted', 'kinds', 'list_price', 'lock_claims',
+                      'look_again', 'next', 'next_due', 'next_quota_day', 'number', 'on_image',
+                      'pace', 'pauses_of', 'quota_day', 'quota_window', 'rest_shares', 'roll_total',
+                      'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'take_notes',
+                      'today', 'totals_due', 'waiting', 'waits_again', 'wake', 'weight']) AS name))
         LOOP
             EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', ours, role_name);
         END LOOP;

@@ -127,6 +127,12 @@ impl WorkerConfig {
         models.sort_unstable();
         models.dedup();
         limits::register(db, provider, &accounts, &models).await?;
+        for key in limits::uncounted(db).await? {
+            tracing::warn!(
+                "what a call to {key} costs is not known, so no limit of money counts it; \
+                 set it with: safelight limits set {key} --cost-per-call USD"
+            );
+        }
         Ok(())
     }
 

@@ -146,7 +146,7 @@ pub struct ProviderArgs {
     #[arg(long, env = "GEMINI_MODEL_NAME", value_name = "MODEL")]
     pub gemini_model_name: Option<String>,
     /// US dollars a day (UTC) after which the whole fleet makes no more calls: the first worker
-    /// records it, migrate changes it; counts calls whose cost safelight limits knows
+    /// records it, migrate changes it; prices are those of safelight limits
     #[arg(long, env = "DAILY_SPEND_LIMIT", value_name = "USD", value_parser = dollars)]
     pub daily_spend_limit: Option<f64>,
     /// Where the Gemini API answers

@@ -31,6 +31,11 @@
 //! request and nothing to give back or to repair after a crash. A claim looks there first: jobs that
 //! could not call are not claimed, not locked, not written to.
 //!
+//! Whose job is next is decided in one place, too, `photo_generation_claim` in `migrations/`: the
+//! tenant for whom the provider has worked least (virtual time, charged by the ledger), never more jobs
+//! of one than its cap. Claims of the whole fleet come one after the other, a few milliseconds each; who
+//! inserts waits for none of them.
+//!
 //! # Map, in reading order
 //!
 //! | folder | what it is | may know |
@@ -89,8 +94,15 @@
 //!   `photo_generation_place` exists for both types, so that the claim's index does, too.
 //! - *A column of an app's own that we only read may have any type;* one that we write or compare must
 //!   be convertible without a cast, else nothing is changed and the SQL is shown (`schema::columns`).
-//! - *Claims are in order of age and priority, model by model.* Fair shares and the cap per tenant have
-//!   their place (`sql/queue/claim.sql`) and are not built yet.
+//! - *Nothing of a share is corrected at the end of a job.* Calls that ended are charged as they are; what
+//!   running jobs have yet to take is estimated anew by each claim. So nothing has to be remembered
+//!   about a charge, and nothing is lost with a worker.
+//! - *An insert notes its tenant in an appended row*, which the next claim takes in, and writes to no row
+//!   that others write to: ON CONFLICT DO NOTHING would wait for another app's open transaction.
+//! - *Shares are kept by type as well as by model,* so that workers of some types do not walk over the
+//!   tenants of others. The time is the tenant's on the model, whatever the type.
+//! - *Rows that name neither team nor user have no cap,* unless `photo_generation_tenants` has one for
+//!   `none`: an app without customers has nobody to protect from one another. They share as one tenant.
 //! - *No table of grants, and no throttle in the process:* the ledger has all that is to be counted,
 //!   the pace of one process included, which holds where a limits row sets none.
 //! - *A learned rate is two columns and a formula:* what the provider took before its last refusal, and

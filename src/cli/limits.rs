@@ -69,10 +69,10 @@ struct Wanted {
     /// Milliseconds between the beginnings of two calls, or none
     #[arg(long, value_name = "MS")]
     interval_ms: Option<Limit>,
-    /// US dollars per day in UTC, or none; counts only with a cost per call
+    /// US dollars per day in UTC, or none
     #[arg(long, value_name = "USD")]
     cost_per_day: Option<Price>,
-    /// US dollars that the provider bills for a call, or none
+    /// US dollars that the provider bills for a call; none: its list price, where that is known
     #[arg(long, value_name = "USD")]
     cost_per_call: Option<Price>,
     /// Make no calls: true, or false to go on
@@ -161,6 +161,9 @@ impl LimitsCommand {
         for line in render(&budgets) {
             output::line(line)?;
         }
+        if let Some(line) = of_the_fleet(&budgets) {
+            output::line(line)?;
+        }
         Ok(())
     }
 }
@@ -212,8 +215,18 @@ fn render(budgets: &[Budget]) -> Vec<String> {
     table::render(columns, &rows)
 }
 
+/// The limit that all accounts and models share.
+fn of_the_fleet(budgets: &[Budget]) -> Option<String> {
+    let any = budgets.first()?;
+    let (spent, most) = (any.fleet_cost_today, any.fleet_cost_per_day?);
+    Some(format!(
+        "All together: {spent:.2} of {most:.2} US dollars today (DAILY_SPEND_LIMIT)"
+    ))
+}
+
 fn row(one: &Budget) -> [String; 7] {
     let cost = match (one.cost_per_day, one.cost_per_call) {
+        (Some(most), _) if one.uncounted => format!("?/{most:.2}"),
         (Some(most), _) => format!("{:.2}/{most:.2}", one.cost_today),
         (None, Some(_)) => format!("{:.2}", one.cost_today),
         (None, None) => String::new(),
@@ -242,9 +255,10 @@ fn next_call(one: &Budget) -> String {
     }
 }
 
-/// What a call waits for; the provider's own words where it has said some.
+/// What a call waits for; the provider's own words where it has said some; else what is not as it looks.
 fn why(one: &Budget) -> String {
     let why = one.why.as_deref().or(one.reason.as_deref());
+    let why = why.or(one.uncounted.then_some("uncounted"));
     let text = match why {
         Some("requestsPerMinute") => "the minute's calls are used up",
         Some("learnedPerMinute") => "the provider took no more than this lately",
@@ -255,6 +269,7 @@ fn why(one: &Budget) -> String {
         Some("dailySpendLimit") => "the day's money is spent",
         Some("daily_quota") => "the provider's daily quota is used up",
         Some("cooldown") => "cooling down after a 429",
+        Some("uncounted") => "cost not counted: set --cost-per-call",
         Some(other) => other,
         None => "",
     };

@@ -126,7 +126,13 @@ pub struct Budget {
     pub interval_ms: Option<i32>,
     /// In US dollars.
     pub cost_per_day: Option<f64>,
+    /// What operators set, else the list price of a model we know.
     pub cost_per_call: Option<f64>,
+    /// A limit of money holds that cannot be kept: nobody knows what a call costs.
+    pub uncounted: bool,
+    /// The most of the whole fleet, all accounts and models together.
+    pub fleet_cost_per_day: Option<f64>,
+    pub fleet_cost_today: f64,
     /// What the provider took in the minute before it last refused, and when that was.
     pub learned_per_minute: Option<i32>,
     pub learned_at: Option<DateTime<Utc>>,
@@ -147,6 +153,19 @@ pub async fn list(db: &Db) -> Result<Vec<Budget>, DbError> {
     Ok(sqlx::query_file_as!(Budget, "sql/queue/budget.sql")
         .fetch_all(&db.pool)
         .await?)
+}
+
+/// The accounts and models, as `provider/account/model`, whose calls a limit of money cannot count.
+pub async fn uncounted(db: &Db) -> Result<Vec<String>, DbError> {
+    let keys = sqlx::query_scalar!(
+        r#"SELECT concat_ws('/', provider, account, model) AS "key!" FROM photo_generation_limits
+           WHERE coalesce("costPerCall", photo_generation_list_price(provider, model)) IS NULL
+             AND num_nonnulls("maxCostPerDay", photo_generation_spend_limit()) > 0
+           ORDER BY 1"#
+    )
+    .fetch_all(&db.pool)
+    .await?;
+    Ok(keys)
 }
 
 /// What an operator changes; what is `None` stays.

@@ -33,7 +33,10 @@ pub struct Seen {
 
 /// What there is to sweep besides what dead workers hold.
 #[derive(Debug, Clone, Copy, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "six questions, six answers")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "seven questions, seven answers"
+)]
 pub struct Litter {
     /// Held by no worker that has a row, or by another program for too long.
     pub unowned_jobs: bool,
@@ -45,6 +48,8 @@ pub struct Litter {
     pub hooks: bool,
     /// Tenants that had no waiting job when they were last looked at.
     pub empty_shares: bool,
+    /// So many calls began since they were last counted that counting them takes time.
+    pub totals: bool,
 }
 
 /// One cheap look at everything.
@@ -59,6 +64,7 @@ pub async fn look(db: &Db, stale: Duration) -> Result<(Vec<Seen>, Litter), DbErr
         batches: row.batches,
         hooks: row.hooks,
         empty_shares: row.empty_shares,
+        totals: row.totals,
     });
     let seen = rows.into_iter().filter_map(|row| {
         Some(Seen {
@@ -250,6 +256,28 @@ pub async fn find_arrivals(db: &Db) -> Result<i64, DbError> {
             .fetch_one(&db.pool)
             .await?,
     )
+}
+
+/// Counts what accounts have called of late into the totals of the day, so that no look at a limit has
+/// to: each account and model in a transaction of its own, as it holds back calls for a moment.
+pub async fn roll_totals(db: &Db) -> Result<(), DbError> {
+    let due = sqlx::query!(
+        r#"SELECT provider AS "provider!", account AS "account!", model AS "model!"
+           FROM photo_generation_totals_due()"#
+    )
+    .fetch_all(&db.pool)
+    .await?;
+    for one in due {
+        sqlx::query!(
+            r#"SELECT FROM photo_generation_roll_total($1, $2, $3)"#,
+            one.provider,
+            one.account,
+            one.model
+        )
+        .execute(&db.pool)
+        .await?;
+    }
+    Ok(())
 }
 
 /// Removes the rows of dead runs that no job names any more.

@@ -1,5 +1,5 @@
 //! Cleans up after the dead: jobs, calls, batches, hooks, worker rows; and ends the jobs that expired
-//! while they waited.
+//! while they waited; and counts the day's calls forward.
 //!
 //! Every worker does it, none needs a leader. Who is dead is judged by watching: a run whose
 //! renewals have not moved for a whole stale interval *of our own clock*, during which we could
@@ -18,7 +18,7 @@ use super::{Context, Rhythm, lines, settle};
 use crate::db::sweep::{self, Litter, Seen, Swept};
 use crate::db::{Db, DbError, ledger};
 
-/// Tenants whose jobs no trigger has noted are searched for at the start and then so often.
+/// Tenants whose jobs no trigger has noted are searched for so often, and once at the start.
 const SEARCH_EVERY: Duration = Duration::from_mins(5);
 /// Intervals are spread by this share, so that a fleet does not sweep as one.
 const SPREAD: f64 = 0.2;
@@ -70,6 +70,7 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
         batches,
         hooks,
         empty_shares,
+        totals,
         ..
     } = litter;
     if expired_jobs {
@@ -84,6 +85,9 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
     }
     if empty_shares {
         report("tenants", look_again_at_shares(context).await);
+    }
+    if totals {
+        report("totals", sweep::roll_totals(db).await);
     }
     if !dead.is_empty() {
         report("workers", sweep::forget(db, &dead).await);

@@ -16,6 +16,7 @@
 )]
 mod harness;
 mod quota;
+mod shares;
 
 use std::time::Duration;
 
@@ -29,16 +30,21 @@ use tokio::time::{Instant, sleep};
 const TIMES: usize = 200;
 /// Before measuring: connections, plans and caches.
 const WARM_UP: usize = 10;
-/// How long the whole quota is to be used.
-const STEADY_STATE: Duration = Duration::from_mins(10);
 /// Longer than the gap that is kept between two calls, and than a worker needs to be idle again.
 const REST: Duration = Duration::from_millis(300);
 
 #[tokio::main]
 async fn main() {
     println!("load of this machine before: {}", load());
-    if std::env::args().any(|argument| argument == "quota") {
-        return quota::measure(STEADY_STATE).await;
+    let asked_for = |what: &str| std::env::args().any(|argument| argument == what);
+    if asked_for("quota") {
+        return quota::measure(quota::Lengths::FULL).await;
+    }
+    if asked_for("quota-short") {
+        return quota::measure(quota::Lengths::SHORT).await;
+    }
+    if asked_for("shares") {
+        return shares::measure().await;
     }
     let commit = commits().await;
     commit.print("one synchronous commit", &commit);
@@ -126,14 +132,20 @@ async fn commits() -> Samples {
     Samples::new(samples)
 }
 
-/// One worker claims one job at a time; how Postgres does it.
+/// One worker claims one job at a time; how Postgres does it. One tenant has most of the jobs, others one
+/// each, and a tenth as many wait for a moment in the future.
 async fn claims(waiting: i64) -> (Samples, String) {
     let stage = Stage::new().await;
     stage
         .sql(&format!(
             r#"INSERT INTO photo_generation_queue ("basePrompt", "userId", "createdAt")
-               SELECT 'a lake', n % 1000, now() - make_interval(secs => {waiting} - n)
-               FROM generate_series(1, {waiting}) AS n"#
+               SELECT 'a lake', 'large', now() - make_interval(secs => {waiting} - n)
+               FROM generate_series(1, {waiting}) AS n;
+               INSERT INTO photo_generation_queue ("basePrompt", "userId")
+               SELECT 'a lake', n FROM generate_series(1, {waiting} / 100) AS n;
+               INSERT INTO photo_generation_queue ("basePrompt", "userId", "retryAt")
+               SELECT 'a lake', 'late ' || n % ({waiting} / 200 + 1), now() + interval '1 day'
+               FROM generate_series(1, {waiting} / 10) AS n"#
         ))
         .await;
     stage.sql("VACUUM ANALYZE photo_generation_queue").await;
@@ -160,6 +172,9 @@ async fn claims(waiting: i64) -> (Samples, String) {
             .unwrap();
         let took = begun.elapsed();
         assert_eq!(claimed.len(), 1);
+        stage
+            .sql("UPDATE photo_generation_queue SET status = 'completed' WHERE status = 'processing'")
+            .await;
         if time >= WARM_UP {
             samples.push(millis(took));
         }
@@ -176,17 +191,11 @@ async fn plan_of_a_claim(stage: &Stage, claimer: &Claimer) -> String {
         .execute(&mut *transaction)
         .await
         .unwrap();
-    let claim = include_str!("../../sql/queue/claim.sql");
-    let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-        "EXPLAIN (ANALYZE, COSTS off) {claim}"
-    )))
-    .bind(claimer.run)
-    .bind(&claimer.label)
-    .bind(1_i64)
+    // What the claim chooses by; the rest of it changes as many rows as it takes, by their ids.
+    let plan: Vec<String> = sqlx::query_scalar(
+        "EXPLAIN (ANALYZE, COSTS off) SELECT * FROM photo_generation_next(1, $1, NULL, 4, '{}')",
+    )
     .bind(&claimer.accounts)
-    .bind(None::<Vec<String>>)
-    .bind(100_i64)
-    .bind(Vec::<String>::new())
     .fetch_all(&mut *transaction)
     .await
     .unwrap();

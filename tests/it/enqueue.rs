@@ -1,6 +1,7 @@
 //! `safelight enqueue` on tables as they are: idempotency keys, columns of other types, JSON that is
 //! the app's own.
 
+use safelight::db::schema;
 use serde_json::Value;
 
 use crate::harness::{Answer, Stage};
@@ -14,14 +15,6 @@ const KEYED: [&str; 6] = [
     "--json",
 ];
 
-/// The index as the schema makes it; its words fit whatever types the ids have.
-const KEY_INDEX: &str = r#"
-    CREATE UNIQUE INDEX safelight_idempotency_key
-        ON public.photo_generation_queue
-           ((coalesce('team:' || nullif("teamId"::text, ''), 'user:' || nullif("userId"::text, ''), 'none')),
-            "idempotencyKey")
-        WHERE "idempotencyKey" IS NOT NULL"#;
-
 impl Stage {
     async fn rows(&self) -> i64 {
         self.number("SELECT count(*) FROM photo_generation_queue")
@@ -31,11 +24,11 @@ impl Stage {
     /// As in a table that an app made, after its adoption.
     async fn with_user_id_as(&self, kind: &str) {
         self.sql(&format!(
-            r#"DROP INDEX safelight_idempotency_key;
-               ALTER TABLE photo_generation_queue ALTER "userId" TYPE {kind} USING "userId"::{kind};
-               {KEY_INDEX}"#
+            r#"DROP INDEX safelight_idempotency_key, safelight_fresh_idx, safelight_retrying_idx;
+               ALTER TABLE photo_generation_queue ALTER "userId" TYPE {kind} USING "userId"::{kind}"#
         ))
         .await;
+        schema::migrate(&self.db().await, &|_| {}).await.unwrap();
     }
 }
 
@@ -274,7 +267,7 @@ async fn a_value_that_does_not_fit_is_told_by_its_option() {
     stage
         .sql(
             r#"CREATE TYPE urgency AS ENUM ('normal', 'urgent');
-               DROP INDEX safelight_place_idx;
+               DROP INDEX safelight_fresh_idx;
                ALTER TABLE photo_generation_queue ALTER priority DROP DEFAULT,
                    ALTER priority TYPE urgency USING priority::urgency;
                CREATE TABLE teams (id text PRIMARY KEY);

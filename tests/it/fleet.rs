@@ -97,6 +97,7 @@ async fn a_fleet_whose_workers_are_killed_at_random_brings_every_job_to_an_end()
         ..provider()
     })
     .await;
+    stage.without_cap().await;
     let mut fleet = fleet(&stage, 4).await;
 
     let begun = Instant::now();

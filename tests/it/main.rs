@@ -32,6 +32,7 @@ mod pooler;
 mod quota;
 mod readme;
 mod schema;
+mod shares;
 mod shutdown;
 mod simulate;
 mod tidy;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use safelight::db::Db;
-use safelight::db::ledger::{self, Gate, NewCall, Scarce};
-use safelight::domain::Model;
+use safelight::db::ledger::{self, CallState, EndedCall, Gate, NewCall, Scarce};
+use safelight::domain::{Failure, ImageState, Model};
 use safelight::providers::simulator::{CallRecord, Pictures, Quota, SimAccount, SimulatorConfig};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -279,6 +279,8 @@ async fn of_calls_asked_for_at_once_no_more_begin_than_each_limit_allows() {
             2,
             false,
         ),
+        // At the list price of the model.
+        (r#""maxCostPerDay" = 0.12, "minIntervalMs" = 0"#, 3, false),
         ("paused = true", 0, false),
         // Where nothing is set, the process has its own pace: 200 ms apart.
         ("reason = NULL", 1, true),
@@ -380,4 +382,181 @@ async fn no_account_calls_once_the_fleets_money_for_the_day_is_spent() {
         .sql(r#"UPDATE photo_generation_calls SET "startedAt" = "startedAt" - interval '1 day'"#)
         .await;
     assert_eq!(asking.ask(&["other"]).await.0.len(), 2);
+}
+
+/// Each call is under way for a while before the others can see it.
+#[tokio::test]
+async fn accounts_that_are_called_at_once_do_not_spend_more_together_than_the_fleet_may() {
+    let stage = Stage::new().await;
+    let asking = Asking::new(&stage, 8).await;
+    stage
+        .sql(&format!(
+            r#"INSERT INTO photo_generation_settings (key, value) VALUES ('dailySpendLimit', '0.15');
+               INSERT INTO photo_generation_limits (provider, account, model)
+               SELECT 'gemini', 'account ' || n, '{MODEL}' FROM generate_series(1, 20) AS n;
+               UPDATE photo_generation_limits SET "costPerCall" = 0.05, "minIntervalMs" = 0;
+               CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS
+                   'BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END';
+               CREATE TRIGGER linger AFTER INSERT ON photo_generation_calls
+                   FOR EACH ROW EXECUTE FUNCTION linger()"#
+        ))
+        .await;
+    let accounts: Vec<String> = (1..=20).map(|number| format!("account {number}")).collect();
+    let accounts: Vec<&str> = accounts.iter().map(String::as_str).collect();
+
+    let mut calls = asking.ask(&accounts).await.0;
+    for _ in 0..3 {
+        calls.extend(asking.ask(&accounts).await.0);
+    }
+
+    assert_eq!(calls.len(), 3, "{calls:?}");
+}
+
+/// A word in the settings that is no number stops what it was meant to limit, and breaks nothing.
+#[tokio::test]
+async fn a_limit_of_money_that_nobody_can_read_is_zero() {
+    for (text, granted) in [
+        ("0.08", 2),
+        ("0", 0),
+        ("50 dollars", 0),
+        ("", 0),
+        ("1000000.", 4),
+        ("100000000000000000000", 4),
+    ] {
+        let stage = Stage::new().await;
+        let asking = Asking::new(&stage, 4).await;
+        stage.limit(r#""minIntervalMs" = 0"#).await;
+        stage
+            .sql(&format!(
+                "INSERT INTO photo_generation_settings (key, value) VALUES ('dailySpendLimit', '{text}')"
+            ))
+            .await;
+
+        assert_eq!(asking.ask(&["default"]).await.0.len(), granted, "{text:?}");
+    }
+}
+
+/// A job given back at once would be claimed at once, again and again, for as long as the hand thinks.
+#[tokio::test]
+async fn a_hand_that_holds_a_blocked_account_is_waited_for_in_place() {
+    let stage = Stage::new().await;
+    let asking = Asking::new(&stage, 1).await;
+    stage
+        .limit(r#""blockedUntil" = now(), reason = 'bad_key: set a valid one'"#)
+        .await;
+    let mut hand = stage.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM photo_generation_limits FOR UPDATE")
+        .execute(&mut *hand)
+        .await
+        .unwrap();
+
+    let (granted, waits) = asking.ask(&["default"]).await;
+
+    assert_eq!(granted, [""; 0]);
+    assert_eq!(waits, [(Scarce::Budget, Some(Duration::from_secs(1)))]);
+    hand.rollback().await.unwrap();
+    assert_eq!(asking.ask(&["default"]).await.0, ["default"]);
+}
+
+/// The last call was a moment ago: the process keeps its pace, and the job that is to try the account
+/// waits for it in place.
+#[tokio::test]
+async fn a_job_that_tries_a_blocked_account_waits_for_the_pace_in_place() {
+    let stage = Stage::new().await;
+    let asking = Asking::new(&stage, 2).await;
+    stage.limit(r#""minIntervalMs" = 60000"#).await;
+    assert_eq!(asking.ask(&["default"]).await.0.len(), 1);
+    stage
+        .limit(r#""blockedUntil" = now(), reason = 'bad_key: set a valid one'"#)
+        .await;
+
+    let (granted, waits) = asking.ask(&["default"]).await;
+
+    assert_eq!(granted, [""; 0]);
+    assert!(matches!(waits[..], [(_, Some(_))]), "{waits:?}");
+}
+
+/// Calls begin, end and are refused while totals are rolled forward by two at once: whenever one looks,
+/// total and rest together are what the whole ledger has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_counted_forward_is_what_the_ledger_has_at_every_moment() {
+    const EXACT: &str = r#"SELECT today.calls = ledger.calls AND today.cost = ledger.cost
+        FROM photo_generation_today('gemini', 'default', 'gemini-2.5-flash-image') AS today,
+             (SELECT count(*) FILTER (WHERE state <> 'limited') AS calls, coalesce(sum("costUsd"), 0) AS cost
+              FROM photo_generation_calls) AS ledger"#;
+    let stage = Stage::new().await;
+    let asking = Asking::new(&stage, 6).await;
+    stage
+        .limit(r#""minIntervalMs" = 0, "requestsPerDay" = 100000"#)
+        .await;
+    // Calls are counted as soon as they have ended: usually half a minute later.
+    stage
+        .sql("INSERT INTO photo_generation_settings (key, value) VALUES ('quotaWindow', '2 ms')")
+        .await;
+
+    let calls = join_all((0..6).map(|job| asking.call_again_and_again(job, 40)));
+    let roll = async || loop {
+        stage
+            .sql(
+                "SELECT photo_generation_roll_total('gemini', 'default', 'gemini-2.5-flash-image')",
+            )
+            .await;
+        assert_eq!(stage.text(EXACT).await, "true");
+    };
+    tokio::select! {
+        _ = calls => {}
+        () = roll() => {}
+        () = roll() => {}
+    }
+
+    assert_eq!(stage.text(EXACT).await, "true");
+    let counted = stage
+        .number("SELECT calls FROM photo_generation_totals")
+        .await;
+    assert!(counted > 60, "{counted}");
+    // What was counted yesterday is not counted today.
+    stage
+        .sql(
+            r#"UPDATE photo_generation_totals SET calls = 7000, cost = 7000,
+                   "quotaDay" = "quotaDay" - interval '1 day', "spendDay" = "spendDay" - interval '1 day'"#,
+        )
+        .await;
+    assert_eq!(stage.text(EXACT).await, "true");
+}
+
+impl Asking {
+    /// Calls for one job time after time; half of the calls the provider does not take.
+    async fn call_again_and_again(&self, job: usize, times: usize) {
+        let (lease, claimed) = &self.jobs[job];
+        let model = Model::from_name(MODEL).unwrap();
+        let accounts = ["default".to_owned()];
+        for number in 0..times {
+            let call = NewCall {
+                id: Uuid::new_v4(),
+                index: 1,
+                run: self.holder.claimer.run,
+                tenant: &claimed.tenant,
+                accounts: &accounts,
+                model: &model,
+                deadline: Duration::from_mins(3),
+            };
+            let gate = ledger::calling(self.db(), lease, &call).await.unwrap();
+            assert!(matches!(gate, Gate::Open(_)), "{gate:?}");
+            let taken = number % 2 == 0;
+            let end = EndedCall {
+                state: if taken {
+                    CallState::Error
+                } else {
+                    CallState::Limited
+                },
+                accepted: Some(taken),
+                image: Some(ImageState::Planned),
+                failure: &Failure::retry("test", "Only a test."),
+                provider_request_id: None,
+            };
+            ledger::ended(self.db(), lease, call.id, &end)
+                .await
+                .unwrap();
+        }
+    }
 }

@@ -105,7 +105,7 @@ async fn where_supabase_has_its_roles_they_may_touch_nothing_of_ours() {
               WHEN 'S' THEN has_sequence_privilege(rolname, pg_class.oid, 'SELECT, UPDATE, USAGE') END";
     assert_eq!(names(db.pool(), granted).await, BTreeSet::new());
     let callable = "SELECT proname || ' by ' || rolname FROM pg_proc, pg_roles
-        WHERE proname LIKE 'photo_generation%' AND proname NOT IN ('photo_generation_place', 'photo_generation_model') AND rolname IN ('anon', 'authenticated')
+        WHERE proname LIKE 'photo_generation%' AND proname NOT IN ('photo_generation_place', 'photo_generation_model', 'photo_generation_type', 'photo_generation_tenant') AND rolname IN ('anon', 'authenticated')
           AND has_function_privilege(rolname, pg_proc.oid, 'EXECUTE')";
     assert_eq!(names(db.pool(), callable).await, BTreeSet::new());
 }

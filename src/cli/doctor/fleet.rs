@@ -10,7 +10,7 @@ use crate::cli::time::{ago, between, from_seconds, span};
 use crate::cli::words::count;
 use crate::db::doctor::{self, Held, Limited, Zone};
 use crate::db::pauses::{self, Pause};
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, limits};
 
 /// Nothing of ours compares two clocks, but people who read logs beside tables do, and TLS and
 /// signatures of storages refuse a clock that is minutes off.
@@ -75,13 +75,27 @@ fn of_clocks(before: SystemTime, theirs: DateTime<Utc>, round_trip: Duration) ->
 /// Accounts and models that take no calls now.
 pub(super) async fn limits(db: &Db) -> Result<Vec<Line>, DbError> {
     let limited = doctor::limited(db).await?;
-    if limited.is_empty() {
+    let uncounted = limits::uncounted(db).await?;
+    if limited.is_empty() && uncounted.is_empty() {
         return Ok(vec![Line::ok(
             "limits",
             "every account and model takes calls",
         )]);
     }
-    Ok(limited.into_iter().map(of_limit).collect())
+    let uncounted = uncounted.iter().map(|key| of_uncounted(key));
+    Ok(limited.into_iter().map(of_limit).chain(uncounted).collect())
+}
+
+/// A limit of money that counts nothing.
+fn of_uncounted(key: &str) -> Line {
+    Line::warn(
+        "limits",
+        format!("what a call to {key} costs is not known, so no limit of money counts it"),
+        [
+            Mend::say("Set what the provider bills for one call, in US dollars:"),
+            Mend::shell(format!("safelight limits set {key} --cost-per-call 0.05")),
+        ],
+    )
 }
 
 fn of_limit(limited: Limited) -> Line {

@@ -14,6 +14,9 @@ fn budget() -> Budget {
         interval_ms: None,
         cost_per_day: None,
         cost_per_call: None,
+        uncounted: false,
+        fleet_cost_per_day: None,
+        fleet_cost_today: 2.5,
         learned_per_minute: None,
         learned_at: None,
         minute_used: 500,
@@ -73,8 +76,14 @@ fn the_table_says_what_is_used_and_why_a_call_waits() {
         why: Some("paused".to_owned()),
         ..now.clone()
     };
+    let uncounted = Budget {
+        account: "fourth".to_owned(),
+        cost_per_day: Some(50.0),
+        uncounted: true,
+        ..now.clone()
+    };
 
-    let lines = render(&[now, waits, paused]);
+    let lines = render(&[now, waits, paused, uncounted]);
 
     assert_eq!(
         lines,
@@ -83,6 +92,22 @@ fn the_table_says_what_is_used_and_why_a_call_waits() {
             "gemini/default/gemini-3-pro-image  500/500  1700     4/10               now",
             "gemini/second/gemini-3-pro-image   500/500  1700     4/10  49.98/50.00  in 42 s             the minute's calls are used up",
             "gemini/third/gemini-3-pro-image        500  1700     4/10               when it is resumed  paused",
+            "gemini/fourth/gemini-3-pro-image   500/500  1700     4/10      ?/50.00  now                 cost not counted: set --cost-per-call",
         ]
+    );
+}
+
+#[test]
+fn the_fleets_money_has_a_line_of_its_own_where_it_is_limited() {
+    assert_eq!(of_the_fleet(&[]), None);
+    assert_eq!(of_the_fleet(&[budget()]), None);
+
+    let limited = Budget {
+        fleet_cost_per_day: Some(20.0),
+        ..budget()
+    };
+    assert_eq!(
+        of_the_fleet(&[limited.clone(), limited]).as_deref(),
+        Some("All together: 2.50 of 20.00 US dollars today (DAILY_SPEND_LIMIT)")
     );
 }

@@ -111,6 +111,14 @@ pub(super) fn plan(found: &Found) -> Result<Plan, Vec<Obstacle>> {
     }
     steps.extend(online(found));
     steps.extend(superseded(found));
+    // No trigger of ours saw the rows of an app's table, or of an older schema, come.
+    if found.tables.contains_key(QUEUE) && found.version != Some(VERSION) {
+        steps.push(Step {
+            changes: vec![format!("{QUEUE}: note whose jobs wait")],
+            sql: "SELECT public.photo_generation_find_arrivals();".to_owned(),
+            how: How::Online,
+        });
+    }
     if !steps.is_empty() || found.version != Some(VERSION) {
         steps.push(record_version());
     }

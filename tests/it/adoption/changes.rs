@@ -201,8 +201,10 @@ async fn an_older_schema_gets_what_it_lacks() {
         .sql(
             r#"ALTER TABLE photo_generation_calls DROP worker;
                ALTER TABLE photo_generation_queue DROP CONSTRAINT safelight_sane_counts, DROP "requestId";
-               DROP INDEX safelight_retry_idx;
+               DROP INDEX safelight_retrying_idx;
+               DROP TABLE photo_generation_shares;
                CREATE INDEX photo_generation_queue_fresh_idx ON photo_generation_queue (model);
+               CREATE INDEX safelight_place_idx ON photo_generation_queue (priority);
                ALTER TABLE photo_generation_queue ADD CONSTRAINT photo_generation_queue_final_check
                    CHECK (status <> 'completed' OR "completedAt" IS NOT NULL);
                DROP TRIGGER photo_generation_fence ON photo_generation_queue;
@@ -247,7 +249,7 @@ async fn an_index_that_was_left_half_built_is_built_again() {
     let stage = Stage::of(TEXT).await;
     stage.migrate().await;
     stage
-        .sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'safelight_place_idx'::regclass")
+        .sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'safelight_fresh_idx'::regclass")
         .await;
 
     let migrated = stage.migrate().await;
@@ -259,7 +261,7 @@ async fn an_index_that_was_left_half_built_is_built_again() {
         .flat_map(|step| &step.changes)
         .collect();
     assert!(
-        changes[0].contains("drop the index safelight_place_idx"),
+        changes[0].contains("drop the index safelight_fresh_idx"),
         "{changes:?}"
     );
     assert_eq!(stage.migrate().await.plan.steps, []);

@@ -109,13 +109,12 @@ async fn the_claim_uses_its_indexes_on_every_app() {
     for app in APPS {
         let stage = Stage::of(app).await;
         stage.migrate().await;
-        let claim = include_str!("../../../sql/queue/claim.sql");
-        let explained = format!(
+        // It is planned as one with the statements of the claim that choose.
+        let lines = sqlx::raw_sql(
             "SET enable_seqscan = off;
-             PREPARE claim (uuid, text, bigint, text[], text[], bigint, text[]) AS {claim};
-             EXPLAIN EXECUTE claim (gen_random_uuid(), 'a', 5, '{{gemini:default}}', NULL, 50, '{{}}')"
-        );
-        let lines = sqlx::raw_sql(AssertSqlSafe(explained)).fetch_all(&stage.pool);
+             EXPLAIN SELECT * FROM photo_generation_next(5, '{gemini:default}', NULL, 50, '{}')",
+        )
+        .fetch_all(&stage.pool);
         let lines: Vec<String> = lines
             .await
             .unwrap()
@@ -123,7 +122,11 @@ async fn the_claim_uses_its_indexes_on_every_app() {
             .map(|line| line.get(0))
             .collect();
         let plan = lines.join("\n");
-        for index in ["safelight_place_idx", "safelight_retry_idx"] {
+        for index in [
+            "safelight_fresh_idx",
+            "safelight_retrying_idx",
+            "safelight_turn_idx",
+        ] {
             assert!(plan.contains(index), "{}: {index}\n{plan}", app.name);
         }
     }

@@ -111,6 +111,34 @@ async fn what_is_paused_is_told_with_the_command_that_resumes_it() {
 }
 
 #[tokio::test]
+async fn a_limit_of_money_that_counts_nothing_is_told_by_the_doctor_and_by_a_worker() {
+    let stage = healthy().await;
+    stage
+        .sql(
+            r#"INSERT INTO photo_generation_settings (key, value) VALUES ('dailySpendLimit', '5');
+               INSERT INTO photo_generation_limits (provider, account, model, "costPerCall")
+               VALUES ('gemini', 'default', 'gemini-9-flash-image', NULL),
+                      ('gemini', 'other', 'gemini-9-flash-image', 0.04),
+                      ('gemini', 'other', 'gemini-3-pro-image-preview', NULL)"#,
+        )
+        .await;
+    let told = "what a call to gemini/default/gemini-9-flash-image costs is not known";
+
+    let report = examine(&stage, &[]).await;
+    report.assert_fails_only(&[]);
+    report.assert_is("limits", "warn", told);
+    report
+        .line("limits")
+        .assert_says("safelight limits set gemini/default/gemini-9-flash-image --cost-per-call");
+    let worker = stage.process(&[]);
+    worker.said(told).await;
+    worker.said("worker started").await;
+    let warned = worker.lines();
+    let warned = warned.iter().filter(|line| line.contains("is not known"));
+    assert_eq!(warned.count(), 1);
+}
+
+#[tokio::test]
 async fn jobs_that_nobody_works_on_are_told() {
     let stage = healthy().await;
     stage.job("a lake", 1).await;

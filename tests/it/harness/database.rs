@@ -50,15 +50,19 @@ async fn copy(mut connection: PgConnection, server: &str, template: &str) -> Str
 
 /// Named after the migrations, so that a change of them makes a new one.
 async fn template(connection: &mut PgConnection, server: &str) -> String {
-    let schema = concat!(
+    // Those that are compiled in, not those that lie there while this runs.
+    let schema = [
         include_str!("../../../migrations/1_tables.sql"),
         include_str!("../../../migrations/2_functions.sql"),
         include_str!("../../../migrations/2_shares.sql"),
         include_str!("../../../migrations/2_standing.sql"),
         include_str!("../../../migrations/2_who_may.sql"),
         include_str!("../../../migrations/3_online.sql"),
-    );
-    let hash = Sha256::digest(schema);
+        include_str!("../../../migrations/4_job_ids.sql"),
+    ];
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
+    assert_eq!(files.unwrap().count(), schema.len(), "a file is not listed");
+    let hash = Sha256::digest(schema.concat());
     let name = format!(
         "template_{:02x}{:02x}{:02x}{:02x}",
         hash[0], hash[1], hash[2], hash[3]

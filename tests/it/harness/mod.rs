@@ -99,6 +99,14 @@ impl Stage {
         .unwrap_or_default()
     }
 
+    /// One user may run as many jobs as there are: this test has no other.
+    pub(crate) async fn without_cap(&self) {
+        self.sql(
+            "INSERT INTO photo_generation_settings (key, value) VALUES ('tenantMaxRunning', '0')",
+        )
+        .await;
+    }
+
     /// Inserts one job; returns its id.
     pub(crate) async fn job(&self, prompt: &str, images: i32) -> i64 {
         sqlx::query_scalar(
