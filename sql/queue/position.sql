@@ -18,7 +18,8 @@ WITH job AS MATERIALIZED (
 ),
 standing AS MATERIALIZED (
     SELECT standing.* FROM job CROSS JOIN LATERAL photo_generation_standing(job.name) AS standing
-    WHERE standing."lookAt" IS NULL OR standing."lookAt" <= now()
+    -- Before the first worker has recorded the default nobody knows.
+    WHERE job.name IS NOT NULL AND (standing."lookAt" IS NULL OR standing."lookAt" <= now())
 ),
 own AS MATERIALIZED (
     SELECT count(*) AS jobs, coalesce(sum(due.images), 0) AS images
@@ -100,16 +101,16 @@ budget AS (
         l.provider, l.account, l.model, '1 second', NULL, NULL, NULL) AS budget
     ORDER BY budget.usable LIMIT 1
 )
-SELECT (least(mine.jobs, 1000) + round(others.jobs))::bigint AS "jobs!",
+SELECT (least(mine.jobs, 1000) + round(others.jobs))::bigint AS "jobs_before!",
        mine.jobs > 1000 AS "or_more!",
        (nullif(pace.images, 0))::float8 AS images_per_second,
-       (mine.images + others.images)::float8 AS "images!",
+       (mine.images + others.images)::float8 AS "images_before!",
        coalesce((SELECT busy.running FROM photo_generation_busy() AS busy
                  WHERE busy.tenant = mine.tenant), 0) AS "running!",
        photo_generation_cap(
            mine.tenant, (SELECT "maxRunning" FROM photo_generation_tenants AS own
                          WHERE own.tenant = mine.tenant),
-           photo_generation_number('tenantMaxRunning')) AS cap,
+           photo_generation_number('tenantMaxRunning')) AS max_running,
        CASE WHEN budget.usable > now() AND budget.usable < 'infinity' THEN budget.usable END AS usable_at,
        CASE WHEN budget.usable > now() THEN budget.why END AS why
 FROM mine

@@ -21,6 +21,7 @@ pub mod pool;
 pub mod schema;
 pub mod settings;
 pub mod sweep;
+pub mod tenants;
 mod words;
 pub mod workers;
 
@@ -31,7 +32,7 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 34] = [
+const _: [&str; 35] = [
     include_str!("../../sql/queue/budget.sql"),
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
@@ -52,6 +53,7 @@ const _: [&str; 34] = [
     include_str!("../../sql/queue/owned.sql"),
     include_str!("../../sql/queue/pauses.sql"),
     include_str!("../../sql/queue/plan.sql"),
+    include_str!("../../sql/queue/position.sql"),
     include_str!("../../sql/queue/progress.sql"),
     include_str!("../../sql/queue/reclaim.sql"),
     include_str!("../../sql/queue/recovered.sql"),

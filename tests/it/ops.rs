@@ -256,7 +256,14 @@ async fn every_query_says_the_same_of_an_apps_own_table_in_tokyo() {
 
     every_expectation_is_met(&stage).await;
     for file in files().filter(|file| changes_data(file)) {
-        let told = ["job=104", "batch=2", "model=m", "account=a"];
+        let told = [
+            "job=104",
+            "batch=2",
+            "model=m",
+            "account=a",
+            "tenant=t",
+            "most=9",
+        ];
         psql(&stage, &file, &told).await;
     }
     let pending = "SELECT string_agg(id::text, ' ' ORDER BY id) FROM app.photo_generation_queue
@@ -331,7 +338,7 @@ async fn a_file_that_was_not_told_which_row_says_so_and_changes_nothing() {
         asked += 1;
     }
 
-    assert_eq!(asked, 8);
+    assert_eq!(asked, 9);
     assert_eq!(stage.text(queue::FINGERPRINT).await, before);
     worker.kill();
 }

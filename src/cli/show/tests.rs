@@ -45,6 +45,8 @@ pub(super) fn story(status: Status) -> Story {
         calls: Vec::new(),
         holder: None,
         waits_for: Vec::new(),
+        paused: Vec::new(),
+        standing: None,
         worker_alive: true,
     }
 }

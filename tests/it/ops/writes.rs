@@ -33,6 +33,7 @@ pub(super) fn scenario(file: &str) -> BoxFuture<'static, ()> {
         "resume_write.sql" => resume().boxed(),
         "retry_hooks_write.sql" => retry_hooks().boxed(),
         "retry_write.sql" => retry().boxed(),
+        "tenant_cap_write.sql" => tenant_cap().boxed(),
         "unblock_write.sql" => unblock().boxed(),
         other => panic!("{other} has no scenario"),
     }
@@ -357,6 +358,35 @@ async fn resume() {
     let still = "SELECT string_agg(name, ' ') FROM photo_generation_pauses";
     assert_eq!(stage.text(still).await, "gemini-3-pro-image");
     all_is_well(&stage, worker).await;
+}
+
+/// The worker polls once an hour: it is woken.
+async fn tenant_cap() {
+    let file = "tenant_cap_write.sql";
+    let stage = Stage::new().await;
+    let worker = worker_with(&stage, |settings| {
+        settings.concurrency = 10;
+        settings.poll_every = Duration::from_hours(1);
+    })
+    .await;
+    stage
+        .sql(
+            r#"INSERT INTO photo_generation_queue ("basePrompt", "numImagesPerExample", "teamId")
+               SELECT 'a lake [sim:hang]', 1, '7' FROM generate_series(1, 5)"#,
+        )
+        .await;
+    let runs = |jobs| {
+        format!("SELECT count(*) = {jobs} FROM photo_generation_queue WHERE status = 'processing'")
+    };
+    stage.until(&runs(3)).await;
+
+    let raised = psql(&stage, file, &["tenant=team:7", "most=4"]).await;
+    stage.until(&runs(4)).await;
+    let usual = psql(&stage, file, &["tenant=team:7", "most=default"]).await;
+
+    assert_eq!(raised.column("maxRunning"), ["4"]);
+    assert_eq!(usual.column("maxRunning"), [""]);
+    worker.kill();
 }
 
 async fn unblock() {
