@@ -217,6 +217,7 @@ struct Asking {
 
 impl Asking {
     async fn new(stage: &Stage, jobs: usize) -> Self {
+        stage.without_cap().await;
         let holder = stage.holder("a worker").await;
         let mut claimed = Vec::new();
         for number in 0..jobs {
