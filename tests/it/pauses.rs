@@ -12,9 +12,11 @@ use crate::harness::{InProcess, MODEL, Stage, count};
 
 const OTHER_MODEL: &str = "gemini-3-pro-image";
 
-/// Of each kind: the words of the command, a job that goes on meanwhile (type, model and user), and how
-/// that ends. While all is paused, none does.
-const KINDS: [(&[&str], Option<(&str, &str, &str, &str)>); 4] = [
+/// A job that goes on while another is paused: its type, its model, its user, and how it ends.
+type Other = (&'static str, &'static str, &'static str, &'static str);
+
+/// Of each kind the words of the command, and a job that goes on meanwhile. While all is paused, none does.
+const KINDS: [(&[&str], Option<Other>); 4] = [
     (&["all"], None),
     (
         &["type", "photo_generation"],
@@ -64,7 +66,7 @@ async fn a_job_that_runs_begins_no_call_while_it_is_paused_and_loses_nothing() {
     join_all(KINDS.map(|(words, meanwhile)| check(words, meanwhile))).await;
 }
 
-async fn check(words: &[&str], meanwhile: Option<(&str, &str, &str, &str)>) {
+async fn check(words: &[&str], meanwhile: Option<Other>) {
     let stage = Stage::new().await;
     let worker = stage.patient_worker().await;
     let job = stage.job("a lake [sim:slow=3s@1]", 4).await;

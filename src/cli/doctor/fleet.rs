@@ -141,7 +141,7 @@ pub(super) async fn pauses(db: &Db) -> Result<Vec<Line>, DbError> {
     let paused = pauses::list(db).await?.into_iter();
     let lines: Vec<Line> = paused
         .filter(|pause| pause.what != "account")
-        .map(of_pause)
+        .map(|pause| of_pause(&pause))
         .collect();
     Ok(if lines.is_empty() {
         vec![Line::ok("pauses", "nothing is paused")]
@@ -150,7 +150,7 @@ pub(super) async fn pauses(db: &Db) -> Result<Vec<Line>, DbError> {
     })
 }
 
-fn of_pause(pause: Pause) -> Line {
+fn of_pause(pause: &Pause) -> Line {
     let since = pause.paused_at.map_or_else(String::new, |at| {
         format!(", {}", ago(between(at, pause.read_at)))
     });
@@ -164,7 +164,7 @@ fn of_pause(pause: Pause) -> Line {
     );
     let mend = [
         Mend::say("Calls in flight end, nothing more begins. To go on:"),
-        Mend::shell(resume_with(&pause)),
+        Mend::shell(resume_with(pause)),
     ];
     Line::warn("pauses", seen, mend)
 }
