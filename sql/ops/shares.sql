@@ -3,7 +3,7 @@
 -- How many lines: psql -v rows=50 -f sql/ops/shares.sql (20 when not said).
 -- ahead: seconds of the provider's time that the tenant has had more than whoever began last, what its
 -- running jobs will take included; the least is next. running: jobs, and how many may. waiting: counted
--- up to 1000. Reads the share of each tenant once: 20 ms for ten thousand tenants.
+-- up to 1000, due or not. Reads the share of each tenant once: 0.1 s for ten thousand tenants.
 \if :{?rows}
 \else
 \set rows 20

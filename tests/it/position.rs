@@ -179,7 +179,7 @@ async fn show_tells_what_is_known_of_a_jobs_turn_and_no_more() {
         )
         .await;
     told("One job of its model begins before it").await;
-    told("1 of the 1 jobs that user:7 may run at a time are running").await;
+    told("user:7 may run one job at a time, and one is running").await;
 
     let paused = stage
         .safelight(&["pause", "tenant", "user:7", "--reason", "the bill"])

@@ -38,11 +38,18 @@ impl Story {
         let most = standing
             .max_running
             .filter(|most| standing.running >= *most)?;
-        Some(format!(
-            "{} of the {most} jobs that {} may run at a time are running; its next one begins when one of them ends.",
-            standing.running,
-            one_line(self.job.tenant().as_str())
-        ))
+        let tenant = self.job.tenant();
+        let tenant = one_line(tenant.as_str());
+        Some(if most == 1 {
+            format!(
+                "{tenant} may run one job at a time, and one is running; its next begins when that ends."
+            )
+        } else {
+            format!(
+                "{tenant} may run {most} jobs at a time, and {} are running; its next begins when one of them ends.",
+                standing.running
+            )
+        })
     }
 
     /// Of accounts that stand still each has a line of its own.

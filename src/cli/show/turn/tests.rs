@@ -74,7 +74,9 @@ fn an_estimate_is_as_rough_as_what_it_knows() {
 
 #[test]
 fn a_tenant_at_its_cap_is_told_what_it_waits_for() {
-    let line = "3 of the 3 jobs that team:7 may run at a time are running; its next one begins when one of them ends.";
+    let three = "team:7 may run 3 jobs at a time, and 3 are running; its next begins when one of them ends.";
+    let one =
+        "team:7 may run one job at a time, and one is running; its next begins when that ends.";
     let running = |running, max_running| {
         lines(Standing {
             running,
@@ -83,7 +85,8 @@ fn a_tenant_at_its_cap_is_told_what_it_waits_for() {
         })
     };
 
-    assert_eq!(running(3, Some(3))[1], line);
+    assert_eq!(running(3, Some(3))[1], three);
+    assert_eq!(running(1, Some(1))[1], one);
     for others in [running(2, Some(3)), running(9, None)] {
         assert!(!others.iter().any(|line| line.contains("at a time")));
     }
