@@ -54,7 +54,9 @@ async fn capped() {
     drop(workers);
     let waits = Samples::new(waits);
     println!("8 workers, 202 tenants, cap 3: {calls} calls in {CAPPED_FOR:?}");
-    println!("  most jobs of a tenant at a time, sampled {most_running}, by the ledger {overlapping}");
+    println!(
+        "  most jobs of a tenant at a time, sampled {most_running}, by the ledger {overlapping}"
+    );
     println!(
         "  a newcomer's INSERT committed to claim committed: p50 {:.0} ms, most {:.0} ms; claims of others in between: most {}",
         waits.at(0.5),

@@ -13,9 +13,9 @@ mod triggers;
 
 use std::fmt;
 
-use super::{OLDEST_WORKER, VERSION};
 use super::found::{BATCHES, Column, Found, QUEUE, Table};
 use super::scripts::{self, Online, OnlineKind};
+use super::{OLDEST_WORKER, VERSION};
 use crate::domain::Status;
 use notes::notes;
 use obstacles::obstacles;

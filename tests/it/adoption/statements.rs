@@ -122,7 +122,11 @@ async fn the_claim_uses_its_indexes_on_every_app() {
             .map(|line| line.get(0))
             .collect();
         let plan = lines.join("\n");
-        for index in ["safelight_fresh_idx", "safelight_retrying_idx", "safelight_turn_idx"] {
+        for index in [
+            "safelight_fresh_idx",
+            "safelight_retrying_idx",
+            "safelight_turn_idx",
+        ] {
             assert!(plan.contains(index), "{}: {index}\n{plan}", app.name);
         }
     }

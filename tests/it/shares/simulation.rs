@@ -67,7 +67,14 @@ impl Simulation {
     }
 
     /// Jobs of a user, `seconds` being what each of their calls will take.
-    pub(super) async fn insert(&self, user: &str, jobs: u32, images: u32, seconds: f64, priority: &str) {
+    pub(super) async fn insert(
+        &self,
+        user: &str,
+        jobs: u32,
+        images: u32,
+        seconds: f64,
+        priority: &str,
+    ) {
         self.stage
             .sql(&format!(
                 r#"INSERT INTO photo_generation_queue
@@ -75,6 +82,34 @@ impl Simulation {
                    SELECT 'a lake', '{user}', {images}, '{priority}',
                           jsonb_build_object('milliseconds', {seconds} * 1000)
                    FROM generate_series(1, {jobs})"#
+            ))
+            .await;
+    }
+
+    /// Jobs of one image, of six seconds each.
+    pub(super) async fn insert_on(&self, model: &str, user: &str, jobs: u32) {
+        self.stage
+            .sql(&format!(
+                r#"INSERT INTO photo_generation_queue
+                       ("basePrompt", "userId", "numImagesPerExample", model, metadata)
+                   SELECT 'a lake', '{user}', 1, '{model}', '{{"milliseconds": 6000}}'
+                   FROM generate_series(1, {jobs})"#
+            ))
+            .await;
+    }
+
+    pub(super) async fn pause(&self, user: &str) {
+        self.stage
+            .sql(&format!(
+                "INSERT INTO photo_generation_pauses (what, name) VALUES ('tenant', 'user:{user}')"
+            ))
+            .await;
+    }
+
+    pub(super) async fn resume(&self, user: &str) {
+        self.stage
+            .sql(&format!(
+                "DELETE FROM photo_generation_pauses WHERE name = 'user:{user}'"
             ))
             .await;
     }
@@ -101,10 +136,15 @@ impl Simulation {
         self.holder.renew().await;
         let jobs = match self.policy {
             Policy::Shares => {
-                let claimed =
-                    lease::claim(&self.holder.db, &self.holder.claimer, self.free, Window::Usual, &[])
-                        .await
-                        .unwrap();
+                let claimed = lease::claim(
+                    &self.holder.db,
+                    &self.holder.claimer,
+                    self.free,
+                    Window::Usual,
+                    &[],
+                )
+                .await
+                .unwrap();
                 claimed.iter().map(|(lease, _)| lease.job()).collect()
             }
             Policy::Fifo => self.claim_the_oldest().await,
@@ -145,8 +185,9 @@ impl Simulation {
             r#"INSERT INTO photo_generation_calls
                    (id, "jobId", "jobUuid", tenant, index, lease, run, attempt, provider, account, model,
                     "startedAt", "deadlineAt")
-               VALUES ($1, $2, $1, 'user:' || $3, $4, 1, $1, 1, 'gemini', 'default', $5,
-                       to_timestamp($6), to_timestamp($6 + 600))"#,
+               SELECT $1, $2, $1, 'user:' || $3, $4, 1, $1, 1, 'gemini', 'default', coalesce(model, $5),
+                      to_timestamp($6), to_timestamp($6 + 600)
+               FROM photo_generation_queue WHERE id = $2"#,
         )
         .bind(call)
         .bind(job)
@@ -193,7 +234,8 @@ impl Simulation {
         if ends_job {
             self.free += 1;
         } else {
-            self.begin_call(end.job, end.left, end.tenant, end.takes).await;
+            self.begin_call(end.job, end.left, end.tenant, end.takes)
+                .await;
         }
     }
 
