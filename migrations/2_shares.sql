@@ -354,14 +354,15 @@ BEGIN
     END LOOP;
 
     -- Who rested until now. A hundred thousand at midnight: some by each claim.
-    UPDATE public.photo_generation_shares AS share SET "lookAt" = NULL
-    FROM public.photo_generation_kinds() AS kind
-    CROSS JOIN LATERAL (
-        SELECT due.tenant FROM public.photo_generation_shares AS due
-        WHERE due.model = kind.model AND due.type = kind.type
-          AND due."lookAt" <= now() AND due."emptySince" IS NULL
-        ORDER BY due."lookAt" LIMIT 500) AS one
-    WHERE share.model = kind.model AND share.type = kind.type AND share.tenant = one.tenant;
+    UPDATE public.photo_generation_shares SET "lookAt" = NULL
+    WHERE ctid = ANY (ARRAY(
+        SELECT one.ctid
+        FROM public.photo_generation_kinds() AS kind
+        CROSS JOIN LATERAL (
+            SELECT due.ctid FROM public.photo_generation_shares AS due
+            WHERE due.model = kind.model AND due.type = kind.type
+              AND due."lookAt" <= now() AND due."emptySince" IS NULL
+            ORDER BY due."lookAt" LIMIT 500) AS one));
 END $$;
 
 -- Of these shares, those that have no due job rest: until the first one is due, or, where none waits at
@@ -417,7 +418,7 @@ END $$;
 -- was adopted, a trigger that was disabled. A loose index scan of both indexes, some 40 us for each
 -- tenant that waits; each is looked up by its key (OFFSET 0), whatever the statistics say.
 CREATE OR REPLACE FUNCTION public.photo_generation_find_arrivals() RETURNS bigint
-    LANGUAGE sql AS $$
+    LANGUAGE sql SET enable_seqscan = off AS $$
 WITH RECURSIVE fresh AS (
     (SELECT public.photo_generation_model(model) AS model, public.photo_generation_type(type) AS type,
             public.photo_generation_tenant("teamId"::text, "userId"::text) AS tenant
@@ -609,7 +610,10 @@ CREATE FUNCTION public.photo_generation_claim(
     LANGUAGE plpgsql
     -- Planning photo_generation_next takes several times as long as running it, and no plan of another
     -- session's arguments is better than this one's.
-    SET plan_cache_mode = force_generic_plan AS $$
+    SET plan_cache_mode = force_generic_plan
+    -- Each look here is by an index. That it is worth it, the statistics of a table that was empty a
+    -- minute ago do not know.
+    SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 DECLARE
     -- Shares that turn out to have nothing due, or nothing that is free, make room for the next ones,
