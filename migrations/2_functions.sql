@@ -213,9 +213,10 @@ CREATE FUNCTION public.photo_generation_budget(
 DECLARE
     at           CONSTANT timestamptz := clock_timestamp();
     quota_window CONSTANT interval := public.photo_generation_quota_window();
-    -- A grant is used within half a second, and its request may take another half to arrive: with
+    -- A grant is used within half a second, and its request may take another quarter to arrive: with
     -- this much more than a minute between them, no minute of the provider's ever sees more.
-    reuse        CONSTANT interval := quota_window + quota_window / 60 - ahead;
+    reuse        CONSTANT interval :=
+        quota_window + greatest(quota_window / 80, interval '200 milliseconds') - ahead;
     l            public.photo_generation_limits;
     sets_pace    boolean;
     most         integer;
