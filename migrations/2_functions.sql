@@ -412,6 +412,13 @@ CREATE OR REPLACE FUNCTION public.photo_generation_tenant("teamId" text, "userId
 SELECT left(coalesce('team:' || nullif("teamId", ''), 'user:' || nullif("userId", ''), 'none'), 200)
 $$;
 
+-- What operators have paused of a job, by its type, the model it calls and its tenant.
+CREATE OR REPLACE FUNCTION public.photo_generation_pauses_of(of_type text, of_model text, of_tenant text)
+    RETURNS SETOF public.photo_generation_pauses LANGUAGE sql STABLE AS $$
+SELECT * FROM public.photo_generation_pauses
+WHERE (what, name) IN (('all', ''), ('type', of_type), ('model', of_model), ('tenant', of_tenant))
+$$;
+
 -- ------------------------------------------------------------------------------------ the call
 
 -- The last gate before money: whether a call may begin now, on which account, and its row in the
@@ -444,7 +451,9 @@ DECLARE
     budget record;
     l      public.photo_generation_limits;
 BEGIN
-    SELECT id, lease, "jobId", attempts, coalesce("expiresAt" <= clock_timestamp(), false) AS expired
+    SELECT id, lease, "jobId", attempts, coalesce("expiresAt" <= clock_timestamp(), false) AS expired,
+           public.photo_generation_type(type::text) AS type,
+           public.photo_generation_tenant("teamId"::text, "userId"::text) AS tenant
     INTO job FROM public.photo_generation_queue
     WHERE id = job_id AND lease = job_lease AND status = 'processing'
     FOR NO KEY UPDATE;
@@ -474,6 +483,10 @@ BEGIN
         verdict := 'lost';
     ELSIF job.expired THEN
         verdict := 'expired';
+    ELSIF EXISTS (SELECT FROM public.photo_generation_pauses_of(job.type, call_model, job.tenant)) THEN
+        -- Until a hand resumes it, and nobody knows when: the job goes back.
+        verdict := 'wait';
+        why := 'paused';
     ELSE
         -- The account that can serve soonest; of several the one that is not blocked; else by lot.
         SELECT a.name, b.* INTO best
@@ -724,3 +737,10 @@ CREATE OR REPLACE TRIGGER photo_generation_wake_on_pending
     FOR EACH ROW
     WHEN (NEW.status = 'pending' AND OLD.status <> 'pending')
     EXECUTE FUNCTION public.photo_generation_wake();
+-- Whoever resumes, or lets a tenant run more, wants to see it at once.
+CREATE OR REPLACE TRIGGER photo_generation_wake_on_resume
+    AFTER UPDATE OR DELETE ON public.photo_generation_pauses
+    FOR EACH STATEMENT EXECUTE FUNCTION public.photo_generation_wake();
+CREATE OR REPLACE TRIGGER photo_generation_wake_on_cap
+    AFTER INSERT OR UPDATE OR DELETE ON public.photo_generation_tenants
+    FOR EACH STATEMENT EXECUTE FUNCTION public.photo_generation_wake();

@@ -26,11 +26,11 @@ BEGIN
                       'again', 'batch_status', 'born_final', 'budget', 'busy', 'call', 'called',
                       'call_hook', 'cap', 'charge', 'check_batch', 'claim', 'count_alone',
                       'default_model', 'due', 'expected', 'fence', 'find_arrivals', 'image_stored',
-                      'images_left', 'inserted', 'kinds', 'list_price', 'lock_claims',
-                      'forget_shares', 'next', 'next_due', 'next_quota_day', 'number', 'on_image',
-                      'pace', 'quota_day', 'quota_window', 'rest_shares', 'roll_total',
-                      'spend_day', 'spend_limit', 'spent_today', 'status', 'take_notes', 'today',
-                      'totals_due', 'waiting', 'waits_again', 'wake', 'weight']) AS name))
+                      'forget_shares', 'images_left', 'inserted', 'kinds', 'list_price',
+                      'lock_claims', 'next', 'next_due', 'next_quota_day', 'number', 'on_image',
+                      'pace', 'pauses_of', 'quota_day', 'quota_window', 'rest_shares', 'roll_total',
+                      'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'take_notes',
+                      'today', 'totals_due', 'waiting', 'waits_again', 'wake', 'weight']) AS name))
         LOOP
             EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', ours, role_name);
         END LOOP;

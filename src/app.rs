@@ -6,7 +6,9 @@ use std::num::NonZero;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{ConfigError, DatabaseArgs, ProviderArgs, StorageArgs, WorkerArgs};
+use crate::config::{
+    ConfigError, DatabaseArgs, FleetArgs, FleetSetting, ProviderArgs, StorageArgs, WorkerArgs,
+};
 use crate::db::pool::AddressError;
 use crate::db::schema::{self, SchemaError};
 use crate::db::{Db, DbError, limits, settings};
@@ -41,9 +43,6 @@ pub enum StartError {
 
 /// Connections of a command that does one thing at a time.
 const FEW_CONNECTIONS: u32 = 2;
-
-/// The setting that holds the most US dollars a day; `photo_generation_budget` reads it.
-pub const DAILY_SPEND_LIMIT: &str = "dailySpendLimit";
 
 /// Chooses the TLS implementation of this process; once, before any client is built.
 pub fn install_tls() {
@@ -87,6 +86,7 @@ pub struct WorkerConfig {
     pub provider: ProviderArgs,
     pub storage: StorageArgs,
     pub worker: WorkerArgs,
+    pub fleet: FleetArgs,
 }
 
 impl WorkerConfig {
@@ -112,15 +112,19 @@ impl WorkerConfig {
         let wished = self.provider.model()?;
         let provider = Provider::Gemini;
         settings::record(db, "defaultProvider", provider.as_str()).await?;
-        let key = default_model_key(provider);
-        let recorded = settings::record(db, &key, wished.unwrap_or(DEFAULT_MODEL)).await?;
-        if let Some(wished) = wished.filter(|wished| *wished != recorded) {
-            tracing::warn!(
-                "GEMINI_MODEL_NAME is {wished}, but the database says {recorded} for the whole fleet; \
-                 change it there with: GEMINI_MODEL_NAME={wished} safelight migrate"
-            );
+        let model = FleetSetting {
+            variable: "GEMINI_MODEL_NAME",
+            key: default_model_key(provider),
+            value: wished.unwrap_or(DEFAULT_MODEL).to_owned(),
+        };
+        let recorded = settings::record(db, &model.key, &model.value).await?;
+        if wished.is_some() {
+            tell_difference(&model, &recorded);
         }
-        self.record_spend_limit(db).await?;
+        for setting in self.fleet.wished() {
+            let recorded = settings::record(db, &setting.key, &setting.value).await?;
+            tell_difference(&setting, &recorded);
+        }
         let accounts: Vec<String> = providers.accounts(provider).map(str::to_owned).collect();
         let mut models = KNOWN_MODELS.to_vec();
         models.push(&recorded);
@@ -131,21 +135,6 @@ impl WorkerConfig {
             tracing::warn!(
                 "what a call to {key} costs is not known, so no limit of money counts it; \
                  set it with: safelight limits set {key} --cost-per-call USD"
-            );
-        }
-        Ok(())
-    }
-
-    async fn record_spend_limit(&self, db: &Db) -> Result<(), DbError> {
-        let Some(wished) = self.provider.daily_spend_limit else {
-            return Ok(());
-        };
-        let wished = wished.to_string();
-        let recorded = settings::record(db, DAILY_SPEND_LIMIT, &wished).await?;
-        if recorded != wished {
-            tracing::warn!(
-                "DAILY_SPEND_LIMIT is {wished}, but the database says {recorded} for the whole fleet; \
-                 change it there with: DAILY_SPEND_LIMIT={wished} safelight migrate"
             );
         }
         Ok(())
@@ -164,6 +153,19 @@ impl WorkerConfig {
             until,
             rhythm: Rhythm::default(),
         }
+    }
+}
+
+/// A fleet-wide setting stays as it is recorded; who wishes for another value is told how to change it.
+fn tell_difference(wished: &FleetSetting, recorded: &str) {
+    let FleetSetting {
+        variable, value, ..
+    } = wished;
+    if value != recorded {
+        tracing::warn!(
+            "{variable} is {value}, but the database says {recorded} for the whole fleet; \
+             change it there with: {variable}={value} safelight migrate"
+        );
     }
 }
 

@@ -9,11 +9,15 @@
     reason = "the doc comments of arguments are what --help prints"
 )]
 
+mod fleet;
+
 use std::str::FromStr as _;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use url::Url;
+
+pub use fleet::{FleetArgs, FleetSetting};
 
 use crate::domain::model::{DEFAULT_MODEL, Model};
 use crate::images::{FetchPolicy, HostPort, ServiceKey, SupabaseAccess, fetch};
@@ -145,10 +149,6 @@ pub struct ProviderArgs {
     /// changes it [default: gemini-2.5-flash-image]
     #[arg(long, env = "GEMINI_MODEL_NAME", value_name = "MODEL")]
     pub gemini_model_name: Option<String>,
-    /// US dollars a day (UTC) after which the whole fleet makes no more calls: the first worker
-    /// records it, migrate changes it; prices are those of safelight limits
-    #[arg(long, env = "DAILY_SPEND_LIMIT", value_name = "USD", value_parser = dollars)]
-    pub daily_spend_limit: Option<f64>,
     /// Where the Gemini API answers
     #[arg(long, env = "GEMINI_BASE_URL", value_name = "URL", default_value = gemini::DEFAULT_BASE_URL)]
     pub gemini_base_url: String,
@@ -348,13 +348,6 @@ pub struct LogArgs {
         value_name = "FILTER"
     )]
     pub log: Option<String>,
-}
-
-fn dollars(text: &str) -> Result<f64, String> {
-    let amount = text.trim().parse().ok();
-    amount
-        .filter(|amount: &f64| amount.is_finite() && *amount >= 0.0)
-        .ok_or_else(|| format!("\"{text}\" is no amount of US dollars"))
 }
 
 /// A variable that is set to nothing is not set.

@@ -1,6 +1,7 @@
 -- ops/limits: which accounts and models take no calls now, until when, and why?
 -- When: jobs are due and nothing happens. No row: nothing is limited.
--- paused: by an operator, until ops/resume_write. blocked: bad key, no credit, model not on the plan
+-- paused: by an operator, on this account; goes on by `safelight limits set ... --paused false`. What is
+-- paused on all accounts is in ops/paused. blocked: bad key, no credit, model not on the plan
 -- or gone; one job is tried every five minutes, after the repair ops/unblock_write goes on at once.
 -- cooling down: the provider asked for it, or its daily quota is used up; ends by itself.
 SELECT provider,

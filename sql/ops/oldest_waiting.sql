@@ -1,34 +1,32 @@
 -- ops/oldest_waiting: for each model, how long has the longest waiting job that is due waited?
 -- When: to be woken at night; this is what users feel. Minutes while a model is usable mean too
--- few workers, or a provider that is slower than the inserts. It is the job that is served next:
--- urgent jobs pass those of ten minutes before, so an older one may stand right behind it.
--- Reads two rows per waiting model by index, whatever the backlog.
+-- few workers, or a provider that is slower than the inserts; or one tenant with much to do (ops/shares).
+-- Of each tenant it is the job that is served next: urgent jobs pass those of ten minutes before, so an
+-- older one may stand right behind it. Reads a job of each waiting tenant: 0.4 s for ten thousand.
 SET TIME ZONE 'UTC';
-SELECT models.name AS model,
-       job.id      AS job,
+WITH kind AS (
+    SELECT * FROM photo_generation_waiting(
+        ARRAY(SELECT DISTINCT provider || ':' || account FROM photo_generation_limits))
+),
+next AS (
+    SELECT DISTINCT ON (standing.name)
+           standing.name, standing.model, standing.type, standing.tenant, job.id,
+           -- Fresh jobs wait since their insert, others since they were due again.
+           coalesce(job."retryAt", job."createdAt") AS since
+    FROM photo_generation_standing(NULL) AS standing
+    CROSS JOIN LATERAL photo_generation_due(standing.model, standing.type, standing.tenant, 1) AS due
+    JOIN photo_generation_queue AS job ON job.id = due.id
+    ORDER BY standing.name, coalesce(job."retryAt", job."createdAt")
+)
+SELECT next.name AS model,
+       next.id   AS job,
+       next.tenant,
        -- Not from an infinity, which an app may have written.
-       CASE WHEN isfinite(job.since) THEN date_trunc('second', now() - job.since) END AS waited,
-       CASE WHEN models.usable = 'infinity' THEN 'no, paused'
-            WHEN models.usable > now()      THEN 'no, limited'
+       CASE WHEN isfinite(next.since) THEN date_trunc('second', now() - next.since) END AS waited,
+       CASE WHEN kind.usable = 'infinity' THEN 'no, paused'
+            WHEN kind.usable > now()      THEN 'no, limited'
+            WHEN kind.usable IS NULL      THEN 'no worker has looked yet'
             ELSE 'yes' END AS usable
-FROM photo_generation_waiting_models(
-    ARRAY(SELECT DISTINCT provider || ':' || account FROM photo_generation_limits)) AS models
-CROSS JOIN LATERAL (
-    -- Fresh jobs wait since their insert, others since they were due again.
-    (SELECT id, "createdAt" AS since
-     FROM photo_generation_queue
-     WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL
-       AND photo_generation_model(model) = models.model
-     ORDER BY photo_generation_place("createdAt", priority), id
-     LIMIT 1)
-    UNION ALL
-    (SELECT id, "retryAt"
-     FROM photo_generation_queue
-     WHERE status IN ('pending', 'rate_limited') AND "retryAt" <= now()
-       AND photo_generation_model(model) = models.model
-     ORDER BY "retryAt"
-     LIMIT 1)
-    ORDER BY since
-    LIMIT 1
-) AS job
+FROM next
+LEFT JOIN kind USING (model, type)
 ORDER BY waited DESC;

@@ -1,6 +1,8 @@
 //! `safelight limits`: what each account may ask of each model, what is used of it, and why a call
 //! waits; `limits set` changes it for the whole fleet.
 
+mod tenants;
+
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
@@ -24,11 +26,13 @@ const REASON_CELLS: usize = 60;
     safelight limits\n  \
     safelight limits set gemini/default/gemini-2.5-flash-image --per-minute 500 --per-day 2000\n  \
     safelight limits set gemini/default/gemini-3-pro-image --at-a-time 10 --per-minute none\n  \
-    safelight limits set gemini/default/gemini-3-pro-image --cost-per-call 0.134 --cost-per-day 50"
+    safelight limits set gemini/default/gemini-3-pro-image --cost-per-call 0.134 --cost-per-day 50\n  \
+    safelight limits tenants                             how many jobs of each run, and may\n  \
+    safelight limits tenant team:7 --max-running 10"
 )]
 pub(super) struct LimitsCommand {
     #[command(subcommand)]
-    set: Option<LimitsSubcommand>,
+    change: Option<LimitsSubcommand>,
     /// A JSON array instead of a table
     #[arg(long)]
     json: bool,
@@ -39,6 +43,8 @@ pub(super) struct LimitsCommand {
 #[derive(Debug, Subcommand)]
 enum LimitsSubcommand {
     Set(SetCommand),
+    Tenant(tenants::TenantCommand),
+    Tenants(tenants::TenantsCommand),
 }
 
 /// Change limits for the whole fleet; running workers follow at once
@@ -150,8 +156,11 @@ impl FromStr for Price {
 
 impl LimitsCommand {
     pub(super) async fn run(self) -> Result<(), CommandError> {
-        if let Some(LimitsSubcommand::Set(set)) = self.set {
-            return set.run().await;
+        match self.change {
+            Some(LimitsSubcommand::Set(command)) => return command.run().await,
+            Some(LimitsSubcommand::Tenant(command)) => return command.run().await,
+            Some(LimitsSubcommand::Tenants(command)) => return command.run().await,
+            None => {}
         }
         let db = app::connect_checked(&self.database).await?;
         let budgets = limits::list(&db).await?;
@@ -259,21 +268,24 @@ fn next_call(one: &Budget) -> String {
 fn why(one: &Budget) -> String {
     let why = one.why.as_deref().or(one.reason.as_deref());
     let why = why.or(one.uncounted.then_some("uncounted"));
-    let text = match why {
-        Some("requestsPerMinute") => "the minute's calls are used up",
-        Some("learnedPerMinute") => "the provider took no more than this lately",
-        Some("requestsPerDay") => "the day's calls are used up",
-        Some("maxConcurrent") => "as many calls run as may",
-        Some("minIntervalMs") => "calls are spread over the minute",
-        Some("maxCostPerDay") => "the day's money for this model is spent",
-        Some("dailySpendLimit") => "the day's money is spent",
-        Some("daily_quota") => "the provider's daily quota is used up",
-        Some("cooldown") => "cooling down after a 429",
-        Some("uncounted") => "cost not counted: set --cost-per-call",
-        Some(other) => other,
-        None => "",
-    };
-    excerpt(text, REASON_CELLS)
+    excerpt(why.map_or("", in_words), REASON_CELLS)
+}
+
+/// What a call waits for, of the words of `photo_generation_budget`.
+pub(super) fn in_words(why: &str) -> &str {
+    match why {
+        "requestsPerMinute" => "the minute's calls are used up",
+        "learnedPerMinute" => "the provider took no more than this lately",
+        "requestsPerDay" => "the day's calls are used up",
+        "maxConcurrent" => "as many calls run as may",
+        "minIntervalMs" => "calls are spread over the minute",
+        "maxCostPerDay" => "the day's money for this model is spent",
+        "dailySpendLimit" => "the day's money is spent",
+        "daily_quota" => "the provider's daily quota is used up",
+        "cooldown" => "cooling down after a 429",
+        "uncounted" => "cost not counted: set --cost-per-call",
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use clap::Args;
 
 use super::CommandError;
-use crate::app::{self, DAILY_SPEND_LIMIT, StartError, default_model_key};
-use crate::config::{DatabaseArgs, ProviderArgs};
+use crate::app::{self, StartError, default_model_key};
+use crate::config::{DatabaseArgs, FleetArgs, ProviderArgs};
 use crate::db::schema::{self, Event, How, Plan};
 use crate::db::{Db, settings};
 use crate::domain::Provider;
@@ -18,7 +18,8 @@ use crate::domain::Provider;
     DATABASE_URL=postgres://... safelight migrate\n  \
     safelight migrate --print > adopt.sql                   the same as SQL, for psql -f or a SQL editor\n  \
     safelight migrate --undo                                give adopted tables back\n  \
-    GEMINI_MODEL_NAME=gemini-3-pro-image safelight migrate  also record the fleet's default model\n\n\
+    GEMINI_MODEL_NAME=gemini-3-pro-image safelight migrate  also record the fleet's default model\n  \
+    TENANT_MAX_RUNNING=10 safelight migrate                 the same for what else the whole fleet obeys\n\n\
     A photo_generation_queue that your app made is taken over as it is: rows, ids and foreign keys\n\
     stay, nothing is rewritten, and no lock is held for a second, so the app may go on inserting.\n\
     Safe to run again, by two at once, and after it was killed.")]
@@ -36,6 +37,8 @@ pub(super) struct MigrateCommand {
     database: DatabaseArgs,
     #[command(flatten)]
     provider: ProviderArgs,
+    #[command(flatten)]
+    fleet: FleetArgs,
 }
 
 impl MigrateCommand {
@@ -62,9 +65,10 @@ impl MigrateCommand {
             settings::set(&db, &default_model_key(provider), model).await?;
             println!("The default model is {model}.");
         }
-        if let Some(limit) = self.provider.daily_spend_limit {
-            settings::set(&db, DAILY_SPEND_LIMIT, &limit.to_string()).await?;
-            println!("The fleet spends at most {limit} US dollars a day.");
+        for setting in self.fleet.wished() {
+            settings::set(&db, &setting.key, &setting.value).await?;
+            let (variable, value) = (setting.variable, setting.value);
+            println!("{variable} is {value} for the whole fleet.");
         }
         Ok(())
     }

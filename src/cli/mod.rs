@@ -12,6 +12,8 @@ mod limits;
 mod list;
 mod migrate;
 mod output;
+mod pause;
+mod resume;
 mod retry;
 mod show;
 mod simulate;
@@ -62,6 +64,8 @@ enum Command {
     Cancel(cancel::CancelCommand),
     Retry(retry::RetryCommand),
     Limits(limits::LimitsCommand),
+    Pause(pause::PauseCommand),
+    Resume(resume::ResumeCommand),
     Simulate(simulate::SimulateCommand),
 }
 
@@ -126,7 +130,9 @@ pub fn run() -> ExitCode {
         | Command::Watch(_)
         | Command::Cancel(_)
         | Command::Retry(_)
-        | Command::Limits(_) => Loudness::Quiet,
+        | Command::Limits(_)
+        | Command::Pause(_)
+        | Command::Resume(_) => Loudness::Quiet,
     };
     telemetry::init(&cli.log, loudness);
     match runtime.block_on(execute(cli.command)) {
@@ -149,6 +155,8 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Cancel(command) => command.run().await,
         Command::Retry(command) => command.run().await,
         Command::Limits(command) => command.run().await,
+        Command::Pause(command) => command.run().await,
+        Command::Resume(command) => command.run().await,
         Command::Simulate(command) => command.run().await,
     }
 }

@@ -3,6 +3,7 @@
 mod next;
 mod story;
 mod timeline;
+mod turn;
 
 use clap::Args;
 use serde::Serialize;
@@ -11,7 +12,8 @@ use super::words::count;
 use super::{CommandError, output};
 use crate::app;
 use crate::config::DatabaseArgs;
-use crate::db::jobs::{self, Call, Hindrance, Holder, Image, Job, JobRef};
+use crate::db::jobs::{self, Call, Hindrance, Holder, Image, Job, JobRef, Standing};
+use crate::db::pauses::{self, Pause};
 use crate::db::{Db, workers};
 use timeline::Event;
 
@@ -44,6 +46,10 @@ struct Story {
     holder: Option<Holder>,
     /// Accounts that take no calls to its model while it waits.
     waits_for: Vec<Hindrance>,
+    /// What operators have paused of it while it waits.
+    paused: Vec<Pause>,
+    /// Its place in the order of claims, if it is due and not paused.
+    standing: Option<Standing>,
     /// Whether any worker lives that could work it.
     #[serde(skip)]
     worker_alive: bool,
@@ -64,11 +70,19 @@ impl ShowCommand {
         let Some(job) = jobs::find(&db, self.job).await? else {
             return Err(missing(&db, self.job).await?);
         };
+        let paused = pauses::of_job(&db, job.id).await?;
+        let standing = if paused.is_empty() {
+            jobs::standing(&db, job.id).await?
+        } else {
+            None
+        };
         let story = Story {
             images: jobs::images(&db, job.id).await?,
             calls: jobs::calls(&db, job.id).await?,
             holder: jobs::holder(&db, job.id).await?,
             waits_for: jobs::hindrances(&db, job.id).await?,
+            paused,
+            standing,
             worker_alive: workers::any_alive(&db).await?,
             job,
         };

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::CommandError;
 use crate::app::{self, WorkerConfig};
-use crate::config::{DatabaseArgs, ProviderArgs, StorageArgs, WorkerArgs};
+use crate::config::{DatabaseArgs, FleetArgs, ProviderArgs, StorageArgs, WorkerArgs};
 use crate::worker::Until;
 
 /// Work the queue: claim jobs, make their photos, store them
@@ -27,6 +27,8 @@ pub(super) struct WorkerCommand {
     provider: ProviderArgs,
     #[command(flatten)]
     storage: StorageArgs,
+    #[command(flatten)]
+    fleet: FleetArgs,
 }
 
 impl WorkerCommand {
@@ -40,6 +42,7 @@ impl WorkerCommand {
             provider: self.provider,
             storage: self.storage,
             worker: self.worker,
+            fleet: self.fleet,
         };
         app::run_worker(&self.database, &config, until).await?;
         Ok(())

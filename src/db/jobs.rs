@@ -17,7 +17,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub use bulk::{Retried, Selected, Selection, cancel, retry, select};
-pub use circumstances::{Hindrance, Holder, HolderKind, hindrances, holder};
+pub use circumstances::{Hindrance, Holder, HolderKind, Standing, hindrances, holder, standing};
 pub use enqueue::{EnqueueError, Enqueued, Insertion, NewJob, enqueue, tenant_of};
 pub use progress::{Progress, Watched, progress};
 

@@ -76,6 +76,8 @@ pub enum Scarce {
     Concurrency,
     /// Anything else that the fleet shares.
     Budget,
+    /// An operator's leave, perhaps for this job only.
+    Leave,
 }
 
 impl Scarce {
@@ -83,6 +85,7 @@ impl Scarce {
         match why {
             Some("pace") => Self::Pace,
             Some("maxConcurrent") => Self::Concurrency,
+            Some("paused") => Self::Leave,
             Some(_) | None => Self::Budget,
         }
     }

@@ -16,10 +16,12 @@ pub mod lease;
 pub mod ledger;
 pub mod limits;
 pub mod listener;
+pub mod pauses;
 pub mod pool;
 pub mod schema;
 pub mod settings;
 pub mod sweep;
+pub mod tenants;
 mod words;
 pub mod workers;
 
@@ -30,7 +32,7 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 33] = [
+const _: [&str; 35] = [
     include_str!("../../sql/queue/budget.sql"),
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
@@ -49,7 +51,9 @@ const _: [&str; 33] = [
     include_str!("../../sql/queue/next_due.sql"),
     include_str!("../../sql/queue/orphaned_calls.sql"),
     include_str!("../../sql/queue/owned.sql"),
+    include_str!("../../sql/queue/pauses.sql"),
     include_str!("../../sql/queue/plan.sql"),
+    include_str!("../../sql/queue/position.sql"),
     include_str!("../../sql/queue/progress.sql"),
     include_str!("../../sql/queue/reclaim.sql"),
     include_str!("../../sql/queue/recovered.sql"),

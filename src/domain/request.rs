@@ -10,6 +10,13 @@ use serde_json::Value;
 
 use super::{ClaimedJob, Failure, Model};
 
+/// The types of job that have a name, whether this version works them or not.
+pub const TYPES: [&str; 4] = [
+    "photo_generation",
+    "image_generation",
+    "image_edit",
+    "tryon",
+];
 /// Most images of one job.
 pub const MAX_IMAGES: i32 = 100;
 /// Longest prompt, in characters. Gemini takes far more tokens; a longer text is a mistake.

@@ -4,6 +4,7 @@
 //! tenant is stored or compared.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// `team:{teamId}`, else `user:{userId}`, else `none`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +47,26 @@ impl Tenant {
             }
         }
         segment
+    }
+}
+
+/// A text that names no tenant.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("\"{0}\" is no tenant: team:ID, user:ID, or none for jobs that name neither")]
+pub struct InvalidTenant(String);
+
+impl FromStr for Tenant {
+    type Err = InvalidTenant;
+
+    /// As a person writes it.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let tenant = match text.split_once(':') {
+            Some(("team", id)) if !id.is_empty() => Some(Self::of(Some(id), None)),
+            Some(("user", id)) if !id.is_empty() => Some(Self::of(None, Some(id))),
+            None if text == "none" => Some(Self::of(None, None)),
+            Some(_) | None => None,
+        };
+        tenant.ok_or_else(|| InvalidTenant(text.to_owned()))
     }
 }
 

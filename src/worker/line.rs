@@ -108,8 +108,14 @@ impl Place {
             }
         };
         if let Gate::Wait(wait) = &gate {
-            let scarce = wait.why != Scarce::Pace;
-            self.line.scarce.store(scarce, Ordering::Relaxed);
+            match wait.why {
+                Scarce::Pace => self.line.scarce.store(false, Ordering::Relaxed),
+                Scarce::Concurrency | Scarce::Budget => {
+                    self.line.scarce.store(true, Ordering::Relaxed);
+                }
+                // Says nothing of the next one's job.
+                Scarce::Leave => {}
+            }
         }
         Ok(gate)
     }
@@ -119,7 +125,7 @@ impl Place {
         let ended = async {
             match why {
                 Scarce::Pace | Scarce::Concurrency => self.line.ended.notified().await,
-                Scarce::Budget => std::future::pending().await,
+                Scarce::Budget | Scarce::Leave => std::future::pending().await,
             }
         };
         tokio::select! {

@@ -16,7 +16,7 @@ use crate::harness::Stage;
 /// A file that looks, the variables it is run with, and what its answer must be.
 type Expectation = (&'static str, &'static [&'static str], fn(&Table));
 
-const READS: [Expectation; 23] = [
+const READS: [Expectation; 26] = [
     ("pending.sql", &[], |t| {
         assert_eq!(t.column("pending"), ["4"]);
     }),
@@ -47,11 +47,32 @@ const READS: [Expectation; 23] = [
         assert_eq!(starts[..2], ["now", "now"]);
         assert!(starts[2].starts_with("in 00:09"), "{starts:?}");
         assert!(starts[3].starts_with("in 00:59"), "{starts:?}");
-        assert_eq!(starts[4], "when the model is resumed");
+        assert_eq!(starts[4], "when it is resumed");
         assert_eq!(t.column("model")[0], "gemini-2.5-flash-image");
+        assert_eq!(t.column("tenant")[0], "none");
     }),
     ("waiting.sql", &["rows=1"], |t| {
         assert_eq!(t.column("id"), ["102"]);
+    }),
+    ("shares.sql", &[], |t| {
+        let share = |model| {
+            let row = t.row(&[("model", model), ("type", "tryon"), ("tenant", "none")]);
+            (row["running"], row["waiting"])
+        };
+        assert_eq!(share("gemini-2.5-flash-image"), ("4/any", "3"));
+        assert_eq!(share("gemini-3-pro-image"), ("4/any", "1"));
+        assert_eq!(
+            t.row(&[("model", "gemini-3-pro-image")])["may_start"],
+            "when the model is resumed"
+        );
+        // What its four running jobs will take, of four images at ten seconds each.
+        let row = t.row(&[("model", "gemini-2.5-flash-image"), ("tenant", "none")]);
+        assert_eq!((row["may_start"], row["ahead"]), ("now", "160.0"));
+        let cooling = t.row(&[("model", "gemini-3.1-flash-image")])["may_start"];
+        assert!(cooling.starts_with("in 00:09"), "{cooling}");
+    }),
+    ("shares.sql", &["rows=1"], |t| {
+        assert_eq!(t.column("tenant").len(), 1);
     }),
     ("oldest_waiting.sql", &[], |t| {
         assert_eq!(t.column("job"), ["103", "102"]);
@@ -141,6 +162,15 @@ const READS: [Expectation; 23] = [
         assert!(t.column("next_call_in")[0].starts_with("00:03"), "{t:?}");
         assert_eq!(t.column("next_call_in")[2], "");
     }),
+    ("paused.sql", &[], |t| {
+        assert_eq!(t.column("what"), ["account", "tenant"]);
+        assert_eq!(
+            t.column("name"),
+            ["gemini/default/gemini-3-pro-image", "team:late"]
+        );
+        assert_eq!(t.column("reason"), ["", "has not paid"]);
+        assert!(t.column("since")[1].starts_with("2026-"), "{t:?}");
+    }),
     ("workers.sql", &[], |t| {
         let alive = t.row(&[("label", "alive")]);
         assert_eq!((alive["alive"], alive["jobs"]), ("t", "1"));
@@ -226,7 +256,14 @@ async fn every_query_says_the_same_of_an_apps_own_table_in_tokyo() {
 
     every_expectation_is_met(&stage).await;
     for file in files().filter(|file| changes_data(file)) {
-        let told = ["job=104", "batch=2", "model=m", "account=a"];
+        let told = [
+            "job=104",
+            "batch=2",
+            "model=m",
+            "account=a",
+            "tenant=t",
+            "most=9",
+        ];
         psql(&stage, &file, &told).await;
     }
     let pending = "SELECT string_agg(id::text, ' ' ORDER BY id) FROM app.photo_generation_queue
@@ -301,7 +338,7 @@ async fn a_file_that_was_not_told_which_row_says_so_and_changes_nothing() {
         asked += 1;
     }
 
-    assert_eq!(asked, 8);
+    assert_eq!(asked, 9);
     assert_eq!(stage.text(queue::FINGERPRINT).await, before);
     worker.kill();
 }

@@ -14,11 +14,12 @@ use crate::harness::Stage;
 use crate::ops;
 
 /// The groups of settings in the order of the table.
-const HEADINGS: [&str; 5] = [
+const HEADINGS: [&str; 6] = [
     "Database",
     "Provider",
     "Storage and input images",
     "Worker",
+    "Fleet",
     "Logs",
 ];
 /// The two that prove themselves: the demo has its own test, and this is run by the other.

@@ -325,3 +325,23 @@ async fn a_renewal_that_was_under_way_does_not_take_the_flag_back() {
         "true"
     );
 }
+
+/// Whether by command or by hand, and as an insert does: only when somebody is to be woken.
+#[tokio::test]
+async fn whoever_resumes_or_lets_a_tenant_run_more_wakes() {
+    let stage = Stage::new().await;
+    let pause = "INSERT INTO photo_generation_pauses (what) VALUES ('all')";
+    let resume = "DELETE FROM photo_generation_pauses";
+    let cap = r#"INSERT INTO photo_generation_tenants (tenant, "maxRunning") VALUES ('team:7', 9)"#;
+
+    stage.pretend_worker(false, 0).await;
+    assert_eq!(stage.notifications_of(resume).await, 0, "busy");
+    stage.pretend_worker(true, 0).await;
+    assert_eq!(stage.notifications_of(pause).await, 0);
+    assert_eq!(stage.notifications_of(resume).await, 1);
+    assert_eq!(stage.notifications_of(cap).await, 1);
+    stage
+        .sql("UPDATE photo_generation_settings SET value = 'off' WHERE key = 'notifications'")
+        .await;
+    assert_eq!(stage.notifications_of(resume).await, 0, "switched off");
+}

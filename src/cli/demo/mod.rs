@@ -21,7 +21,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::{CommandError, output};
 use crate::app::{self, StartError};
-use crate::config::{self, ProviderArgs};
+use crate::config::{self, FleetArgs, ProviderArgs};
 use crate::worker::Shutdown;
 use cluster::{Cluster, ClusterError};
 use run::Run;
@@ -51,6 +51,8 @@ pub(super) struct DemoCommand {
     dir: String,
     #[command(flatten)]
     provider: ProviderArgs,
+    #[command(flatten)]
+    fleet: FleetArgs,
 }
 
 impl DemoCommand {
@@ -87,7 +89,10 @@ impl DemoCommand {
         self.provider.accounts().map_err(StartError::from)?;
         self.provider.base_url().map_err(StartError::from)?;
         self.provider.model().map_err(StartError::from)?;
-        Ok(Source::Paid(self.provider.clone()))
+        Ok(Source::Paid {
+            provider: self.provider.clone(),
+            fleet: self.fleet.clone(),
+        })
     }
 
     /// The story, on a database that is there. However it ends, the worker is stopped, and what
@@ -175,7 +180,7 @@ fn interrupted(folder: &Folder) -> CommandError {
 fn opening(source: &Source, folder: &Folder) -> String {
     let provider = match source {
         Source::Simulator => "the built-in provider simulator: it draws, and costs nothing",
-        Source::Paid(_) => "the real provider: 4 photos, billed to your API key",
+        Source::Paid { .. } => "the real provider: 4 photos, billed to your API key",
     };
     format!(
         "Starting a private Postgres, a worker, and {provider}.
@@ -200,7 +205,7 @@ The worker and the database are stopped; the database stays in {files}.
 Next, the real thing, 4 photos billed to your key{here}:
 GEMINI_API_KEY=... safelight demo \"a red bicycle\""
         ),
-        Source::Paid(_) => format!(
+        Source::Paid { .. } => format!(
             "
 The worker and the database are stopped; the database stays in {files}.
 Next, the same on a database of your own{here}:

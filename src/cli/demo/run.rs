@@ -224,7 +224,7 @@ fn insertion(batch: i64, wanted: &[demo::NewJob], prompt: Option<&str>) -> Strin
 fn invitation(database: &str, source: &Source) -> String {
     let price = match source {
         Source::Simulator => "",
-        Source::Paid(_) => " Each is billed to your key.",
+        Source::Paid { .. } => " Each is billed to your key.",
     };
     format!(
         "

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::{StartError, WorkerConfig, default_model_key};
 use crate::cli::CommandError;
-use crate::config::{ProviderArgs, StorageArgs, WorkerArgs};
+use crate::config::{FleetArgs, ProviderArgs, StorageArgs, WorkerArgs};
 use crate::db::schema::{self, SchemaError};
 use crate::db::{Db, DbError, demo, settings};
 use crate::domain::Provider;
@@ -32,14 +32,17 @@ const GRACE_PAID: Duration = Duration::from_mins(1);
 pub(super) enum Source {
     Simulator,
     /// A provider, with somebody's key and money.
-    Paid(ProviderArgs),
+    Paid {
+        provider: ProviderArgs,
+        fleet: FleetArgs,
+    },
 }
 
 impl Source {
     pub(super) fn is_paid(&self) -> bool {
         match self {
             Self::Simulator => false,
-            Self::Paid(_) => true,
+            Self::Paid { .. } => true,
         }
     }
 }
@@ -63,13 +66,18 @@ impl Studio {
         source: &Source,
         interrupt: &Shutdown,
     ) -> Result<Self, CommandError> {
-        let (simulator, provider, grace) = match source {
+        let (simulator, provider, fleet, grace) = match source {
             Source::Simulator => {
                 let simulator = simulator().await?;
                 let provider = provider_of(&simulator);
-                (Some(simulator), provider, GRACE_SIMULATED)
+                (
+                    Some(simulator),
+                    provider,
+                    FleetArgs::default(),
+                    GRACE_SIMULATED,
+                )
             }
-            Source::Paid(provider) => (None, provider.clone(), GRACE_PAID),
+            Source::Paid { provider, fleet } => (None, provider.clone(), fleet.clone(), GRACE_PAID),
         };
         let accounts = provider.accounts().map_err(StartError::from)?;
         let model = provider.model().map_err(StartError::from)?;
@@ -78,6 +86,7 @@ impl Studio {
             provider,
             storage: storage(photos),
             worker: worker_args(grace),
+            fleet,
         };
         let db = Db::connect(database, None, config.worker.connections())
             .await
@@ -154,7 +163,6 @@ fn provider_of(simulator: &Simulator) -> ProviderArgs {
         gemini_api_keys: Some(format!("{SIMULATED}:{DEFAULT_KEY}")),
         google_ai_studio_api_key: None,
         gemini_model_name: None,
-        daily_spend_limit: None,
         gemini_base_url: simulator.base_url(),
     }
 }

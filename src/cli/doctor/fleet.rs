@@ -5,9 +5,11 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, Utc};
 
 use super::report::{Line, Mend};
-use crate::cli::time::{from_seconds, span};
+use crate::cli::pause::{label, resume_with};
+use crate::cli::time::{ago, between, from_seconds, span};
 use crate::cli::words::count;
 use crate::db::doctor::{self, Held, Limited, Zone};
+use crate::db::pauses::{self, Pause};
 use crate::db::{Db, DbError, limits};
 
 /// Nothing of ours compares two clocks, but people who read logs beside tables do, and TLS and
@@ -112,7 +114,7 @@ fn of_limit(limited: Limited) -> Line {
     let (state, advice) = if paused {
         (
             "is paused".to_owned(),
-            "By an operator, until sql/ops/resume_write.sql, or:",
+            "By an operator, on this account alone. To go on:",
         )
     } else if blocked {
         (
@@ -131,6 +133,40 @@ fn of_limit(limited: Limited) -> Line {
         format!("{model} on account {account} of {provider} {state}"),
         [Mend::say(advice), Mend::sql(sql)],
     )
+}
+
+/// What operators have paused, by type, model, tenant, or as a whole.
+pub(super) async fn pauses(db: &Db) -> Result<Vec<Line>, DbError> {
+    // Those of accounts are limits.
+    let paused = pauses::list(db).await?.into_iter();
+    let lines: Vec<Line> = paused
+        .filter(|pause| pause.what != "account")
+        .map(|pause| of_pause(&pause))
+        .collect();
+    Ok(if lines.is_empty() {
+        vec![Line::ok("pauses", "nothing is paused")]
+    } else {
+        lines
+    })
+}
+
+fn of_pause(pause: &Pause) -> Line {
+    let since = pause.paused_at.map_or_else(String::new, |at| {
+        format!(", {}", ago(between(at, pause.read_at)))
+    });
+    let reason = pause
+        .reason
+        .as_ref()
+        .map_or_else(String::new, |reason| format!(": {reason}"));
+    let seen = format!(
+        "paused by an operator{since}: {}{reason}",
+        label(&pause.what, &pause.name)
+    );
+    let mend = [
+        Mend::say("Calls in flight end, nothing more begins. To go on:"),
+        Mend::shell(resume_with(pause)),
+    ];
+    Line::warn("pauses", seen, mend)
 }
 
 /// Who works, what waits, and what is held by nobody.

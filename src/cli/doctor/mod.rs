@@ -26,12 +26,12 @@ use report::{Form, Line, Mend, Report};
 /// Whoever calls for a doctor does not wait long; what works answers in a fraction of this.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// The checks that need a database, after the one whether there is any.
-const OF_DATABASE: [&str; 10] = [
-    "pooler", "listen", "schema", "rights", "clock", "settings", "limits", "workers", "vacuum",
-    "exposure",
+const OF_DATABASE: [&str; 11] = [
+    "pooler", "listen", "schema", "rights", "clock", "settings", "limits", "pauses", "workers",
+    "vacuum", "exposure",
 ];
 /// Those of them that need our tables, after the first.
-const OF_SCHEMA: [&str; 3] = ["settings", "limits", "workers"];
+const OF_SCHEMA: [&str; 4] = ["settings", "limits", "pauses", "workers"];
 
 /// Look at everything safelight needs, and say what mends what is broken
 #[derive(Debug, Args)]
@@ -95,6 +95,7 @@ impl DoctorCommand {
             recorded = model;
             report.add(lines)?;
             report.add(within("limits", fleet::limits(db)).await)?;
+            report.add(within("pauses", fleet::pauses(db)).await)?;
             report.add(within("workers", fleet::workers(db)).await)?;
         } else {
             for name in OF_SCHEMA {

@@ -102,7 +102,7 @@ fn of_finding(whose: &str, finding: &KeyFinding, model: &Model, args: &ProviderA
             "provider",
             format!("{whose}: {why}"),
             [Mend::say(
-                "This passes by itself, and jobs wait for it. For long: sql/ops/pause_write.sql.",
+                "This passes by itself, and jobs wait for it. For long: safelight pause model.",
             )],
         ),
         KeyFinding::Stranger(why) => fail(

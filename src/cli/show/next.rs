@@ -20,7 +20,7 @@ impl Story {
         let id = job.id;
         match job.status {
             Status::Pending | Status::RateLimited => {
-                let mut lines = vec![self.when_it_runs()];
+                let mut lines = self.when_it_runs();
                 lines.extend(self.waits_for.iter().map(hindrance));
                 if !self.worker_alive {
                     lines.push("No worker is running; start one with: safelight worker".to_owned());
@@ -73,19 +73,21 @@ impl Story {
         }
     }
 
-    fn when_it_runs(&self) -> String {
+    fn when_it_runs(&self) -> Vec<String> {
         let job = &self.job;
         let wait = job.retry_at.map(|at| between(job.read_at, at));
         match wait.filter(|wait| !wait.is_zero()) {
             Some(wait) => {
                 let at = job.retry_at.unwrap_or(job.read_at);
-                format!(
+                let again = format!(
                     "It is tried again in {}, at {}.",
                     span(wait),
                     at.to_rfc3339_opts(SecondsFormat::Secs, true)
-                )
+                );
+                std::iter::once(again).chain(self.pauses()).collect()
             }
-            None => "It is due, and waits for a worker with a free place and for quota.".to_owned(),
+            None if self.paused.is_empty() => self.turn(),
+            None => self.pauses().collect(),
         }
     }
 
@@ -112,7 +114,8 @@ fn hindrance(hindrance: &Hindrance) -> String {
         .unwrap_or_default();
     match hindrance.seconds {
         None => format!(
-            "{model} is paused by an operator on account {account}: psql \"$DATABASE_URL\" -v model={model} -f sql/ops/resume_write.sql"
+            "{model} is paused by an operator on account {account}: safelight limits set {}/{account}/{model} --paused false",
+            one_line(&hindrance.provider)
         ),
         Some(..=0.0) => {
             format!("{model} on account {account} is tried with one job now ({reason}).")

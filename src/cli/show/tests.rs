@@ -45,6 +45,8 @@ pub(super) fn story(status: Status) -> Story {
         calls: Vec::new(),
         holder: None,
         waits_for: Vec::new(),
+        paused: Vec::new(),
+        standing: None,
         worker_alive: true,
     }
 }
@@ -243,6 +245,7 @@ fn a_job_that_runs_says_who_works_it() {
 #[test]
 fn a_job_that_waits_says_which_accounts_take_no_calls() {
     let hindrance = |account: &str, paused, seconds| Hindrance {
+        provider: "gemini".to_owned(),
         account: account.to_owned(),
         model: "pro".to_owned(),
         paused,
@@ -261,7 +264,7 @@ fn a_job_that_waits_says_which_accounts_take_no_calls() {
     assert_eq!(
         story.next()[1..4],
         [
-            "pro is paused by an operator on account a: psql \"$DATABASE_URL\" -v model=pro -f sql/ops/resume_write.sql",
+            "pro is paused by an operator on account a: safelight limits set gemini/a/pro --paused false",
             "pro takes no calls on account b for 1 min 30 s (bad_key).",
             "pro on account c is tried with one job now (bad_key).",
         ]

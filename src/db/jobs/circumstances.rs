@@ -1,5 +1,6 @@
 //! What a job depends on at this moment: who holds it, and what its model waits for.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::super::{Db, DbError};
@@ -32,6 +33,7 @@ pub enum HolderKind {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hindrance {
+    pub provider: String,
     pub account: String,
     pub model: String,
     /// By an operator, until an operator resumes it.
@@ -39,6 +41,34 @@ pub struct Hindrance {
     /// Until the next call is tried.
     pub seconds: Option<f64>,
     pub reason: Option<String>,
+}
+
+/// Where a job that is due stands in the order of claims, and what its turn waits for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    /// About how many jobs of its model begin before it; more, if there were too many to count.
+    pub jobs_before: i64,
+    pub or_more: bool,
+    /// What those have to make, and how many of the model's images are made in a second of late;
+    /// `None`: nobody knows.
+    pub images_before: f64,
+    pub images_per_second: Option<f64>,
+    /// Jobs of its tenant that run, and how many may; `None`: any number.
+    pub running: i64,
+    pub max_running: Option<i64>,
+    /// Until when its model takes no calls on any account, and why.
+    pub usable_at: Option<DateTime<Utc>>,
+    pub why: Option<String>,
+}
+
+/// Where a job stands that is due.
+pub async fn standing(db: &Db, job: JobId) -> Result<Option<Standing>, DbError> {
+    Ok(
+        sqlx::query_file_as!(Standing, "sql/queue/position.sql", job)
+            .fetch_optional(&db.pool)
+            .await?,
+    )
 }
 
 /// Who holds the job, if it is processing.
@@ -74,7 +104,7 @@ pub async fn holder(db: &Db, job: JobId) -> Result<Option<Holder>, DbError> {
 pub async fn hindrances(db: &Db, job: JobId) -> Result<Vec<Hindrance>, DbError> {
     Ok(sqlx::query_as!(
         Hindrance,
-        r#"SELECT l.account, l.model, l.paused, l.reason,
+        r#"SELECT l.provider, l.account, l.model, l.paused, l.reason,
                   -- A hand may have written infinity, from which nothing can be subtracted.
                   CASE WHEN NOT l.paused THEN extract(epoch FROM
                       least(greatest(l."cooldownUntil", l."blockedUntil", now()),

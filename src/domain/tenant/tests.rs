@@ -19,3 +19,17 @@ fn key_segments_hold_nothing_a_storage_refuses() {
     assert_eq!(segment("ü"), "team=3A=C3=BC");
     assert_ne!(segment("=3A"), segment(":"));
 }
+
+#[test]
+fn a_tenant_is_read_as_it_is_written() {
+    for written in ["team:7", "user:7", "team:a:b", "none"] {
+        let read = written.parse::<Tenant>().expect("a tenant");
+        assert_eq!(read.as_str(), written);
+    }
+    for wrong in [
+        "", "7", "team", "team:", "user:", "Team:7", "org:7", "none:", "none:7",
+    ] {
+        let error = wrong.parse::<Tenant>().expect_err(wrong).to_string();
+        assert!(error.contains("team:ID, user:ID"), "{error}");
+    }
+}

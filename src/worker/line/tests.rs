@@ -78,3 +78,13 @@ async fn a_call_that_ends_wakes_who_waits_for_its_place() {
     let waits = place.wait(long, Scarce::Budget);
     assert_eq!(waits.now_or_never(), None, "a minute is not over by that");
 }
+
+#[tokio::test]
+async fn a_job_that_an_operator_paused_makes_no_line_crowded() {
+    let lines = Lines::default();
+    let (mut paused, _other) = (lines.join(&model()), lines.join(&model()));
+
+    told(&mut paused, Scarce::Leave).await;
+
+    assert!(lines.crowded().is_empty());
+}

@@ -89,6 +89,28 @@ async fn each_limit_is_told_with_what_ends_it() {
 }
 
 #[tokio::test]
+async fn what_is_paused_is_told_with_the_command_that_resumes_it() {
+    let stage = healthy().await;
+    let paused = stage
+        .safelight(&["pause", "tenant", "team:7", "--reason", "has not paid"])
+        .await;
+    assert_eq!(paused.code, 0, "{paused:?}");
+
+    let report = examine(&stage, &[]).await;
+
+    report.assert_fails_only(&[]);
+    let seen = "paused by an operator, just now: tenant team:7: has not paid";
+    report.assert_is("pauses", "warn", seen);
+    report
+        .line("pauses")
+        .assert_says("safelight resume tenant team:7");
+    let resumed = stage.safelight(&["resume", "tenant", "team:7"]).await;
+    assert_eq!(resumed.stdout, "Resumed: tenant team:7.\n", "{resumed:?}");
+    let report = examine(&stage, &[]).await;
+    report.assert_is("pauses", "ok", "nothing is paused");
+}
+
+#[tokio::test]
 async fn a_limit_of_money_that_counts_nothing_is_told_by_the_doctor_and_by_a_worker() {
     let stage = healthy().await;
     stage

@@ -106,7 +106,9 @@ async fn without_our_tables_it_says_how_to_make_them() {
 
     report.assert_fails_only(&["schema"]);
     report.line("schema").assert_says("safelight migrate");
-    for name in ["rights", "settings", "limits", "workers", "exposure"] {
+    for name in [
+        "rights", "settings", "limits", "pauses", "workers", "exposure",
+    ] {
         report.assert_is(name, "skip", "not checked");
     }
     stage.url = ours;

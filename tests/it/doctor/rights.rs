@@ -66,7 +66,7 @@ async fn an_owner_who_is_bound_by_policies_sees_no_jobs_and_is_told() {
     let report = examine(&stage, &["--database-url", &url]).await;
     report.assert_fails_only(&["rights"]);
     report.assert_is("rights", "fail", "finds no jobs");
-    for name in ["settings", "limits", "workers"] {
+    for name in ["settings", "limits", "pauses", "workers"] {
         report.assert_is(name, "skip", "not checked");
     }
     follow(&stage, &report, "rights").await;

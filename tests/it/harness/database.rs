@@ -55,6 +55,7 @@ async fn template(connection: &mut PgConnection, server: &str) -> String {
         include_str!("../../../migrations/1_tables.sql"),
         include_str!("../../../migrations/2_functions.sql"),
         include_str!("../../../migrations/2_shares.sql"),
+        include_str!("../../../migrations/2_standing.sql"),
         include_str!("../../../migrations/2_who_may.sql"),
         include_str!("../../../migrations/3_online.sql"),
         include_str!("../../../migrations/4_job_ids.sql"),

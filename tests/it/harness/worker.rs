@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use safelight::app::WorkerConfig;
-use safelight::config::{ProviderArgs, StorageArgs, WorkerArgs};
+use safelight::config::{FleetArgs, ProviderArgs, StorageArgs, WorkerArgs};
 use safelight::providers::simulator::DEFAULT_KEY;
 use safelight::worker::{self, Rhythm, Settings, Shutdown, Until};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -33,6 +33,8 @@ struct WorkerArguments {
     storage: StorageArgs,
     #[command(flatten)]
     worker: WorkerArgs,
+    #[command(flatten)]
+    fleet: FleetArgs,
 }
 
 /// A worker in this process.
@@ -183,6 +185,7 @@ impl Stage {
             provider: arguments.provider,
             storage: arguments.storage,
             worker: arguments.worker,
+            fleet: arguments.fleet,
         }
     }
 

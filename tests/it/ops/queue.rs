@@ -7,7 +7,8 @@ use crate::harness::{InProcess, Stage};
 /// What no look may change.
 pub(super) const FINGERPRINT: &str = r#"SELECT concat_ws('|',
     (SELECT string_agg(concat(id, status, lease, "retryAt"), ',' ORDER BY id) FROM photo_generation_queue),
-    (SELECT string_agg(concat(account, model, paused, "blockedUntil", "cooldownUntil"), ',' ORDER BY account, model) FROM photo_generation_limits))"#;
+    (SELECT string_agg(concat(account, model, paused, "blockedUntil", "cooldownUntil"), ',' ORDER BY account, model) FROM photo_generation_limits),
+    (SELECT string_agg(concat(what, name), ',' ORDER BY what, name) FROM photo_generation_pauses))"#;
 
 /// Jobs of another type than the worker takes, so that they stay as they are.
 const JOBS: &str = r#"
@@ -88,6 +89,8 @@ WHERE model = 'gemini-3.1-flash-image';
 UPDATE photo_generation_limits
 SET "blockedUntil" = now() + interval '4 minutes', reason = 'bad_key: set a valid one'
 WHERE model = 'gemini-3.1-flash-image-preview';
+INSERT INTO photo_generation_pauses (what, name, reason, "pausedAt")
+VALUES ('tenant', 'team:late', 'has not paid', '2026-01-02 03:04:05Z');
 "#;
 
 /// A stage with all of this, and the worker that holds job 1 with two calls in flight.
@@ -109,6 +112,9 @@ pub(super) async fn with_a_job_in_every_state() -> (Stage, InProcess) {
     for sql in [JOBS, LEDGER, LIMITS] {
         stage.sql(sql).await;
     }
+    // By the worker, though it takes none of them.
+    let noted = "SELECT count(*) = 3 FROM photo_generation_shares WHERE type = 'tryon'";
+    stage.until(noted).await;
     (stage, worker)
 }
 

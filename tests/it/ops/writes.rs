@@ -33,6 +33,7 @@ pub(super) fn scenario(file: &str) -> BoxFuture<'static, ()> {
         "resume_write.sql" => resume().boxed(),
         "retry_hooks_write.sql" => retry_hooks().boxed(),
         "retry_write.sql" => retry().boxed(),
+        "tenant_cap_write.sql" => tenant_cap().boxed(),
         "unblock_write.sql" => unblock().boxed(),
         other => panic!("{other} has no scenario"),
     }
@@ -281,10 +282,11 @@ async fn retry() {
 }
 
 async fn pause() {
+    let file = "pause_write.sql";
     let stage = Stage::new().await;
     let worker = worker(&stage).await;
 
-    let paused = psql(&stage, "pause_write.sql", &["model=gemini-2.5-flash-image"]).await;
+    let paused = psql(&stage, file, &["model=gemini-2.5-flash-image"]).await;
     let waiting = stage.job("a lake", 1).await;
     stage
         .sql(
@@ -296,33 +298,95 @@ async fn pause() {
         .until("SELECT count(*) = 1 FROM photo_generation_queue WHERE status = 'completed'")
         .await;
 
-    assert_eq!(paused.column("paused"), ["t"]);
+    let row = paused.row(&[("what", "model")]);
+    assert_eq!((row["name"], row["reason"]), ("gemini-2.5-flash-image", ""));
     assert_eq!(progress(&stage, waiting).await, "pending 0/1 attempts 0");
     assert_eq!(stage.simulator.log().len(), 1);
+
+    // A second time it keeps its moment and takes the reason.
+    let why = "reason=odd pictures";
+    let again = psql(&stage, file, &["model=gemini-2.5-flash-image", why]).await;
+    assert_eq!(again.column("pausedAt"), paused.column("pausedAt"));
+    assert_eq!(again.column("reason"), ["odd pictures"]);
+    for told in [
+        &["what=all"][..],
+        &["what=type", "name=tryon"],
+        &["what=tenant", "name=team:7"],
+    ] {
+        assert_eq!(psql(&stage, file, told).await.column("what").len(), 1);
+    }
+    let all = "SELECT string_agg(concat_ws(' ', what, name), ', ' ORDER BY what)
+               FROM photo_generation_pauses";
+    assert_eq!(
+        stage.text(all).await,
+        "all , model gemini-2.5-flash-image, tenant team:7, type tryon"
+    );
     all_is_well(&stage, worker).await;
 }
 
+/// The worker polls once an hour: it is woken.
 async fn resume() {
+    let file = "resume_write.sql";
     let stage = Stage::new().await;
     stage
-        .sql("UPDATE photo_generation_limits SET paused = true")
+        .sql(
+            "INSERT INTO photo_generation_pauses (what, name)
+             VALUES ('all', ''), ('model', 'gemini-2.5-flash-image'), ('tenant', 'user:7'),
+                    ('type', 'photo_generation'), ('model', 'gemini-3-pro-image')",
+        )
         .await;
-    let worker = worker(&stage).await;
+    let worker = worker_with(&stage, |settings| {
+        settings.poll_every = Duration::from_hours(1);
+    })
+    .await;
     let job = stage.job("a lake", 1).await;
 
-    let resumed = psql(
-        &stage,
-        "resume_write.sql",
+    for told in [
+        &["what=all"][..],
+        &["what=type", "name=photo_generation"],
+        &["what=tenant", "name=user:7"],
         &["model=gemini-2.5-flash-image"],
-    )
-    .await;
+    ] {
+        assert_eq!(progress(&stage, job).await, "pending 0/1 attempts 0");
+        assert_eq!(psql(&stage, file, told).await.column("what").len(), 1);
+    }
     stage.until_all_ended().await;
 
-    assert_eq!(resumed.column("paused"), ["f"]);
     assert_eq!(progress(&stage, job).await, "completed 1/1 attempts 0");
-    let still = "SELECT count(*) FROM photo_generation_limits WHERE paused";
-    assert_eq!(stage.number(still).await, 4, "other models stay paused");
+    let again = psql(&stage, file, &["what=all"]).await;
+    assert_eq!(again.column("what").len(), 0);
+    let still = "SELECT string_agg(name, ' ') FROM photo_generation_pauses";
+    assert_eq!(stage.text(still).await, "gemini-3-pro-image");
     all_is_well(&stage, worker).await;
+}
+
+/// The worker polls once an hour: it is woken.
+async fn tenant_cap() {
+    let file = "tenant_cap_write.sql";
+    let stage = Stage::new().await;
+    let worker = worker_with(&stage, |settings| {
+        settings.concurrency = 10;
+        settings.poll_every = Duration::from_hours(1);
+    })
+    .await;
+    stage
+        .sql(
+            r#"INSERT INTO photo_generation_queue ("basePrompt", "numImagesPerExample", "teamId")
+               SELECT 'a lake [sim:hang]', 1, '7' FROM generate_series(1, 5)"#,
+        )
+        .await;
+    let runs = |jobs| {
+        format!("SELECT count(*) = {jobs} FROM photo_generation_queue WHERE status = 'processing'")
+    };
+    stage.until(&runs(3)).await;
+
+    let raised = psql(&stage, file, &["tenant=team:7", "most=4"]).await;
+    stage.until(&runs(4)).await;
+    let usual = psql(&stage, file, &["tenant=team:7", "most=default"]).await;
+
+    assert_eq!(raised.column("maxRunning"), ["4"]);
+    assert_eq!(usual.column("maxRunning"), [""]);
+    worker.kill();
 }
 
 async fn unblock() {
