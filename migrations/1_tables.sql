@@ -290,7 +290,7 @@ CREATE TABLE public.photo_generation_shares (
     -- Seconds that the provider worked for this tenant on this model, beginning where the others
     -- were when it came, divided by the weight of the jobs. Who has the least is next.
     "virtualTime" double precision NOT NULL DEFAULT 0,
-    -- Null: there may be due jobs. Else there are none before this moment.
+    -- Null: there may be due jobs. Else there are none before this moment (infinity: none at all).
     "lookAt"      timestamptz,
     -- Since when no job waited at all; the row goes after a while.
     "emptySince"  timestamptz,
@@ -299,14 +299,16 @@ CREATE TABLE public.photo_generation_shares (
 COMMENT ON TABLE public.photo_generation_shares IS
     'One row per tenant, model and type with jobs that wait: whose turn it is. Kept by the workers.';
 
--- Appended without a unique key, so that an insert of an app never waits for another open transaction.
+-- Appended without a key, so that an insert of an app never waits for another open transaction.
 CREATE TABLE public.photo_generation_arrivals (
-    model  text NOT NULL,
-    type   text NOT NULL,
-    tenant text NOT NULL
+    model   text NOT NULL,
+    type    text NOT NULL,
+    tenant  text NOT NULL,
+    -- When the first of the jobs may be worked; -infinity: at once.
+    "dueAt" timestamptz NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE public.photo_generation_arrivals IS
-    'Tenants that got waiting jobs and had none: noted by triggers, taken in by the next claim.';
+    'Tenants that got waiting jobs: noted by triggers, taken in by the next claim.';
 
 CREATE TABLE public.photo_generation_charges (
     model   text NOT NULL,

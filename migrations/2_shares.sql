@@ -6,12 +6,14 @@
 -- what a claim decides by is always as true as it can be, and nothing has to be corrected later.
 --
 -- Which tenants have jobs is kept in photo_generation_shares, so that a claim costs the same with ten
--- thousand tenants and a million rows as with one. It is never in the way of an insert: whoever
--- inserts only appends a line to photo_generation_arrivals, without a unique key, and waits for nobody.
+-- thousand tenants and a million rows as with one. It is never in the way of an insert: whoever inserts
+-- only appends a line to photo_generation_arrivals, which has no key, so nobody waits; and the line can be
+-- seen from the moment on when the job can, so no job is missed. All else is written under one lock,
+-- photo_generation_lock_claims(), one claim after the other for the whole fleet, which makes the cap per
+-- tenant exact. Whoever holds it waits a tenth of a second for what somebody else has locked, no longer.
+--
 -- (Functions in plpgsql keep the plans of their statements; in sql they are planned at each call, but
 -- where they are merged into the statement that calls them.)
--- All else is written under one lock, photo_generation_lock_claims(), one claim after the other for the
--- whole fleet, which makes the cap per tenant exact. Whoever holds it waits for no row.
 
 CREATE OR REPLACE FUNCTION public.photo_generation_lock_claims() RETURNS void
     LANGUAGE sql AS $$
@@ -46,39 +48,23 @@ $$;
 -- How many images a row asks for that are not made. Whatever an app or a hand wrote, 1 to 100.
 CREATE OR REPLACE FUNCTION public.photo_generation_images_left(total numeric, made numeric)
     RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-SELECT greatest(least(coalesce(total, 4), 100) - greatest(coalesce(made, 0), 0), 1)::double precision
+SELECT greatest(least(coalesce(total, 4), 100) - least(greatest(coalesce(made, 0), 0), 100), 1)::double precision
 $$;
 
 -- ----------------------------------------------------------------------------------- what happens
 
--- Whether the next claim will look at this tenant's jobs anyway. What it looks at now it may find empty,
--- as our job is not committed: then it looks again (see photo_generation_rest_shares).
-CREATE OR REPLACE FUNCTION public.photo_generation_is_noted(of_model text, of_type text, of_tenant text)
-    RETURNS boolean LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    -- To read what others write, in a transaction that is serializable, may fail the app's.
-    RETURN current_setting('transaction_isolation') <> 'serializable' AND (
-        EXISTS (SELECT FROM public.photo_generation_shares
-                WHERE model = of_model AND type = of_type AND tenant = of_tenant AND "lookAt" IS NULL)
-        OR EXISTS (SELECT FROM public.photo_generation_arrivals
-                   WHERE model = of_model AND type = of_type AND tenant = of_tenant));
-END $$;
-
--- Jobs that came.
+-- Jobs that came. In words of UTC where an app's column has no zone.
 CREATE OR REPLACE FUNCTION public.photo_generation_inserted() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET timezone = 'UTC' AS $$
 BEGIN
-    INSERT INTO public.photo_generation_arrivals (model, type, tenant)
-    SELECT came.model, came.type, came.tenant
-    FROM (SELECT DISTINCT public.photo_generation_model(job.model::text) AS model,
-                 public.photo_generation_type(job.type::text) AS type,
-                 public.photo_generation_tenant(job."teamId"::text, job."userId"::text) AS tenant
-          FROM inserted AS job
-          WHERE job.status::text IN ('pending', 'rate_limited')) AS came
-    WHERE NOT public.photo_generation_is_noted(came.model, came.type, came.tenant);
+    INSERT INTO public.photo_generation_arrivals (model, type, tenant, "dueAt")
+    SELECT public.photo_generation_model(job.model::text), public.photo_generation_type(job.type::text),
+           public.photo_generation_tenant(job."teamId"::text, job."userId"::text),
+           min(coalesce(job."retryAt", '-infinity'))
+    FROM inserted AS job
+    WHERE job.status::text IN ('pending', 'rate_limited')
+    GROUP BY 1, 2, 3;
     RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-    RETURN NULL;                         -- never fails the app's statement; a sweep finds them
 END $$;
 CREATE OR REPLACE TRIGGER photo_generation_inserted
     AFTER INSERT ON public.photo_generation_queue
@@ -87,18 +73,12 @@ CREATE OR REPLACE TRIGGER photo_generation_inserted
 
 -- Jobs that wait again; or still, but may be due sooner than they were, or for somebody else.
 CREATE OR REPLACE FUNCTION public.photo_generation_waits_again() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
-DECLARE
-    of_model  text := public.photo_generation_model(NEW.model::text);
-    of_type   text := public.photo_generation_type(NEW.type::text);
-    of_tenant text := public.photo_generation_tenant(NEW."teamId"::text, NEW."userId"::text);
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET timezone = 'UTC' AS $$
 BEGIN
-    IF NOT public.photo_generation_is_noted(of_model, of_type, of_tenant) THEN
-        INSERT INTO public.photo_generation_arrivals (model, type, tenant)
-        VALUES (of_model, of_type, of_tenant);
-    END IF;
-    RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
+    INSERT INTO public.photo_generation_arrivals (model, type, tenant, "dueAt")
+    VALUES (public.photo_generation_model(NEW.model::text), public.photo_generation_type(NEW.type::text),
+            public.photo_generation_tenant(NEW."teamId"::text, NEW."userId"::text),
+            coalesce(NEW."retryAt", '-infinity'));
     RETURN NULL;
 END $$;
 -- By row, so that WHEN spares our own claims and finishes. It names no column but status: one that it named
@@ -193,7 +173,8 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS jobs,
            CASE WHEN count(*) >= pace.most THEN min(recent.at) + setting.length END AS again
     FROM (SELECT at FROM public.photo_generation_claims
-          WHERE at > clock_timestamp() - setting.length ORDER BY at DESC LIMIT pace.most) AS recent
+          WHERE at > clock_timestamp() - setting.length AND at <= clock_timestamp()
+          ORDER BY at DESC LIMIT pace.most) AS recent
 ) AS used
 $$;
 
@@ -214,7 +195,8 @@ SELECT kind.model, kind.type FROM kind
 $$;
 
 -- What jobs wait for, and from when on one of a worker's accounts ('provider:account') can serve it.
--- Called by claim and next_due.
+--   types         of jobs that are asked about; NULL: all
+--   crowded       models that are not
 --   model, type   as in the rows; model '' is the default
 --   name          the model to call
 --   usable        -infinity or past: now; infinity: not before somebody acts
@@ -222,8 +204,9 @@ $$;
 --   room          how many calls could begin within a second; NULL: no limit
 --   "turn"        the virtual time of the model
 DROP FUNCTION IF EXISTS public.photo_generation_waiting_models(text[]);
-DROP FUNCTION IF EXISTS public.photo_generation_waiting(text[]);
-CREATE FUNCTION public.photo_generation_waiting(accounts text[])
+DROP FUNCTION IF EXISTS public.photo_generation_waiting(text[], text[], text[]);
+CREATE FUNCTION public.photo_generation_waiting(
+        accounts text[], types text[] DEFAULT NULL, crowded text[] DEFAULT '{}')
     RETURNS TABLE (model text, type text, name text, usable timestamptz, probing boolean, room bigint,
                    turn double precision)
     LANGUAGE sql STABLE AS $$
@@ -233,6 +216,7 @@ named AS (
     SELECT kind.model, kind.type,
            coalesce(nullif(kind.model, ''), (SELECT public.photo_generation_default_model())) AS name
     FROM public.photo_generation_kinds() AS kind
+    WHERE types IS NULL OR kind.type = ANY (types)
 ),
 able AS MATERIALIZED (
     SELECT called.name,
@@ -240,7 +224,8 @@ able AS MATERIALIZED (
            bool_and(budget.probing) FILTER (WHERE budget.usable <= now()) AS probing,
            CASE WHEN NOT coalesce(bool_or(budget.room IS NULL AND budget.usable <= now()), false)
                 THEN coalesce(sum(budget.room), 0) END AS room
-    FROM (SELECT DISTINCT named.name FROM named) AS called
+    FROM (SELECT DISTINCT named.name FROM named
+          WHERE named.name IS NULL OR named.name <> ALL (crowded)) AS called
     CROSS JOIN unnest(accounts) AS account (name)
     CROSS JOIN LATERAL public.photo_generation_budget(
         split_part(account.name, ':', 1), substr(account.name, strpos(account.name, ':') + 1),
@@ -265,8 +250,9 @@ $$;
 CREATE OR REPLACE FUNCTION public.photo_generation_take_notes() RETURNS void
     LANGUAGE plpgsql AS $$
 DECLARE
-    -- After an hour without a claim there may be many: some at a time.
+    -- After an hour without a claim there are many: some at a time, and not too long at once.
     at_once CONSTANT integer := 5000;
+    at_most CONSTANT timestamptz := clock_timestamp() + interval '250 milliseconds';
     -- Of the calls that ended, by model and tenant.
     models  text[];
     tenants text[];
@@ -292,82 +278,102 @@ BEGIN
         FROM unnest(models, tenants, charges) AS ended (model, tenant, charge)
         WHERE share.tenant = ended.tenant
           AND (share.model = ended.model
-               OR (share.model = '' AND ended.model = public.photo_generation_default_model()));
+               OR (share.model = '' AND ended.model = (SELECT public.photo_generation_default_model())));
 
         -- A running mean, in which the last hundred calls or so count. And where newcomers begin moves
         -- on as if all that wait had been served alike, up to whoever is furthest: else those who
         -- come one by one, each with a single job, would always be before whoever had something.
-        INSERT INTO public.photo_generation_models AS known (model, "secondsPerCall", "virtualTime")
-        SELECT ended.model, sum(ended.seconds) / sum(ended.calls), 0
-        FROM unnest(models, calls, lengths) AS ended (model, calls, seconds) GROUP BY ended.model
+        INSERT INTO public.photo_generation_models AS known (model, "secondsPerCall")
+        SELECT ended.model, sum(ended.seconds) / sum(ended.calls)
+        FROM unnest(models, calls, lengths) AS ended (model, calls, seconds)
+        GROUP BY ended.model
         ON CONFLICT (model) DO UPDATE
         SET "secondsPerCall" = CASE WHEN known."secondsPerCall" IS NULL THEN excluded."secondsPerCall"
                 ELSE excluded."secondsPerCall"
                      + (known."secondsPerCall" - excluded."secondsPerCall") * power(0.99, (
                            SELECT sum(ended.calls) FROM unnest(models, calls) AS ended (model, calls)
                            WHERE ended.model = known.model))
-                END,
-            "virtualTime" = greatest(known."virtualTime", (
-                SELECT least(known."virtualTime" + sum(ended.charge) / nullif(waiting.tenants, 0),
-                             waiting.furthest)
-                FROM unnest(models, charges) AS ended (model, charge)
-                CROSS JOIN LATERAL (
-                    SELECT sum(line.tenants) AS tenants, max(line.furthest) AS furthest
-                    FROM public.photo_generation_kinds() AS kind
-                    CROSS JOIN LATERAL (
-                        SELECT count(*) AS tenants, max(last."virtualTime") AS furthest
-                        -- So many are as good as all of them.
-                        FROM (SELECT share."virtualTime" FROM public.photo_generation_shares AS share
-                              WHERE share.model = kind.model AND share.type = kind.type
-                                AND share."lookAt" IS NULL
-                              ORDER BY share."virtualTime" DESC LIMIT 1000) AS last
-                    ) AS line
-                    WHERE kind.model = known.model
-                       OR (kind.model = ''
-                           AND known.model = public.photo_generation_default_model())
-                ) AS waiting
-                WHERE ended.model = known.model
-                GROUP BY waiting.tenants, waiting.furthest));
+                END;
+        UPDATE public.photo_generation_models AS known
+        SET "virtualTime" = greatest(known."virtualTime",
+                least(known."virtualTime" + ended.charge / waiting.tenants, waiting.furthest))
+        FROM (SELECT each.model, sum(each.charge) AS charge
+              FROM unnest(models, charges) AS each (model, charge) GROUP BY each.model) AS ended
+        CROSS JOIN LATERAL (
+            SELECT sum(line.tenants) AS tenants, max(line.furthest) AS furthest
+            FROM public.photo_generation_kinds() AS kind
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS tenants, max(last."virtualTime") AS furthest
+                -- So many are as good as all of them.
+                FROM (SELECT share."virtualTime" FROM public.photo_generation_shares AS share
+                      WHERE share.model = kind.model AND share.type = kind.type
+                        AND share."lookAt" IS NULL
+                      ORDER BY share."virtualTime" DESC LIMIT 1000) AS last
+            ) AS line
+            WHERE kind.model = ended.model
+               OR (kind.model = '' AND ended.model = public.photo_generation_default_model())
+        ) AS waiting
+        WHERE known.model = ended.model AND waiting.tenants > 0;
     END IF;
 
-    -- Who comes begins where the others are; who only rested goes on where it was.
-    IF EXISTS (SELECT FROM public.photo_generation_arrivals) THEN
+    -- Who comes begins where the others are; who only rested goes on where it was. Where the others are
+    -- the model says, if it was ever called, and else those that wait for it.
+    LOOP
+        EXIT WHEN NOT EXISTS (SELECT FROM public.photo_generation_arrivals);
         WITH came AS (
             DELETE FROM public.photo_generation_arrivals
             WHERE ctid = ANY (ARRAY(SELECT ctid FROM public.photo_generation_arrivals LIMIT at_once))
-            RETURNING model, type, tenant
+            RETURNING model, type, tenant, "dueAt"
         )
-        INSERT INTO public.photo_generation_shares AS share (model, type, tenant, "virtualTime")
-        SELECT DISTINCT came.model, came.type, came.tenant, coalesce(known."virtualTime", 0)
-        FROM came
-        LEFT JOIN public.photo_generation_models AS known
-          ON known.model = coalesce(nullif(came.model, ''), public.photo_generation_default_model())
+        INSERT INTO public.photo_generation_shares AS share (model, type, tenant, "virtualTime", "lookAt")
+        SELECT one.model, one.type, one.tenant,
+               greatest(kind."virtualTime", 0), CASE WHEN one."dueAt" > now() THEN one."dueAt" END
+        FROM (SELECT came.model, came.type, came.tenant, min(came."dueAt") AS "dueAt"
+              FROM came GROUP BY 1, 2, 3) AS one
+        JOIN (
+            SELECT of.model, of.type, greatest(
+                (SELECT known."virtualTime" FROM public.photo_generation_models AS known
+                 WHERE known.model = coalesce(nullif(of.model, ''),
+                                              public.photo_generation_default_model())),
+                (SELECT other."virtualTime" FROM public.photo_generation_shares AS other
+                 WHERE other.model = of.model AND other.type = of.type AND other."lookAt" IS NULL
+                 ORDER BY other."virtualTime" LIMIT 1)) AS "virtualTime"
+            FROM (SELECT DISTINCT came.model, came.type FROM came) AS of
+        ) AS kind ON kind.model = one.model AND kind.type = one.type
+        -- Most of those who come are there, and nothing is to be written.
+        WHERE NOT EXISTS (SELECT FROM public.photo_generation_shares AS there
+                          WHERE there.model = one.model AND there.type = one.type
+                            AND there.tenant = one.tenant AND there."lookAt" IS NULL)
         ON CONFLICT (model, type, tenant) DO UPDATE
-        SET "lookAt" = NULL, "emptySince" = NULL,
+        SET "lookAt" = CASE WHEN excluded."lookAt" IS NOT NULL
+                            THEN least(share."lookAt", excluded."lookAt") END,
+            "emptySince" = NULL,
             "virtualTime" = CASE WHEN share."emptySince" IS NULL THEN share."virtualTime"
                                  ELSE greatest(share."virtualTime", excluded."virtualTime") END;
-    END IF;
+        EXIT WHEN clock_timestamp() > at_most;
+    END LOOP;
 
-    UPDATE public.photo_generation_shares AS share SET "lookAt" = NULL
-    FROM public.photo_generation_kinds() AS kind
-    WHERE share.model = kind.model AND share.type = kind.type
-      AND share."lookAt" <= now() AND share."emptySince" IS NULL;
+    -- Who rested until now. A hundred thousand at midnight: some by each claim.
+    UPDATE public.photo_generation_shares SET "lookAt" = NULL
+    WHERE ctid = ANY (ARRAY(
+        SELECT one.ctid
+        FROM public.photo_generation_kinds() AS kind
+        CROSS JOIN LATERAL (
+            SELECT due.ctid FROM public.photo_generation_shares AS due
+            WHERE due.model = kind.model AND due.type = kind.type
+              AND due."lookAt" <= now() AND due."emptySince" IS NULL
+            ORDER BY due."lookAt" LIMIT 500) AS one));
 END $$;
 
--- Of these shares, those that have no due job rest: until the first one is due, or, where none waits
--- at all, until the next look. Somebody may have been inserting when we looked, and have seen that
--- the share is there: so it is looked at again after as long as it has been empty. Under the lock.
+-- Of these shares, those that have no due job rest: until the first one is due, or, where none waits at
+-- all, until one comes. Under the lock: a job that comes meanwhile is noted, and wakes its share.
 CREATE OR REPLACE FUNCTION public.photo_generation_rest_shares(
         models text[], types text[], tenants text[])
     RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE public.photo_generation_shares AS share
-    SET "lookAt" = CASE WHEN found.fresh OR found.due <= now() THEN NULL
-                        WHEN found.due IS NOT NULL THEN found.due
-                        ELSE now() + greatest(now() - coalesce(share."emptySince", now()),
-                                              interval '1 second') END,
-        "emptySince" = CASE WHEN NOT found.fresh AND found.due IS NULL
-                            THEN coalesce(share."emptySince", now()) END
+    SET "lookAt" = coalesce(found.due, 'infinity'),
+        "emptySince" = CASE WHEN found.due IS NULL THEN now() END
     FROM (
         SELECT asked.*,
                EXISTS (SELECT FROM public.photo_generation_queue AS job
@@ -386,40 +392,33 @@ BEGIN
         FROM unnest(models, types, tenants) AS asked (model, type, tenant)
     ) AS found
     WHERE share.model = found.model AND share.type = found.type AND share.tenant = found.tenant
-      AND (share."lookAt" IS NOT NULL OR NOT (found.fresh OR coalesce(found.due <= now(), false)));
+      AND NOT found.fresh AND (found.due IS NULL OR found.due > now());
 END $$;
 
--- For the sweep: looks again at shares that were found empty, and forgets those that stay so. Some at a
--- time; returns how many.
-CREATE OR REPLACE FUNCTION public.photo_generation_look_again(most bigint) RETURNS bigint
+-- For the sweep: forgets tenants that have had no job for a while. Not while one runs: what that takes is
+-- still to be counted. Some at a time; returns how many.
+CREATE OR REPLACE FUNCTION public.photo_generation_forget_shares(most bigint) RETURNS bigint
     LANGUAGE plpgsql AS $$
 DECLARE
-    models text[];
-    types text[];
-    tenants text[];
+    forgotten bigint;
 BEGIN
     PERFORM public.photo_generation_lock_claims();
-    SELECT array_agg(due.model), array_agg(due.type), array_agg(due.tenant)
-    INTO models, types, tenants
-    FROM (SELECT * FROM public.photo_generation_shares
-          WHERE "emptySince" IS NOT NULL AND "lookAt" <= now()
-          ORDER BY "lookAt" LIMIT most) AS due;
-    PERFORM public.photo_generation_rest_shares(models, types, tenants);
     DELETE FROM public.photo_generation_shares AS share
-    USING unnest(models, types, tenants) AS asked (model, type, tenant)
-    WHERE share.model = asked.model AND share.type = asked.type AND share.tenant = asked.tenant
-      AND share."emptySince" < now() - interval '2 minutes'
-      -- While it runs a job, what that takes is still to be counted.
-      AND share.tenant NOT IN (SELECT busy.tenant FROM public.photo_generation_busy() AS busy
-                               WHERE busy.running > 0);
-    RETURN coalesce(cardinality(models), 0);
+    USING (SELECT model, type, tenant FROM public.photo_generation_shares
+           WHERE "emptySince" < now() - interval '2 minutes'
+             AND tenant NOT IN (SELECT busy.tenant FROM public.photo_generation_busy() AS busy
+                                WHERE busy.running > 0)
+           ORDER BY "emptySince" LIMIT most) AS old
+    WHERE share.model = old.model AND share.type = old.type AND share.tenant = old.tenant;
+    GET DIAGNOSTICS forgotten = ROW_COUNT;
+    RETURN forgotten;
 END $$;
 
--- For the sweep, now and then: notes tenants with waiting jobs that have no share, whatever the reason:
--- a table that was adopted, a transaction that inserted for longer than an empty share is kept, a
--- trigger that was disabled. A loose index scan of both indexes: some 40 us for each tenant that waits.
+-- For the sweep, now and then: notes tenants with waiting jobs whose share does not say so: a table that
+-- was adopted, a trigger that was disabled. A loose index scan of both indexes, some 40 us for each
+-- tenant that waits; each is looked up by its key (OFFSET 0), whatever the statistics say.
 CREATE OR REPLACE FUNCTION public.photo_generation_find_arrivals() RETURNS bigint
-    LANGUAGE sql AS $$
+    LANGUAGE sql SET enable_seqscan = off AS $$
 WITH RECURSIVE fresh AS (
     (SELECT public.photo_generation_model(model) AS model, public.photo_generation_type(type) AS type,
             public.photo_generation_tenant("teamId"::text, "userId"::text) AS tenant
@@ -439,30 +438,34 @@ WITH RECURSIVE fresh AS (
 ),
 retrying AS (
     (SELECT public.photo_generation_model(model) AS model, public.photo_generation_type(type) AS type,
-            public.photo_generation_tenant("teamId"::text, "userId"::text) AS tenant
+            public.photo_generation_tenant("teamId"::text, "userId"::text) AS tenant,
+            "retryAt"::timestamptz AS due
      FROM public.photo_generation_queue
      WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NOT NULL
-     ORDER BY 1, 2, 3 LIMIT 1)
+     ORDER BY 1, 2, 3, "retryAt" LIMIT 1)
     UNION ALL
     SELECT following.* FROM retrying CROSS JOIN LATERAL (
         SELECT public.photo_generation_model(job.model), public.photo_generation_type(job.type),
-               public.photo_generation_tenant(job."teamId"::text, job."userId"::text)
+               public.photo_generation_tenant(job."teamId"::text, job."userId"::text),
+               job."retryAt"::timestamptz
         FROM public.photo_generation_queue AS job
         WHERE job.status IN ('pending', 'rate_limited') AND job."retryAt" IS NOT NULL
           AND (public.photo_generation_model(job.model), public.photo_generation_type(job.type),
                public.photo_generation_tenant(job."teamId"::text, job."userId"::text))
               > (retrying.model, retrying.type, retrying.tenant)
-        ORDER BY 1, 2, 3 LIMIT 1) AS following
+        ORDER BY 1, 2, 3, job."retryAt" LIMIT 1) AS following
 ),
 noted AS (
-    INSERT INTO public.photo_generation_arrivals (model, type, tenant)
-    SELECT waiting.model, waiting.type, waiting.tenant
-    FROM (SELECT * FROM fresh UNION SELECT * FROM retrying) AS waiting
-    WHERE NOT EXISTS (
-        SELECT FROM public.photo_generation_shares AS share
+    INSERT INTO public.photo_generation_arrivals (model, type, tenant, "dueAt")
+    SELECT waiting.model, waiting.type, waiting.tenant, waiting.due
+    FROM (SELECT fresh.*, '-infinity'::timestamptz AS due FROM fresh
+          UNION ALL SELECT retrying.* FROM retrying) AS waiting
+    LEFT JOIN LATERAL (
+        SELECT coalesce(share."lookAt", '-infinity') AS looks FROM public.photo_generation_shares AS share
         WHERE share.model = waiting.model AND share.type = waiting.type
-          AND share.tenant = waiting.tenant AND share."emptySince" IS NULL)
-      AND NOT public.photo_generation_is_noted(waiting.model, waiting.type, waiting.tenant)
+          AND share.tenant = waiting.tenant
+        OFFSET 0) AS share ON true
+    WHERE share.looks IS NULL OR share.looks > greatest(waiting.due, now())
     RETURNING 1
 )
 SELECT count(*) FROM noted
@@ -509,57 +512,72 @@ $$;
 -- What may be claimed next, in order, more than is asked for: who reads it stops. Of a share without a
 -- due job one row without an id.
 --   accounts, types, crowded, past   as of the claim
---   begins   the virtual time at which the job would begin
---   found    how many due jobs of the share were seen; "all": there are no more
+--   breadth  how many shares of each kind are looked at
 --   room     how many calls of the model could begin (NULL: no limit)
 --   places   how many jobs of the tenant may begin (NULL: no cap)
--- Reads as many shares of each kind as jobs are wanted, and those that run something.
+--   begins   the virtual time at which the job would begin
+--   lag      how much of it is forgiven, see below
+--   "last"   the share has no more due jobs
+--   more     there are more shares than were looked at
 CREATE OR REPLACE FUNCTION public.photo_generation_next(
-        most bigint, accounts text[], types text[], past bigint, crowded text[])
+        most bigint, accounts text[], types text[], past bigint, crowded text[], breadth bigint)
     RETURNS TABLE (model text, type text, tenant text, name text, room bigint, places bigint,
-                   id bigint, begins double precision, "last" boolean)
+                   id bigint, begins double precision, lag double precision, "last" boolean,
+                   more boolean)
     LANGUAGE sql STABLE AS $$
 WITH kind AS MATERIALIZED (
-    SELECT * FROM public.photo_generation_waiting(accounts) AS waiting
+    SELECT waiting.*, coalesce(known."secondsPerCall", 10) AS "secondsPerCall"
+    FROM public.photo_generation_waiting(accounts, types, crowded) AS waiting
+    LEFT JOIN public.photo_generation_models AS known ON known.model = waiting.name
     WHERE waiting.usable <= now()
-      AND waiting.name <> ALL (crowded)
-      AND (types IS NULL OR waiting.type = ANY (types))
 ),
 busy AS MATERIALIZED (SELECT * FROM public.photo_generation_busy()),
 expected AS MATERIALIZED (SELECT * FROM public.photo_generation_expected()),
--- Tenants that run nothing come in the order of the index; those that do are few.
+-- Tenants that run nothing come in the order of the index. Those that do are few, and each is looked up
+-- by its key (OFFSET 0), whatever the statistics say.
 share AS MATERIALIZED (
-    SELECT kind.*, one.tenant, one.places, least(most, one.places) + past AS looks,
-           coalesce(known."secondsPerCall", 10) AS "secondsPerCall",
-           -- How far a tenant may lag behind, in seconds of provider time: one that could not use its
-           -- share, for its cap or its retries, is not given hours at once later.
-           greatest(one."virtualTime", kind.turn - 120) + coalesce(expected.seconds, 0) AS begins
+    SELECT kind.*, one.tenant, one.places, one.begins, one.lag, least(most, one.places) + past AS looks
     FROM kind
     CROSS JOIN LATERAL (
-        (SELECT free.tenant, free."virtualTime",
-                public.photo_generation_cap(
-                    free.tenant, own."maxRunning",
-                    (SELECT public.photo_generation_number('tenantMaxRunning'))) AS places
-         FROM public.photo_generation_shares AS free
-         LEFT JOIN public.photo_generation_tenants AS own ON own.tenant = free.tenant
-         WHERE free.model = kind.model AND free.type = kind.type AND free."lookAt" IS NULL
-           AND free.tenant NOT IN (SELECT busy.tenant FROM busy)
-         ORDER BY free."virtualTime"
-         LIMIT most + 10)
-        UNION ALL
-        (SELECT working.tenant, working."virtualTime", busy.places
-         FROM busy
-         JOIN public.photo_generation_shares AS working
-           ON working.model = kind.model AND working.type = kind.type
-          AND working.tenant = busy.tenant
-         WHERE working."lookAt" IS NULL AND (busy.places IS NULL OR busy.places > 0))
+        SELECT line.tenant, line.places,
+               -- Who could not use its share, for its cap, its retries or a pause, is not given hours at
+               -- once later: no more than two minutes of provider time.
+               greatest(line.tag, kind.turn - 120) AS begins, greatest(kind.turn - 120 - line.tag, 0) AS lag
+        FROM (
+            (SELECT free.tenant, free."virtualTime" AS tag,
+                    public.photo_generation_cap(
+                        free.tenant, own."maxRunning",
+                        (SELECT public.photo_generation_number('tenantMaxRunning'))) AS places
+             FROM public.photo_generation_shares AS free
+             LEFT JOIN public.photo_generation_tenants AS own ON own.tenant = free.tenant
+             WHERE free.model = kind.model AND free.type = kind.type AND free."lookAt" IS NULL
+               AND free.tenant NOT IN (SELECT busy.tenant FROM busy)
+             ORDER BY free."virtualTime"
+             LIMIT breadth)
+            UNION ALL
+            (SELECT busy.tenant, working."virtualTime" + coalesce(expected.seconds, 0), busy.places
+             FROM busy
+             CROSS JOIN LATERAL (
+                 SELECT mine."virtualTime", mine."lookAt" FROM public.photo_generation_shares AS mine
+                 WHERE mine.model = kind.model AND mine.type = kind.type AND mine.tenant = busy.tenant
+                 OFFSET 0) AS working
+             LEFT JOIN expected ON expected.tenant = busy.tenant AND expected.name = kind.name
+             WHERE working."lookAt" IS NULL AND (busy.places IS NULL OR busy.places > 0))
+        ) AS line
+        ORDER BY begins, line.tenant
+        LIMIT breadth
     ) AS one
-    LEFT JOIN expected ON expected.name = kind.name AND expected.tenant = one.tenant
-    LEFT JOIN public.photo_generation_models AS known ON known.model = kind.name
+),
+-- Across models: a model comes first whose running jobs have less to take for each tenant that waits.
+model AS MATERIALIZED (
+    SELECT share.name, min(share.begins) AS first,
+           coalesce((SELECT sum(expected.seconds) FROM expected WHERE expected.name = share.name), 0)
+               / count(*) AS load
+    FROM share GROUP BY share.name
 ),
 -- Each job of a tenant begins after those before it.
 job AS (
-    SELECT share.model, share.type, share.tenant, share.name, share.room, share.places, share.turn,
+    SELECT share.model, share.type, share.tenant, share.name, share.room, share.places, share.lag,
            due.id, due.place,
            share.begins + share."secondsPerCall" * coalesce(sum(due.images) OVER earlier, 0) AS begins,
            count(due.id) OVER one < share.looks
@@ -571,10 +589,11 @@ job AS (
            earlier AS (PARTITION BY share.name, share.tenant ORDER BY due.place, due.id
                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 )
-SELECT job.model, job.type, job.tenant, job.name, job.room, job.places, job.id, job.begins, job."last"
-FROM job
--- Across models: who is furthest behind the others of its model.
-ORDER BY job.begins - job.turn, job.place, job.id
+SELECT job.model, job.type, job.tenant, job.name, job.room, job.places, job.id, job.begins, job.lag,
+       job."last",
+       EXISTS (SELECT FROM share GROUP BY share.model, share.type HAVING count(*) >= breadth)
+FROM job JOIN model ON model.name = job.name
+ORDER BY job.begins - model.first + model.load, job.place, job.id
 $$;
 
 -- Leases up to "most" due jobs to a run, in order of their tenants' virtual time. Called by queue/claim.
@@ -591,23 +610,31 @@ CREATE FUNCTION public.photo_generation_claim(
     LANGUAGE plpgsql
     -- Planning photo_generation_next takes several times as long as running it, and no plan of another
     -- session's arguments is better than this one's.
-    SET plan_cache_mode = force_generic_plan AS $$
+    SET plan_cache_mode = force_generic_plan
+    -- Each look here is by an index. That it is worth it, the statistics of a table that was empty a
+    -- minute ago do not know.
+    SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 DECLARE
-    -- Shares that turn out to have nothing due make room for the next ones, so many times.
-    rounds      CONSTANT integer := 20;
+    -- Shares that turn out to have nothing due, or nothing that is free, make room for the next ones,
+    -- each time twice as many.
+    rounds      CONSTANT integer := 8;
+    breadth     bigint;
+    -- A row whose change the app's own trigger refuses, or makes wait, is left for later; not many at
+    -- once, since others wait meanwhile.
+    refusals    integer := 3;
     pace        bigint;
     next        record;
-    ids         bigint[];
-    names       text[];
+    more        boolean;
+    names       text[] := '{}';
     tenants     text[];
-    begins      double precision[];
-    at_end      record;
     end_models  text[];
     end_types   text[];
     end_tenants text[];
 BEGIN
     PERFORM public.photo_generation_lock_claims();
+    -- From here on others wait for us.
+    PERFORM set_config('lock_timeout', '100ms', true);
     -- Nothing for a run that failed to renew for half the lease.
     IF NOT EXISTS (SELECT FROM public.photo_generation_workers AS worker
                    WHERE worker.run = claim_run
@@ -617,20 +644,24 @@ BEGIN
     PERFORM public.photo_generation_take_notes();
     pace := (SELECT allowed.room FROM public.photo_generation_pace() AS allowed);
     most := least(most, pace);
+    breadth := most + 10;
 
     FOR round IN 1 .. rounds LOOP
-        EXIT WHEN most <= 0;
-        ids := '{}'; names := '{}'; tenants := '{}'; begins := '{}';
+        EXIT WHEN most <= 0 OR refusals <= 0;
+        more := false;
+        tenants := '{}';
         end_models := '{}'; end_types := '{}'; end_tenants := '{}';
         FOR next IN
-            SELECT * FROM public.photo_generation_next(most, accounts, types, past, crowded)
+            SELECT * FROM public.photo_generation_next(most, accounts, types, past, crowded, breadth)
         LOOP
-            EXIT WHEN cardinality(ids) = most;
+            EXIT WHEN cardinality(tenants) = most OR refusals <= 0;
+            more := next.more;
             IF next."last" THEN
                 end_models := end_models || next.model;
                 end_types := end_types || next.type;
                 end_tenants := end_tenants || next.tenant;
             END IF;
+            -- Room is what calls leave, and these have not called; places are counted anew each round.
             CONTINUE WHEN next.id IS NULL
                 OR cardinality(array_positions(names, next.name)) >= next.room
                 OR cardinality(array_positions(tenants, next.tenant)) >= next.places;
@@ -639,41 +670,50 @@ BEGIN
               AND (row."retryAt" IS NULL OR row."retryAt" <= now())
             FOR NO KEY UPDATE SKIP LOCKED;
             CONTINUE WHEN NOT FOUND;
-            ids := ids || next.id;
+            BEGIN
+                UPDATE public.photo_generation_queue AS row
+                SET status = 'processing',
+                    run = claim_run,
+                    "lockedBy" = claim_label,
+                    "lockedAt" = now(),
+                    "retryAt" = NULL,
+                    "startedAt" = coalesce(row."startedAt", now()),
+                    "jobId" = coalesce(row."jobId", gen_random_uuid()),
+                    "requestId" = coalesce(row."requestId", gen_random_uuid()::text)
+                WHERE row.id = next.id
+                RETURNING row.* INTO job;
+            EXCEPTION WHEN OTHERS THEN
+                RAISE WARNING 'job % cannot be claimed: %', next.id, SQLERRM;
+                refusals := refusals - 1;
+                CONTINUE;
+            END;
+            "calledModel" := next.name;
+            RETURN NEXT;
             names := names || next.name;
             tenants := tenants || next.tenant;
-            begins := begins || next.begins;
+            -- The model's virtual time is where the last job began: there the next newcomer begins.
+            INSERT INTO public.photo_generation_models AS known (model, "virtualTime")
+            VALUES (next.name, next.begins)
+            ON CONFLICT (model) DO UPDATE
+            SET "virtualTime" = greatest(known."virtualTime", excluded."virtualTime")
+            WHERE known."virtualTime" < excluded."virtualTime";
+            IF next.lag > 0 AND cardinality(array_positions(tenants, next.tenant)) = 1 THEN
+                UPDATE public.photo_generation_shares AS share
+                SET "virtualTime" = share."virtualTime" + next.lag
+                WHERE share.model = next.model AND share.type = next.type AND share.tenant = next.tenant;
+            END IF;
         END LOOP;
 
-        RETURN QUERY
-        WITH claimed AS (
-            UPDATE public.photo_generation_queue AS row
-            SET status = 'processing',
-                run = claim_run,
-                "lockedBy" = claim_label,
-                "lockedAt" = now(),
-                "retryAt" = NULL,
-                "startedAt" = coalesce(row."startedAt", now()),
-                "jobId" = coalesce(row."jobId", gen_random_uuid()),
-                "requestId" = coalesce(row."requestId", gen_random_uuid()::text)
-            FROM unnest(ids, names) AS chosen (id, name)
-            WHERE row.id = chosen.id
-            RETURNING row AS job, chosen.name
-        )
-        SELECT claimed.job, claimed.name FROM claimed;
-        -- The model's virtual time is where the last job began: there the next newcomer begins.
-        INSERT INTO public.photo_generation_models AS known (model, "virtualTime")
-        SELECT chosen.name, max(chosen.begins) FROM unnest(names, begins) AS chosen (name, begins)
-        GROUP BY chosen.name
-        ON CONFLICT (model) DO UPDATE
-        SET "virtualTime" = greatest(known."virtualTime", excluded."virtualTime");
         IF pace IS NOT NULL THEN
             DELETE FROM public.photo_generation_claims AS old WHERE old.at < now() - interval '1 minute';
-            INSERT INTO public.photo_generation_claims (at) SELECT clock_timestamp() FROM unnest(ids);
+            INSERT INTO public.photo_generation_claims (at) SELECT clock_timestamp() FROM unnest(tenants);
         END IF;
-        most := most - cardinality(ids);
-        EXIT WHEN cardinality(end_models) = 0;
-        PERFORM public.photo_generation_rest_shares(end_models, end_types, end_tenants);
+        IF cardinality(end_models) > 0 THEN
+            PERFORM public.photo_generation_rest_shares(end_models, end_types, end_tenants);
+        END IF;
+        most := most - cardinality(tenants);
+        EXIT WHEN NOT more;
+        breadth := breadth * 2;
     END LOOP;
 END $$;
 
@@ -701,8 +741,6 @@ FROM (
            AND share."lookAt" IS NOT NULL),
         -- greatest and least skip NULL.
         'infinity'))
-    FROM public.photo_generation_waiting(accounts) AS kind
-    WHERE (types IS NULL OR kind.type = ANY (types))
-      AND (kind.name IS NULL OR kind.name <> ALL (crowded))
+    FROM public.photo_generation_waiting(accounts, types, crowded) AS kind
 ) AS due
 $$;

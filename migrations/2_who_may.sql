@@ -26,8 +26,8 @@ BEGIN
                       'again', 'batch_status', 'born_final', 'budget', 'busy', 'call', 'called',
                       'call_hook', 'cap', 'charge', 'check_batch', 'claim', 'count_alone',
                       'default_model', 'due', 'expected', 'fence', 'find_arrivals', 'image_stored',
-                      'images_left', 'inserted', 'is_noted', 'kinds', 'list_price', 'lock_claims',
-                      'look_again', 'next', 'next_due', 'next_quota_day', 'number', 'on_image',
+                      'forget_shares', 'images_left', 'inserted', 'kinds', 'list_price',
+                      'lock_claims', 'next', 'next_due', 'next_quota_day', 'number', 'on_image',
                       'pace', 'pauses_of', 'quota_day', 'quota_window', 'rest_shares', 'roll_total',
                       'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'take_notes',
                       'today', 'totals_due', 'waiting', 'waits_again', 'wake', 'weight']) AS name))

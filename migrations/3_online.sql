@@ -67,8 +67,6 @@ CREATE INDEX CONCURRENTLY safelight_rest_idx
     ON public.photo_generation_shares (model, type, "lookAt")
     WHERE "lookAt" IS NOT NULL AND "emptySince" IS NULL;
 CREATE INDEX CONCURRENTLY safelight_empty_idx
-    ON public.photo_generation_shares ("lookAt") WHERE "emptySince" IS NOT NULL;
+    ON public.photo_generation_shares ("emptySince") WHERE "emptySince" IS NOT NULL;
 CREATE INDEX CONCURRENTLY safelight_tenant_idx
     ON public.photo_generation_shares (tenant);
-CREATE INDEX CONCURRENTLY safelight_arrivals_idx
-    ON public.photo_generation_arrivals (tenant, model, type);

@@ -105,6 +105,8 @@
 //!   `none`: an app without customers has nobody to protect from one another. They share as one tenant.
 //! - *No table of grants, and no throttle in the process:* the ledger has all that is to be counted,
 //!   the pace of one process included, which holds where a limits row sets none.
+//! - *A day's calls and money are a total and a rest:* the sweep counts the ledger forward as far as no
+//!   call is open, and a look adds what came after. No counter is written where calls are made.
 //! - *A learned rate is two columns and a formula:* what the provider took before its last refusal, and
 //!   when; how far it is trusted again by now is computed, never written.
 //! - *The default model is written by the first worker or by `migrate`*, not by the schema, so

@@ -26,7 +26,7 @@ SELECT worker.run AS "run?", worker."renewedAt" AS "renewed_at?",
        (EXISTS (SELECT FROM photo_generation_images
                 WHERE "hookError" IS NOT NULL AND "hookTryAt" <= now())) AS "hooks!",
        (EXISTS (SELECT FROM photo_generation_shares
-                WHERE "emptySince" IS NOT NULL AND "lookAt" <= now())) AS "empty_shares!",
+                WHERE "emptySince" < now() - interval '2 minutes')) AS "empty_shares!",
        (EXISTS (SELECT FROM photo_generation_totals_due())) AS "totals!"
 FROM (VALUES (1)) AS one (row)
 LEFT JOIN photo_generation_workers AS worker ON true

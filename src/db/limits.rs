@@ -40,10 +40,11 @@ pub enum Refusal<'a> {
     },
 }
 
-/// Tells the fleet that `account` takes no calls to `model` for now; whether that is news.
+/// Tells the fleet that the account of a refused call takes no calls to `model` for now; whether that is
+/// news.
 pub async fn refused(
     db: &Db,
-    account: &str,
+    granted: &Granted,
     model: &Model,
     refusal: Refusal<'_>,
 ) -> Result<bool, DbError> {
@@ -64,13 +65,14 @@ pub async fn refused(
     Ok(sqlx::query_file_scalar!(
         "sql/queue/limited.sql",
         model.provider().as_str(),
-        account,
+        granted.account,
         model.name(),
         cooldown,
         quota_day,
         i32::try_from(in_a_row).unwrap_or(i32::MAX),
         blocked,
         reason,
+        granted.granted_at,
     )
     .fetch_one(&db.pool)
     .await?)

@@ -18,7 +18,7 @@ const EXPIRED_AT_ONCE: usize = 500;
 /// Batches that are ended in one transaction: finishes of theirs wait for it.
 const BATCHES_AT_ONCE: i64 = 100;
 
-/// Tenants that are looked at under one lock: claims wait for it.
+/// Tenants that are forgotten under one lock: claims wait for it.
 const SHARES_AT_ONCE: i64 = 500;
 
 /// A worker's row, as one look found it.
@@ -46,7 +46,7 @@ pub struct Litter {
     pub expired_jobs: bool,
     pub batches: bool,
     pub hooks: bool,
-    /// Tenants that had no waiting job when they were last looked at.
+    /// Tenants that have had no job for a while.
     pub empty_shares: bool,
     /// So many calls began since they were last counted that counting them takes time.
     pub totals: bool,
@@ -233,16 +233,15 @@ pub async fn retry_hooks(db: &Db) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Looks again at tenants that had no waiting job, and forgets those that stay so. Some of them: until
-/// there is nothing left to look at.
-pub async fn look_again_at_shares(db: &Db) -> Result<Swept, DbError> {
-    let looked = sqlx::query_scalar!(
-        r#"SELECT photo_generation_look_again($1) AS "looked!""#,
+/// Forgets tenants that have had no job for a while. Some of them: until none is left.
+pub async fn forget_shares(db: &Db) -> Result<Swept, DbError> {
+    let forgotten = sqlx::query_scalar!(
+        r#"SELECT photo_generation_forget_shares($1) AS "forgotten!""#,
         SHARES_AT_ONCE
     )
     .fetch_one(&db.pool)
     .await?;
-    Ok(if looked < SHARES_AT_ONCE {
+    Ok(if forgotten < SHARES_AT_ONCE {
         Swept::All
     } else {
         Swept::Some

@@ -300,8 +300,8 @@ impl Ended<'_> {
     /// Tells the fleet. After the ledger: a worker that lost its lease writes nothing, not here.
     async fn refuse(self, refusal: Refusal<'_>) -> Result<(), DbError> {
         let db = self.attempt.context.db();
-        let (account, model) = (&self.granted.account, &self.request.model);
-        if persist(|| limits::refused(db, account, model, refusal)).await? {
+        let (granted, model) = (self.granted, &self.request.model);
+        if persist(|| limits::refused(db, granted, model, refusal)).await? {
             lines::account_limited(refusal);
         }
         Ok(())

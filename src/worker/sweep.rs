@@ -84,7 +84,7 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
         report("hooks", sweep::retry_hooks(db).await);
     }
     if empty_shares {
-        report("tenants", look_again_at_shares(context).await);
+        report("tenants", forget_shares(context).await);
     }
     if totals {
         report("totals", sweep::roll_totals(db).await);
@@ -117,9 +117,9 @@ async fn close_batches(context: &Context) -> Result<(), DbError> {
 }
 
 /// Ten thousand tenants may have run out of jobs at once.
-async fn look_again_at_shares(context: &Context) -> Result<(), DbError> {
+async fn forget_shares(context: &Context) -> Result<(), DbError> {
     let began = Instant::now();
-    while sweep::look_again_at_shares(context.db()).await? == Swept::Some
+    while sweep::forget_shares(context.db()).await? == Swept::Some
         && began.elapsed() < context.settings.rhythm.sweep_every
     {}
     Ok(())

@@ -193,7 +193,7 @@ async fn plan_of_a_claim(stage: &Stage, claimer: &Claimer) -> String {
         .unwrap();
     // What the claim chooses by; the rest of it changes as many rows as it takes, by their ids.
     let plan: Vec<String> = sqlx::query_scalar(
-        "EXPLAIN (ANALYZE, COSTS off) SELECT * FROM photo_generation_next(1, $1, NULL, 4, '{}')",
+        "EXPLAIN (ANALYZE, COSTS off) SELECT * FROM photo_generation_next(1, $1, NULL, 4, '{}', 11)",
     )
     .bind(&claimer.accounts)
     .fetch_all(&mut *transaction)

@@ -84,6 +84,56 @@ async fn who_asks_for_ten_images_a_job_has_no_more_time_than_who_asks_for_one() 
     assert!(!within(0.1, 1.0)(fifo), "{fifo}");
 }
 
+/// With many places much is estimated and little is known.
+#[tokio::test]
+async fn many_places_are_shared_as_few_are() {
+    let mut simulation = Simulation::new(20, Policy::Shares).await;
+    simulation.insert("large", 60, 10, 6.0, "normal").await;
+    simulation.insert("small", 600, 1, 6.0, "normal").await;
+
+    simulation.run_until(300).await;
+
+    let ratio = simulation.ratio("large", "small");
+    assert!(within(0.1, 1.0)(ratio), "{ratio}");
+}
+
+#[tokio::test]
+async fn a_tenant_alone_on_its_model_is_not_starved_by_many_on_another() {
+    let mut simulation = Simulation::new(10, Policy::Shares).await;
+    for number in 0..30 {
+        let user = format!("one of many {number}");
+        simulation.insert(&user, 30, 1, 6.0, "normal").await;
+    }
+    simulation
+        .insert_on("gemini-3-pro-image", "alone", 60)
+        .await;
+
+    simulation.run_until(120).await;
+
+    let alone = simulation.ratio("alone", "one of many 7");
+    assert!(alone > 0.7, "{:?}", simulation.used);
+    let others = simulation.ratio("one of many 29", "one of many 0");
+    assert!(within(0.35, 1.0)(others), "{:?}", simulation.used);
+}
+
+#[tokio::test]
+async fn who_was_paused_is_not_given_at_once_what_it_missed() {
+    let mut simulation = Simulation::new(3, Policy::Shares).await;
+    simulation.insert("steady", 500, 1, 6.0, "normal").await;
+    simulation.insert("resumed", 400, 1, 6.0, "normal").await;
+    simulation.pause("resumed").await;
+    simulation.run_until(500).await;
+    assert_eq!(simulation.used.get("resumed"), None);
+    let before = simulation.used.clone();
+    simulation.resume("resumed").await;
+
+    simulation.run_until(900).await;
+
+    *simulation.used.get_mut("steady").unwrap() -= before["steady"];
+    let ratio = simulation.ratio("resumed", "steady");
+    assert!(ratio > 1.0 && ratio < 1.4, "{ratio}");
+}
+
 #[tokio::test]
 async fn who_makes_slow_calls_has_no_more_time_than_who_makes_quick_ones() {
     let (slow, quick) = ((4, 12.0, "normal"), (4, 3.0, "normal"));
@@ -259,7 +309,13 @@ async fn a_job_committed_after_its_tenant_was_found_empty_is_found() {
     let stage = Stage::new().await;
     let holder = stage.holder("a worker").await;
     stage.waiting_jobs("7", 1).await;
-    // While the share is there, an insert need not note anything.
+    // Another is known to come later, which is no reason not to look before.
+    stage
+        .sql(
+            r#"INSERT INTO photo_generation_queue ("basePrompt", "userId", "retryAt")
+               VALUES ('a lake', '7', now() + interval '1 hour')"#,
+        )
+        .await;
     let mut app = stage.pool.begin().await.unwrap();
     sqlx::query(
         r#"INSERT INTO photo_generation_queue ("basePrompt", "userId") VALUES ('a lake', '7')"#,
@@ -269,16 +325,7 @@ async fn a_job_committed_after_its_tenant_was_found_empty_is_found() {
     .unwrap();
     assert_eq!(holder.take(5).await.len(), 1);
     assert_eq!(holder.take(5).await.len(), 0);
-    stage
-        .sql("INSERT INTO photo_generation_queue (\"basePrompt\", \"userId\") VALUES ('a lake', '8')")
-        .await;
-    assert_eq!(holder.take(5).await.len(), 1);
     app.commit().await.unwrap();
-
-    stage
-        .until(r#"SELECT bool_and("lookAt" <= now()) FROM photo_generation_shares WHERE tenant = 'user:7'"#)
-        .await;
-    sweep::look_again_at_shares(&holder.db).await.unwrap();
 
     assert_eq!(holder.next_due().await, Some(Duration::ZERO));
     assert_eq!(holder.whose(5).await, ["user:7"]);
@@ -291,11 +338,11 @@ async fn a_tenant_without_jobs_is_forgotten() {
     stage.waiting_jobs("7", 1).await;
     let taken = holder.take(5).await;
     let long_ago = r#"UPDATE photo_generation_shares
-        SET "emptySince" = now() - interval '3 minutes', "lookAt" = now()"#;
+        SET "emptySince" = now() - interval '3 minutes'"#;
 
     // Not while it runs one, whose time is still to be counted.
     stage.sql(long_ago).await;
-    sweep::look_again_at_shares(&holder.db).await.unwrap();
+    sweep::forget_shares(&holder.db).await.unwrap();
     assert_eq!(
         stage
             .number("SELECT count(*) FROM photo_generation_shares")
@@ -305,7 +352,7 @@ async fn a_tenant_without_jobs_is_forgotten() {
 
     stage.end(&[taken[0].0]).await;
     stage.sql(long_ago).await;
-    sweep::look_again_at_shares(&holder.db).await.unwrap();
+    sweep::forget_shares(&holder.db).await.unwrap();
     assert_eq!(
         stage
             .number("SELECT count(*) FROM photo_generation_shares")
@@ -369,9 +416,11 @@ async fn jobs_that_no_trigger_noted_are_found_by_the_sweep() {
     assert!(holder.take(20).await.is_empty());
 
     assert!(sweep::find_arrivals(&holder.db).await.unwrap() > 0);
-    assert_eq!(sweep::find_arrivals(&holder.db).await.unwrap(), 0);
-
     assert_eq!(holder.take(20).await.len(), 12);
+
+    stage.waiting_jobs("7", 1).await;
+    holder.take(0).await;
+    assert_eq!(sweep::find_arrivals(&holder.db).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -409,6 +458,89 @@ async fn tenants_whose_jobs_were_taken_away_do_not_stand_in_front_of_others() {
 
     // One look is enough.
     assert_eq!(holder.whose(1).await, ["user:last"]);
+}
+
+#[tokio::test]
+async fn tenants_whose_jobs_come_later_do_not_stand_in_front_of_others() {
+    let stage = Stage::new().await;
+    let holder = stage.holder("a worker").await;
+    stage
+        .sql(
+            r#"INSERT INTO photo_generation_queue ("basePrompt", "userId", "retryAt")
+               SELECT 'a lake', n, now() + interval '1 hour' FROM generate_series(1, 3000) AS n"#,
+        )
+        .await;
+    stage.waiting_jobs("now", 2).await;
+
+    assert_eq!(holder.whose(5).await, ["user:now", "user:now"]);
+}
+
+#[tokio::test]
+async fn rows_that_a_hand_holds_stop_nobody_else() {
+    let stage = Stage::new().await;
+    let holder = stage.holder("a worker").await;
+    stage
+        .sql(
+            r#"INSERT INTO photo_generation_queue ("basePrompt", "userId")
+               SELECT 'a lake', n FROM generate_series(1, 40) AS n"#,
+        )
+        .await;
+    let mut hand = stage.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM photo_generation_queue FOR UPDATE")
+        .execute(&mut *hand)
+        .await
+        .unwrap();
+    stage.waiting_jobs("free", 2).await;
+
+    assert_eq!(holder.whose(5).await, ["user:free", "user:free"]);
+}
+
+#[tokio::test]
+async fn a_row_whose_change_the_app_refuses_or_holds_up_stops_nobody_else() {
+    let stage = Stage::new().await;
+    let holder = stage.holder("a worker").await;
+    stage
+        .sql(
+            r#"CREATE TABLE users (id text PRIMARY KEY, used integer DEFAULT 0);
+               INSERT INTO users VALUES ('held');
+               CREATE FUNCTION use_one() RETURNS trigger LANGUAGE plpgsql AS $$
+               BEGIN
+                   IF NEW."userId" = 'refused' THEN RAISE 'no more credit'; END IF;
+                   UPDATE users SET used = used + 1 WHERE id = NEW."userId";
+                   RETURN NULL;
+               END $$;
+               CREATE TRIGGER use_one AFTER UPDATE ON photo_generation_queue
+                   FOR EACH ROW EXECUTE FUNCTION use_one()"#,
+        )
+        .await;
+    for user in ["refused", "held", "free"] {
+        stage.waiting_jobs(user, 1).await;
+    }
+    let mut app = stage.pool.begin().await.unwrap();
+    sqlx::query("UPDATE users SET used = 7")
+        .execute(&mut *app)
+        .await
+        .unwrap();
+
+    assert_eq!(holder.whose(5).await, ["user:free"]);
+    app.commit().await.unwrap();
+    assert_eq!(holder.whose(5).await, ["user:held"]);
+    assert_eq!(stage.status(1).await, "pending");
+}
+
+#[tokio::test]
+async fn no_more_jobs_are_claimed_than_calls_could_begin() {
+    let stage = Stage::new().await;
+    stage.without_cap().await;
+    stage
+        .sql(
+            r#"UPDATE photo_generation_limits SET "maxConcurrent" = 2;
+               INSERT INTO photo_generation_queue ("basePrompt", "userId")
+               SELECT 'a lake', n FROM generate_series(1, 60) AS n"#,
+        )
+        .await;
+
+    assert_eq!(stage.holder("a worker").await.take(50).await.len(), 2);
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ async fn the_claim_uses_its_indexes_on_every_app() {
         // It is planned as one with the statements of the claim that choose.
         let lines = sqlx::raw_sql(
             "SET enable_seqscan = off;
-             EXPLAIN SELECT * FROM photo_generation_next(5, '{gemini:default}', NULL, 50, '{}')",
+             EXPLAIN SELECT * FROM photo_generation_next(5, '{gemini:default}', NULL, 50, '{}', 15)",
         )
         .fetch_all(&stage.pool);
         let lines: Vec<String> = lines

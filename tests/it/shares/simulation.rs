@@ -86,6 +86,34 @@ impl Simulation {
             .await;
     }
 
+    /// Jobs of one image, of six seconds each.
+    pub(super) async fn insert_on(&self, model: &str, user: &str, jobs: u32) {
+        self.stage
+            .sql(&format!(
+                r#"INSERT INTO photo_generation_queue
+                       ("basePrompt", "userId", "numImagesPerExample", model, metadata)
+                   SELECT 'a lake', '{user}', 1, '{model}', '{{"milliseconds": 6000}}'
+                   FROM generate_series(1, {jobs})"#
+            ))
+            .await;
+    }
+
+    pub(super) async fn pause(&self, user: &str) {
+        self.stage
+            .sql(&format!(
+                "INSERT INTO photo_generation_pauses (what, name) VALUES ('tenant', 'user:{user}')"
+            ))
+            .await;
+    }
+
+    pub(super) async fn resume(&self, user: &str) {
+        self.stage
+            .sql(&format!(
+                "DELETE FROM photo_generation_pauses WHERE name = 'user:{user}'"
+            ))
+            .await;
+    }
+
     /// Works until this moment, in seconds since the beginning.
     pub(super) async fn run_until(&mut self, seconds: u64) {
         self.claim().await;
@@ -157,8 +185,9 @@ impl Simulation {
             r#"INSERT INTO photo_generation_calls
                    (id, "jobId", "jobUuid", tenant, index, lease, run, attempt, provider, account, model,
                     "startedAt", "deadlineAt")
-               VALUES ($1, $2, $1, 'user:' || $3, $4, 1, $1, 1, 'gemini', 'default', $5,
-                       to_timestamp($6), to_timestamp($6 + 600))"#,
+               SELECT $1, $2, $1, 'user:' || $3, $4, 1, $1, 1, 'gemini', 'default', coalesce(model, $5),
+                      to_timestamp($6), to_timestamp($6 + 600)
+               FROM photo_generation_queue WHERE id = $2"#,
         )
         .bind(call)
         .bind(job)
