@@ -13,6 +13,15 @@ WITH kind AS (
         ARRAY(SELECT DISTINCT provider || ':' || account FROM photo_generation_limits))
 ),
 busy AS (SELECT * FROM photo_generation_busy()),
+-- Across models: a model comes first whose running jobs have less to take for each tenant that waits.
+standing AS (
+    SELECT one.*, one.begins - min(one.begins) OVER of_model
+                  + coalesce(expected.seconds, 0) / count(*) OVER of_model AS turn_of
+    FROM photo_generation_standing(NULL) AS one
+    LEFT JOIN (SELECT name, sum(seconds) AS seconds FROM photo_generation_expected() GROUP BY name)
+         AS expected ON expected.name = one.name
+    WINDOW of_model AS (PARTITION BY one.name)
+),
 share AS (
     SELECT standing.*,
            CASE WHEN paused.name IS NOT NULL THEN 'infinity' ELSE kind.usable END AS usable,
@@ -21,7 +30,7 @@ share AS (
                 ELSE photo_generation_cap(
                     standing.tenant, own."maxRunning",
                     (SELECT photo_generation_number('tenantMaxRunning'))) END AS places
-    FROM photo_generation_standing(NULL) AS standing
+    FROM standing
     LEFT JOIN kind USING (model, type)
     LEFT JOIN busy ON busy.tenant = standing.tenant
     LEFT JOIN photo_generation_tenants AS own ON own.tenant = standing.tenant
@@ -29,12 +38,12 @@ share AS (
            ON paused.what = 'tenant' AND paused.name = standing.tenant
     ORDER BY greatest(CASE WHEN paused.name IS NOT NULL THEN 'infinity' ELSE kind.usable END,
                       standing."lookAt", now()),
-             standing.begins - standing.turn
+             standing.turn_of
     LIMIT :rows
 ),
 waiting AS (
     SELECT share.*, due.id, due.place, NULL::timestamptz AS until,
-           share.begins - share.turn + share."secondsPerCall" * coalesce(sum(due.images) OVER earlier, 0)
+           share.turn_of + share."secondsPerCall" * coalesce(sum(due.images) OVER earlier, 0)
                AS order_of,
            row_number() OVER (PARTITION BY share.tenant ORDER BY due.place, due.id) AS nth
     FROM share
@@ -42,7 +51,7 @@ waiting AS (
     WINDOW earlier AS (PARTITION BY share.name, share.tenant ORDER BY due.place, due.id
                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     UNION ALL
-    SELECT share.*, later.id, NULL, later."retryAt", share.begins - share.turn, NULL
+    SELECT share.*, later.id, NULL, later."retryAt", share.turn_of, NULL
     FROM share
     CROSS JOIN LATERAL (
         SELECT id, "retryAt" FROM photo_generation_queue
