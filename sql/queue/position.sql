@@ -20,34 +20,38 @@ standing AS MATERIALIZED (
     SELECT standing.* FROM job CROSS JOIN LATERAL photo_generation_standing(job.name) AS standing
     -- Before the first worker has recorded the default nobody knows.
     WHERE job.name IS NOT NULL AND (standing."lookAt" IS NULL OR standing."lookAt" <= now())
+      AND standing.type NOT IN (SELECT name FROM photo_generation_pauses WHERE what = 'type')
+      AND standing.tenant NOT IN (SELECT name FROM photo_generation_pauses WHERE what = 'tenant')
 ),
+own_share AS MATERIALIZED (SELECT standing.* FROM job JOIN standing USING (tenant)),
 own AS MATERIALIZED (
     SELECT count(*) AS jobs, coalesce(sum(due.images), 0) AS images
     FROM job
-    JOIN standing ON standing.tenant = job.tenant
-    CROSS JOIN LATERAL photo_generation_due(standing.model, standing.type, standing.tenant, 1001) AS due
+    CROSS JOIN own_share
+    CROSS JOIN LATERAL photo_generation_due(own_share.model, own_share.type, own_share.tenant, 1001) AS due
     WHERE (due.place, due.id) < (job.place, job.id)
 ),
 mine AS MATERIALIZED (
-    SELECT job.*, standing.begins + standing."secondsPerCall" * own.images AS begins,
+    SELECT job.*, own_share.begins + own_share."secondsPerCall" * own.images AS begins,
            own.jobs, own.images
     FROM job
     CROSS JOIN own
-    JOIN standing USING (model, type, tenant)
+    JOIN own_share USING (model, type, tenant)
 ),
-other AS MATERIALIZED (
-    SELECT standing.*, mine.begins - standing.begins AS seconds
-    FROM mine
+-- Two looks at them cost less than to keep them all.
+others_before AS MATERIALIZED (
+    SELECT count(*) AS shares FROM mine
     JOIN standing ON standing.tenant <> mine.tenant AND standing.begins <= mine.begins
-    WHERE standing.type NOT IN (SELECT name FROM photo_generation_pauses WHERE what = 'type')
-      AND standing.tenant NOT IN (SELECT name FROM photo_generation_pauses WHERE what = 'tenant')
 ),
 looked_at AS MATERIALIZED (
-    SELECT other.*,
+    SELECT standing.*, mine.begins - standing.begins AS seconds,
            -- No job is charged less than half a call.
-           least(100, 1 + floor(other.seconds / (other."secondsPerCall" * 0.5)))::bigint AS most
-    FROM other
-    WHERE hashtextextended(other.tenant, 0) % (SELECT count(*) / 101 + 1 FROM other) = 0
+           least(100, 1 + floor((mine.begins - standing.begins) / (standing."secondsPerCall" * 0.5)))::bigint
+               AS most
+    FROM mine
+    CROSS JOIN others_before
+    JOIN standing ON standing.tenant <> mine.tenant AND standing.begins <= mine.begins
+    WHERE hashtextextended(standing.tenant, 0) % (others_before.shares / 101 + 1) = 0
 ),
 theirs AS (
     SELECT looked_at.tenant, looked_at.type, looked_at.model, looked_at.most, due.images,
@@ -77,7 +81,8 @@ of_each AS (
 others AS (
     SELECT coalesce(sum(of_each.jobs), 0) * shown.times AS jobs,
            coalesce(sum(of_each.images), 0) * shown.times AS images
-    FROM (SELECT (SELECT count(*) FROM other)::float8 / greatest(count(*), 1) AS times FROM looked_at) AS shown
+    FROM (SELECT (SELECT shares FROM others_before)::float8 / greatest(count(*), 1) AS times
+          FROM looked_at) AS shown
     LEFT JOIN of_each ON true
     GROUP BY shown.times
 ),
