@@ -620,9 +620,10 @@ DECLARE
     -- each time twice as many.
     rounds      CONSTANT integer := 8;
     breadth     bigint;
-    -- A row whose change the app's own trigger refuses, or makes wait, is left for later; not many at
-    -- once, since others wait meanwhile.
-    refusals    integer := 3;
+    -- Tenants of whom the app's own trigger refuses a row, or makes it wait: they are left for a while.
+    -- Not many at once, since others wait meanwhile.
+    refused     text[] := '{}';
+    patience    CONSTANT integer := 3;
     pace        bigint;
     next        record;
     more        boolean;
@@ -647,14 +648,14 @@ BEGIN
     breadth := most + 10;
 
     FOR round IN 1 .. rounds LOOP
-        EXIT WHEN most <= 0 OR refusals <= 0;
+        EXIT WHEN most <= 0 OR cardinality(refused) >= patience;
         more := false;
         tenants := '{}';
         end_models := '{}'; end_types := '{}'; end_tenants := '{}';
         FOR next IN
             SELECT * FROM public.photo_generation_next(most, accounts, types, past, crowded, breadth)
         LOOP
-            EXIT WHEN cardinality(tenants) = most OR refusals <= 0;
+            EXIT WHEN cardinality(tenants) = most OR cardinality(refused) >= patience;
             more := next.more;
             IF next."last" THEN
                 end_models := end_models || next.model;
@@ -663,6 +664,7 @@ BEGIN
             END IF;
             -- Room is what calls leave, and these have not called; places are counted anew each round.
             CONTINUE WHEN next.id IS NULL
+                OR next.tenant = ANY (refused)
                 OR cardinality(array_positions(names, next.name)) >= next.room
                 OR cardinality(array_positions(tenants, next.tenant)) >= next.places;
             PERFORM FROM public.photo_generation_queue AS row
@@ -684,7 +686,10 @@ BEGIN
                 RETURNING row.* INTO job;
             EXCEPTION WHEN OTHERS THEN
                 RAISE WARNING 'job % cannot be claimed: %', next.id, SQLERRM;
-                refusals := refusals - 1;
+                refused := refused || next.tenant;
+                UPDATE public.photo_generation_shares AS share
+                SET "lookAt" = now() + interval '5 seconds'
+                WHERE share.model = next.model AND share.type = next.type AND share.tenant = next.tenant;
                 CONTINUE;
             END;
             "calledModel" := next.name;

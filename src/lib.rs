@@ -107,6 +107,8 @@
 //!   the pace of one process included, which holds where a limits row sets none.
 //! - *A day's calls and money are a total and a rest:* the sweep counts the ledger forward as far as no
 //!   call is open, and a look adds what came after. No counter is written where calls are made.
+//! - *No limit of images a minute:* a call makes one image, so a provider's limit of images is set as one
+//!   of calls.
 //! - *A learned rate is two columns and a formula:* what the provider took before its last refusal, and
 //!   when; how far it is trusted again by now is computed, never written.
 //! - *The default model is written by the first worker or by `migrate`*, not by the schema, so

@@ -21,6 +21,7 @@ const NEVER_POLL: &str = "--poll-interval-ms=3600000";
 async fn an_outage_of_45_seconds_takes_no_job_from_its_worker() {
     let server = Server::start().await;
     let stage = Stage::on(&server, SimulatorConfig::instant()).await;
+    stage.without_cap().await;
     let prompt = stage.worker_of_two_jobs("prompt").await;
     let late = stage.worker_of_two_jobs("late").await;
     // Two jobs for each worker. Of each job one call is answered in the outage, one after it.
@@ -74,6 +75,7 @@ async fn an_outage_of_45_seconds_takes_no_job_from_its_worker() {
 #[tokio::test]
 async fn workers_that_all_slept_do_not_take_each_others_jobs() {
     let stage = Stage::new().await;
+    stage.without_cap().await;
     let prompt = stage.worker_of_two_jobs("prompt").await;
     let late = stage.worker_of_two_jobs("late").await;
     for number in 1..=4 {
@@ -105,6 +107,7 @@ async fn workers_that_all_slept_do_not_take_each_others_jobs() {
 async fn after_a_restart_of_postgres_workers_listen_and_work_again() {
     let server = Server::start().await;
     let stage = Stage::on(&server, SimulatorConfig::instant()).await;
+    stage.without_cap().await;
     let worker = stage.process(&[NEVER_POLL]);
     let before = stage.job("a lake before", 1).await;
     stage.until_all_ended().await;
@@ -128,6 +131,7 @@ async fn after_a_restart_of_postgres_workers_listen_and_work_again() {
 #[tokio::test]
 async fn connections_that_are_cut_in_the_middle_of_work_cost_nothing() {
     let stage = Stage::new().await;
+    stage.without_cap().await;
     let workers = [stage.process(&[]), stage.process(&[])];
     for worker in &workers {
         worker.said("worker started").await;
