@@ -20,6 +20,15 @@ impl Stage {
         .await;
     }
 
+    /// Of so many users.
+    async fn one_job_each(&self, users: u32) {
+        self.sql(&format!(
+            r#"INSERT INTO photo_generation_queue ("basePrompt", "userId")
+               SELECT 'a lake', n FROM generate_series(1, {users}) AS n"#
+        ))
+        .await;
+    }
+
     async fn end(&self, jobs: &[i64]) {
         sqlx::query("UPDATE photo_generation_queue SET status = 'completed' WHERE id = ANY ($1)")
             .bind(jobs)
@@ -444,12 +453,7 @@ async fn a_worker_of_some_types_is_not_held_up_by_tenants_of_others() {
 async fn tenants_whose_jobs_were_taken_away_do_not_stand_in_front_of_others() {
     let stage = Stage::new().await;
     let holder = stage.holder("a worker").await;
-    stage
-        .sql(
-            r#"INSERT INTO photo_generation_queue ("basePrompt", "userId")
-               SELECT 'a lake', n FROM generate_series(1, 150) AS n"#,
-        )
-        .await;
+    stage.one_job_each(150).await;
     assert_eq!(holder.take(1).await.len(), 1);
     stage
         .sql("UPDATE photo_generation_queue SET status = 'canceled' WHERE status = 'pending'")
@@ -479,12 +483,7 @@ async fn tenants_whose_jobs_come_later_do_not_stand_in_front_of_others() {
 async fn rows_that_a_hand_holds_stop_nobody_else() {
     let stage = Stage::new().await;
     let holder = stage.holder("a worker").await;
-    stage
-        .sql(
-            r#"INSERT INTO photo_generation_queue ("basePrompt", "userId")
-               SELECT 'a lake', n FROM generate_series(1, 40) AS n"#,
-        )
-        .await;
+    stage.one_job_each(40).await;
     let mut hand = stage.pool.begin().await.unwrap();
     sqlx::query("SELECT FROM photo_generation_queue FOR UPDATE")
         .execute(&mut *hand)
@@ -540,12 +539,9 @@ async fn no_more_jobs_are_claimed_than_calls_could_begin() {
     let stage = Stage::new().await;
     stage.without_cap().await;
     stage
-        .sql(
-            r#"UPDATE photo_generation_limits SET "maxConcurrent" = 2;
-               INSERT INTO photo_generation_queue ("basePrompt", "userId")
-               SELECT 'a lake', n FROM generate_series(1, 60) AS n"#,
-        )
+        .sql(r#"UPDATE photo_generation_limits SET "maxConcurrent" = 2"#)
         .await;
+    stage.one_job_each(60).await;
 
     assert_eq!(stage.holder("a worker").await.take(50).await.len(), 2);
 }
