@@ -432,7 +432,8 @@ $$;
 -- transaction, so that two can never wait for each other.
 --   verdict   lost | expired | wait | granted
 --   seconds   of a wait: until it may be asked again; NULL: nobody knows
---   held      of a grant: seconds from the start of this transaction to the grant
+--   held      of a grant: seconds from the start of this transaction to the grant; NULL: it keeps, as no
+--             calls are counted by the minute here
 DROP FUNCTION IF EXISTS public.photo_generation_call(
     bigint, bigint, uuid, integer, uuid, text, text, text[], text, double precision, integer, integer);
 CREATE FUNCTION public.photo_generation_call(
@@ -561,7 +562,7 @@ BEGIN
         SET state = 'calling', "callId" = call_id, "updatedAt" = now()
         WHERE i."jobId" = job_id AND i.index = image_index;
     END IF;
-    held := extract(epoch FROM "grantedAt" - now());
+    held := CASE WHEN l."requestsPerMinute" IS NOT NULL THEN extract(epoch FROM "grantedAt" - now()) END;
     RETURN NEXT;
 END $$;
 

@@ -9,5 +9,5 @@
 -- heeded here. A copy that arrives when the call is already settled changes nothing.
 SELECT verdict AS "verdict!", coalesce(chosen, '') AS "account!", seconds, why,
        coalesce(limited, 0) AS "limited_in_a_row!", coalesce(troubled, false) AS "troubled!",
-       "grantedAt" AS granted_at, coalesce(held, 0) AS "held!"
+       "grantedAt" AS granted_at, held
 FROM photo_generation_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)

@@ -200,7 +200,9 @@ pub async fn calling(db: &Db, lease: &Lease, call: &NewCall<'_>) -> Result<Gate,
             limited_in_a_row: u32::try_from(answer.limited_in_a_row).unwrap_or(0),
             troubled: answer.troubled,
             granted_at,
-            held_for: held_for(sent.elapsed(), answer.held),
+            held_for: answer
+                .held
+                .map_or(Duration::ZERO, |after| held_for(sent.elapsed(), after)),
         })),
         ("expired", _) => Ok(Gate::Expired),
         ("wait", _) => Ok(Gate::Wait(Wait {

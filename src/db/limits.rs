@@ -22,7 +22,7 @@ pub struct Granted {
     pub troubled: bool,
     /// On the database's clock.
     pub granted_at: DateTime<Utc>,
-    /// How long ago that was when the answer came, at most.
+    /// How long ago that was when the answer came, at most; zero where it does not matter.
     pub held_for: Duration,
 }
 

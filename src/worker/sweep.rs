@@ -128,7 +128,8 @@ async fn forget_shares(context: &Context) -> Result<(), DbError> {
 async fn find_arrivals(db: &Db) -> Result<(), DbError> {
     let found = sweep::find_arrivals(db).await?;
     if found > 0 {
-        tracing::info!(tenants = found, "found jobs that wait and were not noted");
+        // Those that no claim has taken in yet are among them.
+        tracing::debug!(tenants = found, "noted tenants with jobs that wait");
     }
     Ok(())
 }

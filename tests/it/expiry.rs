@@ -149,8 +149,8 @@ async fn what_a_waiting_job_has_is_kept() {
 async fn calls_in_flight_finish_and_no_other_is_begun() {
     let stage = Stage::new().await;
     // Four at a time: half of them wait for their turn.
-    let job = stage.job("eight lakes [sim:slow=2s]", 8).await;
-    stage.expire_in(1.2).await;
+    let job = stage.job("eight lakes [sim:slow=6s]", 8).await;
+    stage.expire_in(4.0).await;
 
     stage.drain().await;
 
