@@ -692,6 +692,8 @@ BEGIN
                 WHERE share.model = next.model AND share.type = next.type AND share.tenant = next.tenant;
                 CONTINUE;
             END;
+            -- Nor if a trigger of the app's has swallowed the change.
+            CONTINUE WHEN NOT FOUND;
             "calledModel" := next.name;
             RETURN NEXT;
             names := names || next.name;

@@ -508,11 +508,21 @@ async fn a_row_whose_change_the_app_refuses_or_holds_up_stops_nobody_else() {
                    UPDATE users SET used = used + 1 WHERE id = NEW."userId";
                    RETURN NULL;
                END $$;
+               CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+               CREATE TRIGGER swallow BEFORE UPDATE ON photo_generation_queue
+                   FOR EACH ROW WHEN (NEW."userId" = 'swallowed') EXECUTE FUNCTION swallow();
                CREATE TRIGGER use_one AFTER UPDATE ON photo_generation_queue
                    FOR EACH ROW EXECUTE FUNCTION use_one()"#,
         )
         .await;
-    for user in ["refused", "held", "refused too", "refused as well", "free"] {
+    for user in [
+        "refused",
+        "swallowed",
+        "held",
+        "refused too",
+        "refused as well",
+        "free",
+    ] {
         stage.waiting_jobs(user, 1).await;
     }
     let mut app = stage.pool.begin().await.unwrap();
