@@ -284,6 +284,19 @@ async fn overhead(pictures: Pictures) -> (Samples, Samples) {
     (Samples::new(images), Samples::new(jobs))
 }
 
+/// Workers of twenty jobs each, all of them registered.
+async fn fleet(stage: &Stage, workers: usize) -> Vec<harness::Process> {
+    let fleet = (0..workers)
+        .map(|_| stage.process(&["--worker-concurrency=20"]))
+        .collect();
+    stage
+        .until(&format!(
+            "SELECT count(*) = {workers} FROM photo_generation_workers"
+        ))
+        .await;
+    fleet
+}
+
 async fn idle_worker(stage: &Stage) -> harness::Process {
     let worker = stage.process(&[]);
     stage

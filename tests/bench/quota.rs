@@ -9,7 +9,8 @@ use std::time::Duration;
 use safelight::providers::simulator::{CallRecord, Pictures, Quota, SimulatorConfig};
 use tokio::time::sleep;
 
-use crate::harness::{MODEL, Process, Stage};
+use crate::fleet;
+use crate::harness::{MODEL, Stage};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const WORKERS: usize = 4;
@@ -49,14 +50,7 @@ pub(crate) async fn measure(lengths: Lengths) {
         ..SimulatorConfig::instant()
     })
     .await;
-    let workers: Vec<Process> = (0..WORKERS)
-        .map(|_| stage.process(&["--worker-concurrency=20"]))
-        .collect();
-    stage
-        .until(&format!(
-            "SELECT count(*) = {WORKERS} FROM photo_generation_workers"
-        ))
-        .await;
+    let workers = fleet(&stage, WORKERS).await;
     stage
         .sql(&format!(
             r#"UPDATE photo_generation_limits SET "requestsPerMinute" = {USUAL} WHERE model = '{MODEL}';

@@ -9,7 +9,7 @@ use safelight::providers::simulator::{Pictures, SimulatorConfig};
 use tokio::time::{Instant, sleep};
 
 use crate::harness::{MODEL, Process, Stage};
-use crate::{Samples, millis};
+use crate::{Samples, fleet, millis};
 
 const WORKERS: usize = 8;
 /// What all workers together may call at a time.
@@ -24,7 +24,7 @@ pub(crate) async fn measure() {
 }
 
 async fn capped() {
-    let (stage, workers) = fleet().await;
+    let (stage, workers) = limited_fleet().await;
     stage
         .sql(
             r#"INSERT INTO photo_generation_queue ("basePrompt", "numImagesPerExample", "userId")
@@ -102,7 +102,7 @@ const OVERLAPPING: &str = r#"SELECT max(jobs) FROM (
     GROUP BY call.id) AS begun"#;
 
 async fn backlogged() {
-    let (stage, workers) = fleet().await;
+    let (stage, workers) = limited_fleet().await;
     stage.without_cap().await;
     stage
         .sql(
@@ -133,7 +133,7 @@ fn seconds(milliseconds: i64) -> f64 {
     f64::from(i32::try_from(milliseconds / 1000).unwrap())
 }
 
-async fn fleet() -> (Stage, Vec<Process>) {
+async fn limited_fleet() -> (Stage, Vec<Process>) {
     let stage = Stage::with(SimulatorConfig {
         pictures: Pictures::Small,
         latency: Duration::from_millis(1500)..=Duration::from_secs(4),
@@ -145,13 +145,6 @@ async fn fleet() -> (Stage, Vec<Process>) {
             r#"UPDATE photo_generation_limits SET "maxConcurrent" = {AT_A_TIME} WHERE model = '{MODEL}'"#
         ))
         .await;
-    let workers: Vec<Process> = (0..WORKERS)
-        .map(|_| stage.process(&["--worker-concurrency=20"]))
-        .collect();
-    stage
-        .until(&format!(
-            "SELECT count(*) = {WORKERS} FROM photo_generation_workers"
-        ))
-        .await;
+    let workers = fleet(&stage, WORKERS).await;
     (stage, workers)
 }

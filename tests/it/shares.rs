@@ -29,6 +29,18 @@ impl Stage {
         .await;
     }
 
+    /// An app's insert for user 7, not committed yet.
+    async fn open_insert(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
+        let mut app = self.pool.begin().await.unwrap();
+        sqlx::query(
+            r#"INSERT INTO photo_generation_queue ("basePrompt", "userId") VALUES ('a lake', '7')"#,
+        )
+        .execute(&mut *app)
+        .await
+        .unwrap();
+        app
+    }
+
     async fn end(&self, jobs: &[i64]) {
         sqlx::query("UPDATE photo_generation_queue SET status = 'completed' WHERE id = ANY ($1)")
             .bind(jobs)
@@ -325,13 +337,7 @@ async fn a_job_committed_after_its_tenant_was_found_empty_is_found() {
                VALUES ('a lake', '7', now() + interval '1 hour')"#,
         )
         .await;
-    let mut app = stage.pool.begin().await.unwrap();
-    sqlx::query(
-        r#"INSERT INTO photo_generation_queue ("basePrompt", "userId") VALUES ('a lake', '7')"#,
-    )
-    .execute(&mut *app)
-    .await
-    .unwrap();
+    let app = stage.open_insert().await;
     assert_eq!(holder.take(5).await.len(), 1);
     assert_eq!(holder.take(5).await.len(), 0);
     app.commit().await.unwrap();
@@ -559,13 +565,7 @@ async fn no_more_jobs_are_claimed_than_calls_could_begin() {
 #[tokio::test]
 async fn an_open_insert_of_one_app_keeps_no_other_waiting() {
     let stage = Stage::new().await;
-    let mut app = stage.pool.begin().await.unwrap();
-    sqlx::query(
-        r#"INSERT INTO photo_generation_queue ("basePrompt", "userId") VALUES ('a lake', '7')"#,
-    )
-    .execute(&mut *app)
-    .await
-    .unwrap();
+    let app = stage.open_insert().await;
 
     // A second one for the same tenant, and a claim of it.
     stage
