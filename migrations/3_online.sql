@@ -46,6 +46,10 @@ CREATE UNIQUE INDEX CONCURRENTLY safelight_idempotency_key
        ((coalesce('team:' || nullif("teamId"::text, ''), 'user:' || nullif("userId"::text, ''), 'none')),
         "idempotencyKey")
     WHERE "idempotencyKey" IS NOT NULL;
+-- The jobs of a tenant, newest first: lists over HTTP.
+CREATE INDEX CONCURRENTLY safelight_tenant_jobs_idx
+    ON public.photo_generation_queue
+       ((public.photo_generation_tenant("teamId"::text, "userId"::text)), id);
 CREATE INDEX CONCURRENTLY safelight_batch_idx
     ON public.photo_generation_queue ("batchId") WHERE "batchId" IS NOT NULL;
 
@@ -70,3 +74,5 @@ CREATE INDEX CONCURRENTLY safelight_empty_idx
     ON public.photo_generation_shares ("emptySince") WHERE "emptySince" IS NOT NULL;
 CREATE INDEX CONCURRENTLY safelight_tenant_idx
     ON public.photo_generation_shares (tenant);
+CREATE INDEX CONCURRENTLY safelight_unused_uploads_idx
+    ON public.photo_generation_uploads ("uploadedAt") WHERE "usedAt" IS NULL;

@@ -4,18 +4,22 @@
 
 use std::num::NonZero;
 
+use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::api::{self, Api, Gate, Signer};
 use crate::config::{
-    ConfigError, DatabaseArgs, FleetArgs, FleetSetting, ProviderArgs, StorageArgs, WorkerArgs,
+    ConfigError, DatabaseArgs, FleetArgs, FleetSetting, HttpArgs, ProviderArgs, StorageArgs,
+    WorkerArgs,
 };
 use crate::db::pool::AddressError;
 use crate::db::schema::{self, SchemaError};
-use crate::db::{Db, DbError, limits, settings};
+use crate::db::{Db, DbError, limits, secrets, settings};
 use crate::domain::Provider;
 use crate::domain::model::{DEFAULT_MODEL, KNOWN_MODELS};
 use crate::images::{Decoder, FetchError, Fetcher};
 use crate::pipeline::Inputs;
+use crate::pipeline::publish::hex;
 use crate::providers::{self, Gemini, Providers};
 use crate::storage::{Storage, StorageError};
 use crate::worker::{self, Rhythm, Settings, Shutdown, Tools, Until};
@@ -37,6 +41,8 @@ pub enum StartError {
     Fetcher(#[from] FetchError),
     #[error("the client for providers could not be built: {0}")]
     HttpClient(#[from] reqwest::Error),
+    #[error("the system gives no random numbers")]
+    NoRandomness,
     #[error("signals cannot be received: {0}")]
     Signals(#[from] std::io::Error),
 }
@@ -167,6 +173,38 @@ fn tell_difference(wished: &FleetSetting, recorded: &str) {
              change it there with: {variable}={value} safelight migrate"
         );
     }
+}
+
+/// The row that holds what tokens and URLs are signed with.
+const SIGNING: &str = "signing";
+
+/// What the HTTP surface is made of.
+pub async fn api(db: Db, http: &HttpArgs, storage: &StorageArgs) -> Result<Api, StartError> {
+    let signer = signer(&db).await?;
+    Ok(Api::new(api::Parts {
+        storage: open_storage(storage).await?,
+        decoder: Decoder::new(std::thread::available_parallelism().map_or(1, NonZero::get)),
+        gate: Gate::default(),
+        signer,
+        settings: api::Settings {
+            public_url: http.public_url()?,
+            signed_url_life: http.signed_url_life(),
+            max_waiting: http.queue_max_waiting,
+            upgrade_url: http.upgrade_url.clone(),
+            origins: http.origins(),
+        },
+        db,
+    }))
+}
+
+/// By the fleet's secret; the first server brings one.
+async fn signer(db: &Db) -> Result<Signer, StartError> {
+    let mut fresh = [0; 32];
+    SystemRandom::new()
+        .fill(&mut fresh)
+        .map_err(|_| StartError::NoRandomness)?;
+    let secret = secrets::record(db, SIGNING, &hex(&fresh)).await?;
+    Ok(Signer::new(secret.as_bytes()))
 }
 
 /// The setting that holds a provider's default model.

@@ -10,6 +10,7 @@
 )]
 
 mod fleet;
+mod http;
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 pub use fleet::{FleetArgs, FleetSetting};
+pub use http::{Asked, DEFAULT_BIND, HttpArgs};
 
 use crate::domain::model::{DEFAULT_MODEL, Model};
 use crate::images::{FetchPolicy, HostPort, ServiceKey, SupabaseAccess, fetch};
@@ -50,6 +52,8 @@ pub enum ConfigError {
     UnknownModel(String),
     #[error(transparent)]
     Storage(#[from] crate::storage::InvalidTarget),
+    #[error("PUBLIC_URL is not a URL (https://photos.example.com): {0}")]
+    PublicUrl(url::ParseError),
     #[error("IMAGE_FETCH_ALLOW: {0}")]
     FetchAllow(crate::images::fetch::InvalidHostPort),
 }

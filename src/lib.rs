@@ -47,6 +47,7 @@
 //! | [`storage`] | objects, and the only way to name one | domain, images |
 //! | [`pipeline`] | the steps of an attempt that need no database: inputs, publish | domain, providers, images, storage |
 //! | [`worker`] | many attempts: claim, work, renew, reclaim, settle | all of these |
+//! | [`api`] | the HTTP surface: who may, what is asked, how it is answered. It knows rows, not workers | domain, db, images, storage |
 //! | [`config`], [`telemetry`] | every setting; logs | |
 //! | [`app`] | the composition root: from settings to things that run | everything above |
 //! | [`cli`] | the commands | everything |
@@ -123,6 +124,7 @@
 //! - *A knowledge of limits outlives the lease:* a 429 is told to the fleet after the call is
 //!   settled in the ledger, so a worker that lost its job tells nothing.
 
+pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;

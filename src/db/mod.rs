@@ -19,6 +19,7 @@ pub mod listener;
 pub mod pauses;
 pub mod pool;
 pub mod schema;
+pub mod secrets;
 pub mod settings;
 pub mod sweep;
 pub mod tenants;

@@ -18,6 +18,7 @@ mod expiry;
 mod fence;
 mod fleet;
 mod harness;
+mod http;
 mod idle;
 mod job;
 mod limits;

@@ -11,7 +11,7 @@ use source::{Source, committed, flatten, sources, top_level};
 
 /// Who may know whom: a module of the top level, and the paths in the crate that it may name
 /// beside its own. A module without a row may not exist.
-const MAY_KNOW: [(&str, &[&str]); 11] = [
+const MAY_KNOW: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("db", &["domain"]),
     ("providers", &["domain"]),
@@ -24,6 +24,8 @@ const MAY_KNOW: [(&str, &[&str]); 11] = [
         "worker",
         &["domain", "db", "pipeline", "providers", "storage", "images"],
     ),
+    // Not worker: enqueueing is an INSERT.
+    ("api", &["domain", "db", "images", "storage"]),
     // What a setting may say is known where the thing it sets is.
     ("config", &["domain", "providers", "storage", "images"]),
     ("telemetry", &["config"]),
@@ -37,6 +39,7 @@ const MAY_KNOW: [(&str, &[&str]); 11] = [
             "storage",
             "pipeline",
             "worker",
+            "api",
             "config",
             "telemetry",
         ],

@@ -40,6 +40,7 @@ fn of_inputs(error: &ConfigError) -> Mend {
         | ConfigError::Keys(_)
         | ConfigError::BaseUrl(_)
         | ConfigError::UnknownModel(_)
+        | ConfigError::PublicUrl(_)
         | ConfigError::Storage(_) => "export SUPABASE_SERVICE_ROLE_KEY=KEY",
     })
 }

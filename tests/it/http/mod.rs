@@ -1,0 +1,3 @@
+//! The HTTP surface as its callers see it.
+
+mod errors;
