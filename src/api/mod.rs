@@ -6,6 +6,8 @@
 
 mod auth;
 mod caller;
+mod cors;
+mod credits;
 mod error;
 mod jobs;
 mod request_id;
@@ -17,12 +19,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::db::Db;
 use crate::images::Decoder;
 use crate::storage::Storage;
 
-pub use auth::Gate;
+pub use auth::{Access, Gate, Project};
 pub use caller::Caller;
 pub use error::ApiError;
 pub use signing::{Moment, Scope, Signer};
@@ -86,9 +89,17 @@ impl Api {
 
 /// All routes.
 pub fn router(api: Api) -> Router {
-    let (router, _document) = OpenApiRouter::<Api>::new().split_for_parts();
+    let (router, _document) = OpenApiRouter::<Api>::new()
+        .routes(routes!(credits::show))
+        .split_for_parts();
+    // Outside the envelope: errors, too, must say which pages may read them.
+    let cors = cors::layer(&api.settings().origins);
+    let router = router.layer(middleware::from_fn(error::envelope));
+    let router = match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
     router
-        .layer(middleware::from_fn(error::envelope))
         .layer(middleware::from_fn(request_id::carry))
         .with_state(api)
 }
