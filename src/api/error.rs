@@ -102,7 +102,7 @@ impl ApiError {
             Self::NotFound(_) => "not_found",
             Self::TooLarge(_) => "body_too_large",
             Self::WrongType(_) => "unsupported_media_type",
-            Self::TooMany(_) => "rate_limited",
+            Self::TooMany(_) => "too_many_requests",
             Self::QueueFull => "queue_full",
             Self::Busy => "busy",
             Self::Storage(_) => "storage_failed",
