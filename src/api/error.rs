@@ -62,7 +62,7 @@ pub enum ApiError {
     #[error("The public keys of the Supabase project cannot be fetched; try again later.")]
     KeysUnavailable(Duration),
     #[error("The database cannot be reached; try again later.")]
-    Unavailable(#[source] DbError),
+    Unavailable(String),
     #[error("Something went wrong here, and it is logged.")]
     Internal(String),
 }
@@ -133,7 +133,7 @@ impl ApiError {
     /// Logged once, here, and only what is ours to mend.
     fn log(&self) {
         match self {
-            Self::Unavailable(error) => tracing::warn!(%error, "a request found no database"),
+            Self::Unavailable(error) => tracing::warn!(error, "a request found no database"),
             Self::Storage(error) => tracing::warn!(%error, "a request could not read the storage"),
             Self::Internal(what) => tracing::error!(error = what, "a request failed"),
             Self::Invalid(_)
@@ -157,7 +157,7 @@ impl ApiError {
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::Unavailable(_) => Self::Unavailable(error),
+            DbError::Unavailable(_) => Self::Unavailable(error.to_string()),
             DbError::LeaseLost | DbError::Refused(_) | DbError::Corrupt(_) => {
                 Self::Internal(error.to_string())
             }

@@ -5,19 +5,27 @@
 //! what is decided by `caller` and `auth`.
 
 mod auth;
+mod batches;
 mod caller;
 mod cors;
 mod credits;
 mod error;
+mod extract;
+mod files;
+mod hub;
 mod jobs;
 mod request_id;
 mod signing;
+mod tryon;
+mod uploads;
+mod zip;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::middleware;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -28,6 +36,7 @@ use crate::storage::Storage;
 pub use auth::{Access, Gate, Project};
 pub use caller::Caller;
 pub use error::ApiError;
+pub use hub::Hub;
 pub use signing::{Moment, Scope, Signer};
 
 /// How one server behaves.
@@ -50,6 +59,9 @@ pub struct Parts {
     pub decoder: Decoder,
     pub gate: Gate,
     pub signer: Signer,
+    pub hub: Hub,
+    /// The server ends: streams end, too.
+    pub stop: CancellationToken,
     pub settings: Settings,
 }
 
@@ -82,6 +94,14 @@ impl Api {
         &self.0.signer
     }
 
+    fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
     fn settings(&self) -> &Settings {
         &self.0.settings
     }
@@ -90,6 +110,17 @@ impl Api {
 /// All routes.
 pub fn router(api: Api) -> Router {
     let (router, _document) = OpenApiRouter::<Api>::new()
+        .routes(routes!(jobs::list::list, jobs::enqueue::enqueue))
+        .routes(routes!(jobs::list::states))
+        .routes(routes!(jobs::poll::poll))
+        .routes(routes!(jobs::poll::status))
+        .routes(routes!(jobs::events::events))
+        .routes(routes!(jobs::act::cancel))
+        .routes(routes!(jobs::act::retry))
+        .routes(routes!(batches::create))
+        .routes(routes!(batches::look))
+        .routes(routes!(tryon::enqueue))
+        .routes(routes!(tryon::poll))
         .routes(routes!(credits::show))
         .split_for_parts();
     // Outside the envelope: errors, too, must say which pages may read them.
