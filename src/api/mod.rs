@@ -12,6 +12,7 @@ mod extract;
 mod files;
 mod hub;
 mod jobs;
+mod openapi;
 mod request_id;
 mod signing;
 mod tryon;
@@ -107,7 +108,7 @@ impl Api {
 
 /// All routes.
 pub fn router(api: Api) -> Router {
-    let (router, _document) = OpenApiRouter::<Api>::new()
+    let routes = OpenApiRouter::with_openapi(openapi::frame())
         .routes(routes!(jobs::list::list, jobs::enqueue::enqueue))
         .routes(routes!(jobs::list::states))
         .routes(routes!(jobs::poll::poll))
@@ -118,9 +119,8 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(batches::create))
         .routes(routes!(batches::look))
         .routes(routes!(tryon::enqueue))
-        .routes(routes!(tryon::poll))
-        .split_for_parts();
-    router
+        .routes(routes!(tryon::poll));
+    openapi::with_document(routes)
         .layer(middleware::from_fn(error::envelope))
         .layer(middleware::from_fn(request_id::carry))
         .with_state(api)

@@ -1,3 +1,6 @@
 //! The HTTP surface as its callers see it.
 
+mod batches;
 mod errors;
+mod events;
+mod jobs;
