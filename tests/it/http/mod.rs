@@ -4,3 +4,5 @@ mod batches;
 mod errors;
 mod events;
 mod jobs;
+mod seeds;
+mod tenants;
