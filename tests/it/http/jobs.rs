@@ -187,9 +187,7 @@ async fn a_cancel_aborts_a_running_call_and_is_right_twice_but_not_when_the_job_
     let stage = Stage::with(SimulatorConfig::default()).await;
     let server = stage.serve(&[KEYS]).await;
     // With one place the next job begins when the call is aborted, and not before.
-    let worker = stage
-        .worker_with(|settings| settings.concurrency = 1)
-        .await;
+    let worker = stage.worker_with(|settings| settings.concurrency = 1).await;
     let body = json!({"prompt": "a lake [sim:hang]", "numImages": 1});
     let (_, accepted) = server.post("/api/generations", SEVEN, body).await;
     let path = accepted["pollUrl"].as_str().unwrap();
