@@ -14,6 +14,7 @@ mod extract;
 mod files;
 mod hub;
 mod jobs;
+mod openapi;
 mod request_id;
 mod signing;
 mod tryon;
@@ -109,7 +110,7 @@ impl Api {
 
 /// All routes.
 pub fn router(api: Api) -> Router {
-    let (router, _document) = OpenApiRouter::<Api>::new()
+    let routes = OpenApiRouter::with_openapi(openapi::frame())
         .routes(routes!(jobs::list::list, jobs::enqueue::enqueue))
         .routes(routes!(jobs::list::states))
         .routes(routes!(jobs::poll::poll))
@@ -121,12 +122,10 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(batches::look))
         .routes(routes!(tryon::enqueue))
         .routes(routes!(tryon::poll))
-        .routes(routes!(credits::show))
-        .split_for_parts();
+        .routes(routes!(credits::show));
+    let router = openapi::with_document(routes).layer(middleware::from_fn(error::envelope));
     // Outside the envelope: errors, too, must say which pages may read them.
-    let cors = cors::layer(&api.settings().origins);
-    let router = router.layer(middleware::from_fn(error::envelope));
-    let router = match cors {
+    let router = match cors::layer(&api.settings().origins) {
         Some(cors) => router.layer(cors),
         None => router,
     };

@@ -320,7 +320,7 @@ impl EnqueueBody {
             kind => return Err(unknown_type(kind)),
         }
         if self.webhook_url.is_some() {
-            return Err(ApiError::NotBuilt(
+            return Err(ApiError::Refused(
                 "webhooks_unavailable",
                 "This version calls no webhooks yet: poll, or follow the events.".to_owned(),
             ));

@@ -1,6 +1,11 @@
 //! The HTTP surface as its callers see it.
 
 mod auth;
+mod batches;
 mod errors;
+mod events;
+mod jobs;
 mod jwt;
 mod project;
+mod seeds;
+mod tenants;
