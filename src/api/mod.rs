@@ -7,16 +7,23 @@
 mod auth;
 mod caller;
 mod error;
+mod health;
 mod jobs;
+mod layers;
+mod metrics;
 mod request_id;
+mod server;
 mod signing;
+mod tick;
+mod vitals;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::db::Db;
 use crate::images::Decoder;
@@ -25,7 +32,11 @@ use crate::storage::Storage;
 pub use auth::Gate;
 pub use caller::Caller;
 pub use error::ApiError;
+pub use layers::layered;
+pub use metrics::{HISTOGRAMS, describe as describe_metrics};
+pub use server::{Ending, Limits, serve};
 pub use signing::{Moment, Scope, Signer};
+pub use vitals::{Vitals, WorkerHandle, router as router_of_worker};
 
 /// How one server behaves.
 #[derive(Debug, Clone)]
@@ -47,6 +58,9 @@ pub struct Parts {
     pub decoder: Decoder,
     pub gate: Gate,
     pub signer: Signer,
+    pub vitals: Vitals,
+    /// Rings when the server ends: what streams or waits must come to an end.
+    pub stop: CancellationToken,
     pub settings: Settings,
 }
 
@@ -79,6 +93,14 @@ impl Api {
         &self.0.signer
     }
 
+    fn vitals(&self) -> &Vitals {
+        &self.0.vitals
+    }
+
+    fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
     fn settings(&self) -> &Settings {
         &self.0.settings
     }
@@ -86,9 +108,9 @@ impl Api {
 
 /// All routes.
 pub fn router(api: Api) -> Router {
-    let (router, _document) = OpenApiRouter::<Api>::new().split_for_parts();
-    router
-        .layer(middleware::from_fn(error::envelope))
-        .layer(middleware::from_fn(request_id::carry))
-        .with_state(api)
+    let (router, _document) = OpenApiRouter::<Api>::new()
+        .merge(vitals::routes(api.vitals().clone()))
+        .routes(routes!(tick::tick))
+        .split_for_parts();
+    layered(router.with_state(api))
 }

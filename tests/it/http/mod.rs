@@ -1,3 +1,7 @@
 //! The HTTP surface as its callers see it.
 
 mod errors;
+mod health;
+mod metrics;
+mod server;
+mod tick;
