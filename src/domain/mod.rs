@@ -6,6 +6,7 @@
 
 pub mod backoff;
 pub mod failure;
+mod hex;
 pub mod job;
 pub mod model;
 pub mod outcome;
@@ -14,6 +15,7 @@ pub mod status;
 pub mod tenant;
 
 pub use failure::{CallResult, Failure};
+pub use hex::hex;
 pub use job::{ClaimedJob, ImageState, JobId};
 pub use model::{Model, Provider};
 pub use outcome::Outcome;
