@@ -7,6 +7,7 @@
 //! A lost connection says nothing about whether a statement was committed, so what must be written
 //! is written through [`persist`], and every such statement may be sent twice.
 
+pub mod batches;
 mod connections;
 pub mod demo;
 pub mod doctor;
@@ -23,6 +24,7 @@ pub mod secrets;
 pub mod settings;
 pub mod sweep;
 pub mod tenants;
+pub mod uploads;
 mod words;
 pub mod workers;
 
