@@ -6,10 +6,14 @@
 
 mod auth;
 mod caller;
+mod download;
 mod error;
+mod files;
 mod jobs;
 mod request_id;
 mod signing;
+mod uploads;
+mod zip;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +21,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::db::Db;
 use crate::images::Decoder;
@@ -86,7 +91,12 @@ impl Api {
 
 /// All routes.
 pub fn router(api: Api) -> Router {
-    let (router, _document) = OpenApiRouter::<Api>::new().split_for_parts();
+    let (router, _document) = OpenApiRouter::<Api>::new()
+        .routes(routes!(download::job_zip))
+        .routes(routes!(download::batch_zip))
+        .routes(routes!(uploads::upload))
+        .routes(routes!(files::file))
+        .split_for_parts();
     router
         .layer(middleware::from_fn(error::envelope))
         .layer(middleware::from_fn(request_id::carry))
