@@ -6,8 +6,9 @@ use std::num::NonZero;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, Api, Gate, Signer};
+use crate::api::{self, Api, Gate, Hub, Signer};
 use crate::config::{
     ConfigError, DatabaseArgs, FleetArgs, FleetSetting, HttpArgs, ProviderArgs, StorageArgs,
     WorkerArgs,
@@ -119,7 +120,7 @@ impl WorkerConfig {
         settings::record(db, "defaultProvider", provider.as_str()).await?;
         let model = FleetSetting {
             variable: "GEMINI_MODEL_NAME",
-            key: default_model_key(provider),
+            key: settings::default_model_key(provider),
             value: wished.unwrap_or(DEFAULT_MODEL).to_owned(),
         };
         let recorded = settings::record(db, &model.key, &model.value).await?;
@@ -185,6 +186,8 @@ pub async fn api(db: Db, http: &HttpArgs, storage: &StorageArgs) -> Result<Api, 
         decoder: Decoder::new(std::thread::available_parallelism().map_or(1, NonZero::get)),
         gate: Gate::default(),
         signer,
+        hub: Hub::start(db.clone()),
+        stop: CancellationToken::new(),
         settings: api::Settings {
             public_url: http.public_url()?,
             signed_url_life: http.signed_url_life(),
@@ -204,11 +207,6 @@ async fn signer(db: &Db) -> Result<Signer, StartError> {
         .map_err(|_| StartError::NoRandomness)?;
     let secret = secrets::record(db, SIGNING, &hex(&fresh)).await?;
     Ok(Signer::new(secret.as_bytes()))
-}
-
-/// The setting that holds a provider's default model.
-pub fn default_model_key(provider: Provider) -> String {
-    format!("defaultModel.{provider}")
 }
 
 /// Runs a worker until a signal ends it, or until the queue is drained.

@@ -2,10 +2,15 @@
 -- db::jobs::enqueue when an insert met it.
 -- $1 the wished job, as JSON, $2 the columns that are wishes, $3 what they mean when they say
 -- nothing, $4 seconds from insertion to expiry (NULL: never).
--- Says also whether it asks for the same. Its expiry may be off by what a column's precision rounds.
+-- Says also whether it asks for the same: by the hash of the request that brought the key, if it has one,
+-- or by what stands in the columns, which an app may have inserted. Its expiry may be off by what a
+-- column's precision rounds.
 -- Reads safelight_idempotency_key; its words.
 SELECT job.id::bigint AS "id!", job."jobId" AS "job_id!", job.status::text AS "status!: Status",
-       coalesce((SELECT every(coalesce(nullif(nullif(to_jsonb(job) -> key, 'null'), '""'),
+       CASE WHEN job."createdAt" BETWEEN '0001-01-01' AND '9999-12-31' THEN job."createdAt" END::timestamptz
+           AS created_at,
+       coalesce(job."requestHash" = wish."requestHash", false)
+       OR coalesce((SELECT every(coalesce(nullif(nullif(to_jsonb(job) -> key, 'null'), '""'),
                                        $3::text::jsonb -> key)
                               IS NOT DISTINCT FROM
                               coalesce(nullif(nullif(to_jsonb(wish) -> key, 'null'), '""'),

@@ -59,7 +59,7 @@ pub enum ApiError {
     #[error("The storage could not be read; try again later.")]
     Storage(#[from] StorageError),
     #[error("The database cannot be reached; try again later.")]
-    Unavailable(#[source] DbError),
+    Unavailable(String),
     #[error("Something went wrong here, and it is logged.")]
     Internal(String),
 }
@@ -127,7 +127,7 @@ impl ApiError {
     /// Logged once, here, and only what is ours to mend.
     fn log(&self) {
         match self {
-            Self::Unavailable(error) => tracing::warn!(%error, "a request found no database"),
+            Self::Unavailable(error) => tracing::warn!(error, "a request found no database"),
             Self::Storage(error) => tracing::warn!(%error, "a request could not read the storage"),
             Self::Internal(what) => tracing::error!(error = what, "a request failed"),
             Self::Invalid(_)
@@ -149,7 +149,7 @@ impl ApiError {
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::Unavailable(_) => Self::Unavailable(error),
+            DbError::Unavailable(_) => Self::Unavailable(error.to_string()),
             DbError::LeaseLost | DbError::Refused(_) | DbError::Corrupt(_) => {
                 Self::Internal(error.to_string())
             }

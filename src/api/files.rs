@@ -43,7 +43,6 @@ pub(super) struct Signed {
 }
 
 /// The URL of a stored picture; `None` if the text of the table names no object.
-#[expect(dead_code, reason = "for the jobs that polls show")]
 pub(super) fn signed(api: &Api, key: &str, now: Moment) -> Option<Signed> {
     let key = ObjectKey::parse(key).ok()?;
     match api.storage() {

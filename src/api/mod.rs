@@ -5,13 +5,18 @@
 //! what is decided by `caller` and `auth`.
 
 mod auth;
+mod batches;
 mod caller;
 mod download;
 mod error;
+mod extract;
 mod files;
+mod hub;
 mod jobs;
+mod openapi;
 mod request_id;
 mod signing;
+mod tryon;
 mod uploads;
 mod zip;
 
@@ -20,6 +25,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -30,6 +36,7 @@ use crate::storage::Storage;
 pub use auth::Gate;
 pub use caller::Caller;
 pub use error::ApiError;
+pub use hub::Hub;
 pub use signing::{Moment, Scope, Signer};
 
 /// How one server behaves.
@@ -52,6 +59,9 @@ pub struct Parts {
     pub decoder: Decoder,
     pub gate: Gate,
     pub signer: Signer,
+    pub hub: Hub,
+    /// The server ends: streams end, too.
+    pub stop: CancellationToken,
     pub settings: Settings,
 }
 
@@ -84,6 +94,14 @@ impl Api {
         &self.0.signer
     }
 
+    fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
     fn settings(&self) -> &Settings {
         &self.0.settings
     }
@@ -91,13 +109,23 @@ impl Api {
 
 /// All routes.
 pub fn router(api: Api) -> Router {
-    let (router, _document) = OpenApiRouter::<Api>::new()
+    let routes = OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(jobs::list::list, jobs::enqueue::enqueue))
+        .routes(routes!(jobs::list::states))
+        .routes(routes!(jobs::poll::poll))
+        .routes(routes!(jobs::poll::status))
+        .routes(routes!(jobs::events::events))
+        .routes(routes!(jobs::act::cancel))
+        .routes(routes!(jobs::act::retry))
         .routes(routes!(download::job_zip))
+        .routes(routes!(batches::create))
+        .routes(routes!(batches::look))
         .routes(routes!(download::batch_zip))
         .routes(routes!(uploads::upload))
         .routes(routes!(files::file))
-        .split_for_parts();
-    router
+        .routes(routes!(tryon::enqueue))
+        .routes(routes!(tryon::poll));
+    openapi::with_document(routes)
         .layer(middleware::from_fn(error::envelope))
         .layer(middleware::from_fn(request_id::carry))
         .with_state(api)

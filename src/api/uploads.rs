@@ -110,14 +110,20 @@ pub(super) async fn upload(
     Ok((StatusCode::CREATED, Json(uploaded)))
 }
 
-/// Takes a job's uploads for used, by their names without `upload:`.
+/// Takes the uploads among a job's pictures for used.
 ///
 /// # Errors
 /// 400 for one that is not there any more, and for somebody else's, which must look the same.
-#[expect(dead_code, reason = "for the enqueue")]
-pub(super) async fn claim(api: &Api, tenant: &Tenant, names: &[String]) -> Result<(), ApiError> {
-    let going = uploads::claim(api.db(), tenant, names).await?;
-    for name in names {
+pub(super) async fn claim(api: &Api, tenant: &Tenant, pictures: &[String]) -> Result<(), ApiError> {
+    let named = pictures.iter().map(|picture| picture.trim());
+    let names: Vec<String> = named
+        .filter_map(|picture| picture.strip_prefix("upload:").map(str::to_owned))
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let going = uploads::claim(api.db(), tenant, &names).await?;
+    for name in &names {
         // Looked for behind the claim: from there on nobody removes it.
         let key = ObjectKey::upload_named(tenant, name);
         let is_there = match key {

@@ -1,27 +1,21 @@
-//! An archive of stored pictures: how long it will be, and its bytes.
+//! Zips of stored pictures: what is in them, and the URLs that open them without a header.
 //!
-//! Entries are stored, not deflated, because pictures do not shrink; that also makes the length known before
-//! the first byte is read, so a client sees how far it is and whether it has all. The same entries are the
-//! same bytes at any time.
-//!
-//! How the bytes leave is in `stream`.
+//! What an archive looks like is in `archive`, how it leaves in `stream`; who may have it is decided in
+//! `download`.
 
-pub(super) mod stream;
+mod archive;
+mod stream;
 
-use std::cell::Cell;
-use std::io::{self, Read, Write};
+use uuid::Uuid;
 
-use zip::write::{SimpleFileOptions, StreamWriter};
-use zip::{CompressionMethod, DateTime, ZipWriter};
-
+use super::{Api, Moment, Scope};
+use crate::db::jobs::Image;
+use crate::domain::ImageState;
+use crate::images::PictureFormat;
 use crate::storage::ObjectKey;
 
-/// Bytes that are read at a time.
-const PIECE: usize = 64 * 1024;
-/// From here on a length or an offset needs 64 bits.
-const LARGE: u64 = u32::MAX as u64;
-/// Most entries that the short form of the archive's end can count.
-const MANY: u64 = u16::MAX as u64;
+pub(super) use archive::size;
+pub(super) use stream::stream;
 
 /// One picture of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,120 +27,48 @@ pub(super) struct Entry {
     pub(super) bytes: u64,
 }
 
-/// The exact length of the archive.
-pub(super) fn size(entries: &[Entry]) -> u64 {
-    let (mut pictures, mut directory) = (0, 0);
-    for entry in entries {
-        let Head {
-            around_picture,
-            in_directory,
-        } = Head::of(entry, pictures);
-        pictures += around_picture + entry.bytes;
-        directory += in_directory;
-    }
-    let is_long = entries.len() as u64 > MANY || pictures.max(directory) > LARGE;
-    let end = if is_long { 22 + 56 + 20 } else { 22 };
-    pictures + directory + end
-}
-
-/// What an entry takes beside its bytes.
-struct Head {
-    around_picture: u64,
-    in_directory: u64,
-}
-
-impl Head {
-    fn of(entry: &Entry, offset: u64) -> Self {
-        let name = entry.name.len() as u64;
-        let is_large = entry.bytes >= LARGE;
-        let lengths = if is_large { 16 } else { 0 };
-        let place = if offset >= LARGE { 8 } else { 0 };
-        let long_field = |values: u64| if values > 0 { 4 + values } else { 0 };
-        // The lengths and the checksum follow the picture, as they are not known to who streams it.
-        let behind = if is_large { 24 } else { 16 };
-        Self {
-            around_picture: 30 + name + long_field(lengths) + behind,
-            in_directory: 46 + name + long_field(lengths + place),
-        }
+impl Entry {
+    /// `None` for a row that names no object or no picture of ours, which only hands can write.
+    pub(super) fn of(name: String, key: &str, mime: &str, bytes: i64) -> Option<Self> {
+        let mut formats = PictureFormat::ALL.into_iter();
+        let extension = formats.find(|format| format.mime() == mime)?.extension();
+        Some(Self {
+            name: format!("{name}.{extension}"),
+            key: ObjectKey::parse(key).ok()?,
+            bytes: u64::try_from(bytes).ok()?,
+        })
     }
 }
 
-/// Writes the archive; what of it was written when something fails is no archive.
-fn write<W: Write, R: Read>(
-    sink: W,
-    entries: &[Entry],
-    open: impl Fn(&ObjectKey) -> io::Result<R>,
-) -> io::Result<W> {
-    let failed = Cell::new(false);
-    let mut archive = ZipWriter::new_stream(Guarded {
-        sink,
-        failed: &failed,
-    });
-    for entry in entries {
-        if let Err(error) = add(&mut archive, entry, &open) {
-            failed.set(true);
-            return Err(error);
-        }
-    }
-    Ok(archive.finish()?.into_inner().sink)
+/// What the zip of a job holds: its stored images, `image-1.png` and so on.
+pub(super) fn entries(images: &[Image]) -> Vec<Entry> {
+    let stored = images
+        .iter()
+        .filter(|image| image.state == ImageState::Stored);
+    let entry = |image: &Image| {
+        let (key, mime) = (image.storage_key.as_ref()?, image.mime_type.as_ref()?);
+        Entry::of(format!("image-{}", image.index), key, mime, image.bytes?)
+    };
+    stored.filter_map(entry).collect()
 }
 
-/// A writer that is dropped writes the archive's end, as if all were well. Once something has failed, that
-/// goes nowhere: a part must not look like a whole.
-struct Guarded<'a, W> {
-    sink: W,
-    failed: &'a Cell<bool>,
+/// Where a browser gets the zip of a job without a header.
+pub(super) fn url(api: &Api, job: Uuid, now: Moment) -> String {
+    let end = now.end_of(api.settings().signed_url_life);
+    let token = api.signer().token(Scope::Zip, job, end);
+    let base = &api.settings().public_url;
+    format!("{base}/api/generations/{job}/download?token={token}")
 }
 
-impl<W: Write> Write for Guarded<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.failed.get() {
-            return Ok(bytes.len());
-        }
-        let written = self.sink.write(bytes);
-        self.failed.set(written.is_err());
-        written
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.failed.get() {
-            return Ok(());
-        }
-        self.sink.flush()
-    }
+/// The same for a batch.
+pub(super) fn batch_url(api: &Api, batch: i64, now: Moment) -> String {
+    let end = now.end_of(api.settings().signed_url_life);
+    let token = api.signer().token(Scope::BatchZip, batch_uuid(batch), end);
+    let base = &api.settings().public_url;
+    format!("{base}/api/batches/{batch}/download?token={token}")
 }
 
-fn add<W: Write, R: Read>(
-    archive: &mut ZipWriter<StreamWriter<W>>,
-    entry: &Entry,
-    open: impl Fn(&ObjectKey) -> io::Result<R>,
-) -> io::Result<()> {
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Stored)
-        .last_modified_time(DateTime::DEFAULT)
-        .large_file(entry.bytes >= LARGE)
-        .unix_permissions(0o644);
-    archive.start_file(&entry.name, options)?;
-    // One byte more would show that it has grown.
-    let mut picture = open(&entry.key)?.take(entry.bytes + 1);
-    let mut piece = vec![0; PIECE];
-    let mut copied = 0;
-    loop {
-        let read = picture.read(&mut piece)?;
-        if read == 0 {
-            break;
-        }
-        archive.write_all(&piece[..read])?;
-        copied += read as u64;
-    }
-    if copied == entry.bytes {
-        Ok(())
-    } else {
-        Err(io::Error::other(
-            "an object has another length than was recorded",
-        ))
-    }
+/// A batch as tokens name it.
+pub(super) fn batch_uuid(batch: i64) -> Uuid {
+    Uuid::from_u128(u128::from(batch.unsigned_abs()))
 }
-
-#[cfg(test)]
-mod tests;

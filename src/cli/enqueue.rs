@@ -7,24 +7,20 @@ mod pictures;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use uuid::Uuid;
 
 use super::time::Length;
 use super::watch::{self, View};
 use super::words::{count, excerpt};
 use super::{CommandError, output};
-use crate::app::{self, default_model_key};
+use crate::app;
 use crate::config::{DatabaseArgs, StorageArgs};
 use crate::db::jobs::{self, EnqueueError, Enqueued, Insertion, NewJob, Watched};
 use crate::db::json::Json;
-use crate::db::{Db, settings};
-use crate::domain::model::DEFAULT_MODEL;
+use crate::db::settings;
 use crate::domain::request::MAX_IMAGES;
-use crate::domain::{ClaimedJob, Provider, Request, Tenant};
+use crate::domain::{Provider, Request, Tenant};
 use pictures::Input;
 
-/// What a row asks for that says nothing; the columns' own defaults.
-const DEFAULT_IMAGES: i32 = 4;
 /// Bytes of an idempotency key; an index takes no more than some 2700.
 const LONGEST_KEY: usize = 255;
 /// Cells of the prompt in the answer.
@@ -123,7 +119,7 @@ impl EnqueueCommand {
         let db = app::connect_checked(&self.database).await?;
         let told = |error| self.told(&job, error);
         let tenant = jobs::tenant_of(&db, &job).await.map_err(told)?;
-        check(&job, &model_of(&db, &job).await?)?;
+        check(&job, &settings::default_model(&db, Provider::Gemini).await?)?;
         self.store(inputs, &tenant).await?;
         let enqueued = jobs::enqueue(&db, &job).await.map_err(told)?;
         self.tell(&job, enqueued)?;
@@ -145,6 +141,10 @@ impl EnqueueCommand {
 
     fn new_job(&self, inputs: &[Input]) -> NewJob {
         NewJob {
+            kind: None,
+            provider: None,
+            request_hash: None,
+            request_id: None,
             prompt: self.prompt.clone(),
             images: self.images,
             aspect_ratio: self.aspect_ratio.clone(),
@@ -183,11 +183,12 @@ impl EnqueueCommand {
             job_id,
             status,
             how,
+            created_at: _,
         } = enqueued;
         if self.json {
             return output::json(&json!({"id": id, "jobId": job_id, "status": status}));
         }
-        let images = usize::try_from(job.images.unwrap_or(DEFAULT_IMAGES)).unwrap_or(0);
+        let images = usize::try_from(job.images.unwrap_or(jobs::DEFAULT_IMAGES)).unwrap_or(0);
         let wishes = format!(
             "{} of \"{}\"",
             count(images, "image"),
@@ -238,15 +239,6 @@ impl EnqueueCommand {
     }
 }
 
-/// The model that a worker would call.
-async fn model_of(db: &Db, job: &NewJob) -> Result<String, CommandError> {
-    if let Some(model) = job.model.as_deref().filter(|model| !model.is_empty()) {
-        return Ok(model.to_owned());
-    }
-    let recorded = settings::get(db, &default_model_key(Provider::Gemini)).await?;
-    Ok(recorded.unwrap_or_else(|| DEFAULT_MODEL.to_owned()))
-}
-
 /// What fits into an index, and into a line of a log.
 fn parse_key(text: &str) -> Result<String, String> {
     if (1..=LONGEST_KEY).contains(&text.len()) {
@@ -277,28 +269,8 @@ fn option_of(column: &str) -> &str {
 }
 
 /// Reads the job as a worker will.
-fn check(job: &NewJob, model: &str) -> Result<(), CommandError> {
-    let claimed = ClaimedJob {
-        id: 0,
-        job_id: Uuid::nil(),
-        tenant: Tenant::of(job.team_id.as_deref(), job.user_id.as_deref()),
-        kind: "photo_generation".to_owned(),
-        batch_id: job.batch_id,
-        base_prompt: Some(job.prompt.clone()),
-        example_prompt: None,
-        example_url: None,
-        training_urls: Some(serde_json::Value::from(job.pictures.clone()).to_string()),
-        aspect_ratio: job.aspect_ratio.clone(),
-        images: job.images.unwrap_or(DEFAULT_IMAGES).into(),
-        provider: None,
-        model: model.to_owned(),
-        payload: job.payload.as_ref().map(ToString::to_string),
-        attempts: 0,
-        max_attempts: 1,
-        request_id: String::new(),
-        expires_in: None,
-    };
-    match Request::parse(&claimed) {
+fn check(job: &NewJob, default_model: &str) -> Result<(), CommandError> {
+    match Request::parse(&job.as_claimed(default_model)) {
         Ok(_) => Ok(()),
         Err(error) => Err(CommandError::Usage(error.to_string())),
     }

@@ -63,6 +63,7 @@ impl ListCommand {
             since: self.since.map(|since| since.0),
             // One more, to know whether there are more.
             limit: Some(limit + 1),
+            ..Filter::default()
         };
         let mut jobs = jobs::list(&db, &filter).await?;
         let shown = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -90,7 +91,7 @@ fn nothing(filter: &Filter) -> &'static str {
         error_code,
         batch_id,
         since,
-        limit: _,
+        ..
     } = filter;
     let narrowed =
         !statuses.is_empty() || error_code.is_some() || batch_id.is_some() || since.is_some();

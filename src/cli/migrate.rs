@@ -5,7 +5,7 @@ use std::io::Write as _;
 use clap::Args;
 
 use super::CommandError;
-use crate::app::{self, StartError, default_model_key};
+use crate::app::{self, StartError};
 use crate::config::{DatabaseArgs, FleetArgs, ProviderArgs};
 use crate::db::schema::{self, Event, How, Plan};
 use crate::db::{Db, settings};
@@ -62,7 +62,7 @@ impl MigrateCommand {
         if let Some(model) = model {
             let provider = Provider::Gemini;
             settings::record(&db, "defaultProvider", provider.as_str()).await?;
-            settings::set(&db, &default_model_key(provider), model).await?;
+            settings::set(&db, &settings::default_model_key(provider), model).await?;
             println!("The default model is {model}.");
         }
         for setting in self.fleet.wished() {

@@ -1,20 +1,37 @@
-//! Batches as their owners see them. What ends them is in `lease` and `sweep`.
+//! Batches as callers ask for them: made at once with all their jobs, and looked at.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 
+use super::jobs::{EnqueueError, Enqueued, NewJob, enqueue_within};
+use super::json::Json;
 use super::{Db, DbError};
 use crate::domain::Tenant;
+
+/// A batch to be made.
+#[derive(Debug, Clone)]
+pub struct NewBatch {
+    pub team_id: Option<String>,
+    pub user_id: Option<String>,
+    /// The app's own.
+    pub metadata: Option<Json>,
+}
 
 /// A batch as it stands.
 #[derive(Debug, Clone)]
 pub struct Batch {
     pub id: i64,
-    /// Some job of it has not ended.
-    pub is_generating: bool,
-    /// As text: an app's own table may have numbers.
     pub team_id: Option<String>,
     pub user_id: Option<String>,
+    /// `generating | completed | failed`
+    pub status: String,
+    pub metadata: Option<Json>,
+    pub created_at: Option<DateTime<Utc>>,
     pub completed_at: Option<DateTime<Utc>>,
+    pub jobs: i64,
+    pub jobs_ended: i64,
+    pub images_total: i64,
+    pub images_completed: i64,
 }
 
 impl Batch {
@@ -42,15 +59,91 @@ impl BatchImage {
     }
 }
 
-/// One batch, or `None`.
+/// What making a batch led to.
+#[derive(Debug, Clone)]
+pub enum Made {
+    New {
+        id: i64,
+        jobs: Vec<Enqueued>,
+    },
+    /// The first of the jobs has a key that is taken: the batch was made before, or is another's.
+    KeyTaken,
+}
+
+/// Makes a batch and all its jobs, or nothing.
+pub async fn make(db: &Db, batch: &NewBatch, jobs: &[NewJob]) -> Result<Made, EnqueueError> {
+    let row = json!({
+        "teamId": batch.team_id, "userId": batch.user_id, "metadata": batch.metadata,
+    });
+    let mut transaction = db.pool.begin().await.map_err(DbError::from)?;
+    let id = sqlx::query_scalar!(
+        r#"INSERT INTO photo_generation_batches ("teamId", "userId", metadata)
+           SELECT "teamId", "userId", metadata
+           FROM jsonb_populate_record(NULL::public.photo_generation_batches, $1::text::jsonb)
+           RETURNING id::bigint AS "id!""#,
+        row.to_string()
+    )
+    .fetch_one(&mut transaction)
+    .await
+    .map_err(DbError::from)?;
+    let mut made = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let job = NewJob {
+            batch_id: Some(id),
+            ..job.clone()
+        };
+        match enqueue_within(db, &mut transaction, &job).await? {
+            Some(enqueued) => made.push(enqueued),
+            // Dropped, and with it all that was made.
+            None => return Ok(Made::KeyTaken),
+        }
+    }
+    transaction.commit().await.map_err(DbError::from)?;
+    Ok(Made::New { id, jobs: made })
+}
+
+/// The batch that a request with this key and this content made before.
+pub async fn keyed(
+    db: &Db,
+    tenant: &Tenant,
+    key: &str,
+    hash: &str,
+) -> Result<Option<i64>, DbError> {
+    let batch = sqlx::query_scalar!(
+        r#"SELECT "batchId"::bigint AS batch FROM photo_generation_queue
+           WHERE "idempotencyKey" = $2 AND "requestHash" = $3
+             AND coalesce('team:' || nullif("teamId"::text, ''), 'user:' || nullif("userId"::text, ''), 'none') = $1"#,
+        tenant.as_str(),
+        key,
+        hash
+    )
+    .fetch_optional(&db.pool)
+    .await?;
+    Ok(batch.flatten())
+}
+
+/// The batch and how far its jobs are.
 pub async fn find(db: &Db, id: i64) -> Result<Option<Batch>, DbError> {
     Ok(sqlx::query_as!(
         Batch,
-        r#"SELECT id::bigint AS "id!", coalesce(status::text = 'generating', false) AS "is_generating!",
-                  "teamId"::text AS team_id, "userId"::text AS user_id,
-                  CASE WHEN "completedAt" BETWEEN '0001-01-01' AND '9999-12-31'
-                       THEN "completedAt" END::timestamptz AS completed_at
-           FROM photo_generation_batches WHERE id = $1::bigint"#,
+        r#"SELECT batch.id::bigint AS "id!", batch."teamId"::text AS team_id,
+                  batch."userId"::text AS user_id, batch.status::text AS "status!",
+                  batch.metadata::text AS "metadata: Json",
+                  CASE WHEN batch."createdAt" BETWEEN '0001-01-01' AND '9999-12-31'
+                       THEN batch."createdAt" END::timestamptz AS created_at,
+                  CASE WHEN batch."completedAt" BETWEEN '0001-01-01' AND '9999-12-31'
+                       THEN batch."completedAt" END::timestamptz AS completed_at,
+                  of_it.jobs AS "jobs!", of_it.ended AS "jobs_ended!",
+                  of_it.total AS "images_total!", of_it.completed AS "images_completed!"
+           FROM photo_generation_batches AS batch
+           CROSS JOIN LATERAL (
+               SELECT count(*) AS jobs,
+                      count(*) FILTER (WHERE status::text IN ('completed', 'failed', 'canceled')) AS ended,
+                      coalesce(sum(coalesce("imagesTotal", "numImagesPerExample", 4)), 0)::bigint AS total,
+                      coalesce(sum("imagesCompleted"), 0)::bigint AS completed
+               FROM photo_generation_queue WHERE "batchId" = batch.id
+           ) AS of_it
+           WHERE batch.id = $1"#,
         id
     )
     .fetch_optional(&db.pool)

@@ -7,7 +7,9 @@ mod bulk;
 mod circumstances;
 mod enqueue;
 mod progress;
+mod wishes;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,10 +18,12 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-pub use bulk::{Retried, Selected, Selection, cancel, retry, select};
+pub use bulk::{Again, Retried, Selected, Selection, cancel, retry, retry_once, select};
 pub use circumstances::{Hindrance, Holder, HolderKind, Standing, hindrances, holder, standing};
-pub use enqueue::{EnqueueError, Enqueued, Insertion, NewJob, enqueue, tenant_of};
+pub(super) use enqueue::enqueue_within;
+pub use enqueue::{EnqueueError, Enqueued, Insertion, enqueue, tenant_of, waiting};
 pub use progress::{Progress, Watched, progress};
+pub use wishes::{DEFAULT_IMAGES, NewJob};
 
 use super::json::Json;
 use super::words::words;
@@ -27,7 +31,7 @@ use super::{Db, DbError, seconds};
 use crate::domain::{ImageState, JobId, Status, Tenant};
 
 /// A job as somebody names it: the uuid that leaves the database, or the row's number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JobRef {
     Uuid(Uuid),
     Id(JobId),
@@ -46,20 +50,27 @@ impl FromStr for JobRef {
     }
 }
 
+impl JobRef {
+    fn uuid(self) -> Option<Uuid> {
+        match self {
+            Self::Uuid(uuid) => Some(uuid),
+            Self::Id(_) => None,
+        }
+    }
+
+    fn id(self) -> Option<JobId> {
+        match self {
+            Self::Uuid(_) => None,
+            Self::Id(id) => Some(id),
+        }
+    }
+}
+
 impl fmt::Display for JobRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uuid(uuid) => uuid.fmt(f),
             Self::Id(id) => id.fmt(f),
-        }
-    }
-}
-
-impl JobRef {
-    fn parts(self) -> (Option<Uuid>, Option<JobId>) {
-        match self {
-            Self::Uuid(uuid) => (Some(uuid), None),
-            Self::Id(id) => (None, Some(id)),
         }
     }
 }
@@ -78,6 +89,7 @@ pub struct Job {
     pub user_id: Option<String>,
     pub prompt: Option<String>,
     pub aspect_ratio: Option<String>,
+    pub provider: Option<String>,
     pub model: Option<String>,
     pub priority: Option<String>,
     /// Images asked for.
@@ -99,6 +111,7 @@ pub struct Job {
     pub created_at: Option<DateTime<Utc>>,
     pub started_at: Option<DateTime<Utc>>,
     pub completed_at: Option<DateTime<Utc>>,
+    pub updated_at: Option<DateTime<Utc>>,
     /// The database's clock when this was read: what ages are counted from.
     #[serde(skip)]
     pub read_at: DateTime<Utc>,
@@ -153,60 +166,103 @@ pub struct Call {
 /// Which jobs to list; `None` and empty do not filter.
 #[derive(Debug, Default, Clone)]
 pub struct Filter {
+    /// These and no others.
+    pub jobs: Option<Vec<JobRef>>,
     pub statuses: Vec<Status>,
     pub error_code: Option<String>,
     pub batch_id: Option<i64>,
     /// Created within this long.
     pub since: Option<Duration>,
+    pub tenant: Option<Tenant>,
+    /// With a smaller number than this: where a list goes on.
+    pub before: Option<JobId>,
+    /// The app's own: a key, and its value as text.
+    pub metadata: Option<(String, String)>,
     pub limit: Option<i64>,
 }
 
 /// One job, or `None`.
 pub async fn find(db: &Db, job: JobRef) -> Result<Option<Job>, DbError> {
-    let (uuid, id) = job.parts();
-    Ok(sqlx::query_file_as!(
-        Job,
-        "sql/queue/jobs.sql",
-        uuid,
-        id,
-        &[] as &[String],
-        None::<String>,
-        None::<i64>,
-        None::<f64>,
-        1
-    )
-    .fetch_optional(&db.pool)
-    .await?)
+    let filter = Filter {
+        jobs: Some(vec![job]),
+        limit: Some(1),
+        ..Filter::default()
+    };
+    Ok(list(db, &filter).await?.pop())
 }
 
 /// Newest first.
 pub async fn list(db: &Db, filter: &Filter) -> Result<Vec<Job>, DbError> {
+    let named = filter.jobs.as_deref();
+    let uuids = named.map(|jobs| jobs.iter().filter_map(|job| job.uuid()).collect::<Vec<_>>());
+    let ids = named.map(|jobs| jobs.iter().filter_map(|job| job.id()).collect::<Vec<_>>());
+    let (key, value) = filter.metadata.clone().unzip();
     Ok(sqlx::query_file_as!(
         Job,
         "sql/queue/jobs.sql",
-        None::<Uuid>,
-        None::<i64>,
+        uuids.as_deref(),
+        ids.as_deref(),
         &words(&filter.statuses),
         filter.error_code,
         filter.batch_id,
         filter.since.map(seconds),
+        filter.tenant.as_ref().map(Tenant::as_str),
+        filter.before,
+        key,
+        value,
         filter.limit.unwrap_or(i64::MAX)
     )
     .fetch_all(&db.pool)
     .await?)
 }
 
+/// For each of these jobs that is there a number, which changes when the job or one of its images does.
+pub async fn versions(db: &Db, jobs: &[JobId]) -> Result<HashMap<JobId, i64>, DbError> {
+    let versions = sqlx::query_file!("sql/queue/versions.sql", jobs)
+        .fetch_all(&db.pool)
+        .await?;
+    Ok(versions
+        .into_iter()
+        .map(|row| (row.id, row.version))
+        .collect())
+}
+
 /// The images of a job, in order.
 pub async fn images(db: &Db, job: JobId) -> Result<Vec<Image>, DbError> {
-    Ok(sqlx::query_as!(
-        Image,
-        r#"SELECT index, state AS "state: ImageState", "storageKey" AS storage_key, "mimeType" AS mime_type, bytes, width,
-                  height, sha256, "storedAt" AS stored_at, error, "errorCode" AS error_code
-           FROM photo_generation_images WHERE "jobId" = $1 ORDER BY index"#,
-        job
+    Ok(images_of(db, &[job])
+        .await?
+        .remove(&job)
+        .unwrap_or_default())
+}
+
+/// The images of each of these jobs, in order.
+pub async fn images_of(db: &Db, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<Image>>, DbError> {
+    let images = sqlx::query!(
+        r#"SELECT "jobId" AS job, index, state AS "state: ImageState", "storageKey" AS storage_key,
+                  "mimeType" AS mime_type, bytes, width, height, sha256, "storedAt" AS stored_at,
+                  error, "errorCode" AS error_code
+           FROM photo_generation_images WHERE "jobId" = ANY ($1) ORDER BY "jobId", index"#,
+        jobs
     )
     .fetch_all(&db.pool)
-    .await?)
+    .await?;
+    let mut of_each: HashMap<JobId, Vec<Image>> = HashMap::new();
+    for row in images {
+        of_each.entry(row.job).or_default().push(Image {
+            index: row.index,
+            state: row.state,
+            storage_key: row.storage_key,
+            mime_type: row.mime_type,
+            bytes: row.bytes,
+            width: row.width,
+            height: row.height,
+            sha256: row.sha256,
+            stored_at: row.stored_at,
+            error: row.error,
+            error_code: row.error_code,
+        });
+    }
+    Ok(of_each)
 }
 
 /// The provider calls of a job, in order of time. They outlive it.

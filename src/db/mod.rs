@@ -35,7 +35,7 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 35] = [
+const _: [&str; 37] = [
     include_str!("../../sql/queue/budget.sql"),
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
@@ -69,6 +69,8 @@ const _: [&str; 35] = [
     include_str!("../../sql/queue/stored.sql"),
     include_str!("../../sql/queue/sweep_look.sql"),
     include_str!("../../sql/queue/touch.sql"),
+    include_str!("../../sql/queue/versions.sql"),
+    include_str!("../../sql/queue/waiting_of.sql"),
     include_str!("../../sql/queue/writers.sql"),
     include_str!("../../sql/queue/writers_left.sql"),
 ];

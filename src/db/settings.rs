@@ -1,6 +1,8 @@
 //! Fleet-wide settings: one truth for all workers, in `photo_generation_settings`.
 
 use super::{Db, DbError};
+use crate::domain::Provider;
+use crate::domain::model::DEFAULT_MODEL;
 
 /// Records a fleet-wide setting. A starting worker writes only what is absent.
 pub async fn record(db: &Db, key: &str, value: &str) -> Result<String, DbError> {
@@ -43,4 +45,15 @@ pub async fn get(db: &Db, key: &str) -> Result<Option<String>, DbError> {
     .fetch_optional(&db.pool)
     .await?;
     Ok(value)
+}
+
+/// The setting that holds a provider's default model.
+pub fn default_model_key(provider: Provider) -> String {
+    format!("defaultModel.{provider}")
+}
+
+/// The model of jobs that name none.
+pub async fn default_model(db: &Db, provider: Provider) -> Result<String, DbError> {
+    let recorded = get(db, &default_model_key(provider)).await?;
+    Ok(recorded.unwrap_or_else(|| DEFAULT_MODEL.to_owned()))
 }

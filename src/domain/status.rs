@@ -48,6 +48,14 @@ impl Status {
         }
     }
 
+    /// Nobody works on it yet, or not now.
+    pub fn is_waiting(self) -> bool {
+        match self {
+            Self::Pending | Self::RateLimited => true,
+            Self::Processing | Self::Completed | Self::Failed | Self::Canceled => false,
+        }
+    }
+
     /// No worker will touch a final job again unless an operator sets it back to pending.
     pub fn is_final(self) -> bool {
         match self {

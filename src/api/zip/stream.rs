@@ -18,7 +18,8 @@ use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::{self, JoinHandle};
 
-use super::{Entry, size, write};
+use super::Entry;
+use super::archive::{size, write};
 use crate::api::Api;
 use crate::api::error::ApiError;
 use crate::storage::{ObjectKey, StorageError};

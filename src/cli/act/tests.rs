@@ -142,6 +142,8 @@ fn a_retry_tells_the_new_job_of_each_old_one() {
         id,
         job_id: Uuid::nil(),
         original: original.job_id,
+        status: Status::Pending,
+        created_at: None,
     };
 
     let reports = Done::Retried(vec![again(8, &jobs[1]), again(9, &jobs[0])]).reports(&jobs);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::app::{StartError, WorkerConfig, default_model_key};
+use crate::app::{StartError, WorkerConfig};
 use crate::cli::CommandError;
 use crate::config::{FleetArgs, ProviderArgs, StorageArgs, WorkerArgs};
 use crate::db::schema::{self, SchemaError};
@@ -137,7 +137,7 @@ async fn prepare(db: &Db, source: &Source, model: &str) -> Result<(), CommandErr
     schema::migrate(db, &|_| {})
         .await
         .map_err(StartError::from)?;
-    settings::set(db, &default_model_key(Provider::Gemini), model).await?;
+    settings::set(db, &settings::default_model_key(Provider::Gemini), model).await?;
     demo::forget_limits(db).await?;
     if source.is_paid() {
         // What was meant for the simulator is not bought with money.

@@ -2,7 +2,7 @@
 
 use super::report::{Line, Mend};
 use super::within;
-use crate::app::default_model_key;
+
 use crate::config::ProviderArgs;
 use crate::db::doctor::{self, Hidden, Rights};
 use crate::db::schema::{self, SchemaError};
@@ -121,7 +121,7 @@ fn of_rights(rights: &Rights, grants: Vec<String>, hidden: Vec<Hidden>) -> Vec<L
 pub(super) async fn settings(db: &Db, provider: &ProviderArgs) -> (Vec<Line>, Option<String>) {
     let mut recorded = None;
     let look = async {
-        let model = settings::get(db, &default_model_key(Provider::Gemini)).await?;
+        let model = settings::get(db, &settings::default_model_key(Provider::Gemini)).await?;
         let serves = settings::get(db, "defaultProvider").await?;
         let notifications = settings::get(db, "notifications").await?;
         recorded.clone_from(&model);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::model::DEFAULT_MODEL;
 use crate::storage::StorageTarget;
 use clap::Parser;
 

@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::EnqueueError;
 use crate::db::words::words;
 use crate::db::{Db, DbError, seconds};
 use crate::domain::{JobId, Status};
@@ -39,6 +41,19 @@ pub struct Retried {
     pub job_id: Uuid,
     /// The uuid of the job that it repeats.
     pub original: Option<Uuid>,
+    pub status: Status,
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// A retry that may be asked for twice.
+#[derive(Debug, Clone)]
+pub struct Again {
+    pub job: JobId,
+    /// What follows the new job through the logs.
+    pub request_id: String,
+    /// The same key makes one job, as long as it is for the same request.
+    pub idempotency_key: Option<String>,
+    pub request_hash: String,
 }
 
 /// The jobs of a selection, oldest first.
@@ -69,8 +84,60 @@ pub async fn cancel(db: &Db, jobs: &[JobId]) -> Result<Vec<JobId>, DbError> {
 /// New jobs with the wishes of those that failed or were canceled, which stay as they are. Not to
 /// be sent twice: each time makes new jobs.
 pub async fn retry(db: &Db, jobs: &[JobId]) -> Result<Vec<Retried>, DbError> {
-    let retried = sqlx::query_file_as!(Retried, "sql/queue/retry.sql", jobs)
-        .fetch_all(&db.pool)
-        .await?;
+    let nothing = None::<String>;
+    let retried = sqlx::query_file_as!(
+        Retried,
+        "sql/queue/retry.sql",
+        jobs,
+        nothing,
+        nothing,
+        nothing
+    )
+    .fetch_all(&db.pool)
+    .await?;
     Ok(retried)
+}
+
+/// The new job, or the one that the same request made before; `None`: the job can be retried no more.
+pub async fn retry_once(db: &Db, again: &Again) -> Result<Option<Retried>, EnqueueError> {
+    let retried = sqlx::query_file_as!(
+        Retried,
+        "sql/queue/retry.sql",
+        &[again.job],
+        again.request_id,
+        again.idempotency_key,
+        again.request_hash
+    );
+    let retried = retried.fetch_optional(&db.pool).await;
+    let (Ok(None), Some(key)) = (&retried, &again.idempotency_key) else {
+        return Ok(retried.map_err(DbError::from)?);
+    };
+    let there = sqlx::query!(
+        r#"SELECT job.id::bigint AS "id!", job."jobId" AS "job_id!", job."retryOf" AS original,
+                  job.status::text AS "status!: Status", job."requestHash" AS request_hash,
+                  CASE WHEN job."createdAt" BETWEEN '0001-01-01' AND '9999-12-31'
+                       THEN job."createdAt" END::timestamptz AS created_at
+           FROM photo_generation_queue AS old
+           JOIN photo_generation_queue AS job ON job."idempotencyKey" = $2
+            AND coalesce('team:' || nullif(job."teamId"::text, ''), 'user:' || nullif(job."userId"::text, ''), 'none')
+              = coalesce('team:' || nullif(old."teamId"::text, ''), 'user:' || nullif(old."userId"::text, ''), 'none')
+           WHERE old.id = $1"#,
+        again.job,
+        key
+    );
+    match there
+        .fetch_optional(&db.pool)
+        .await
+        .map_err(DbError::from)?
+    {
+        None => Ok(None),
+        Some(row) if row.request_hash.as_ref() == Some(&again.request_hash) => Ok(Some(Retried {
+            id: row.id,
+            job_id: row.job_id,
+            original: row.original,
+            status: row.status,
+            created_at: row.created_at,
+        })),
+        Some(row) => Err(EnqueueError::KeyTaken(row.id)),
+    }
 }

@@ -5,14 +5,13 @@
 //! an app made, `"userId"` may be a number or a uuid. An idempotency key needs no transaction: the
 //! unique index decides, and the one who comes second looks at what the first one made.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use serde::Serialize;
+use chrono::{DateTime, Utc};
 use serde_json::json;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, PgExecutor};
 use uuid::Uuid;
 
+use super::wishes::{Columns, DEFAULT_IMAGES, NewJob, document};
+use crate::db::connections::Transaction;
 use crate::db::json::Json;
 use crate::db::{Db, DbError, seconds};
 use crate::domain::{JobId, Status, Tenant};
@@ -46,36 +45,13 @@ const KEY_CONFLICT: &str = r#"
 /// So often is a key looked for that is not free. One that was deleted in between is free the next time.
 const KEY_TRIES: usize = 3;
 
-/// What to enqueue. `None`, and no pictures, leave the column's default.
-#[derive(Debug, Default, Clone)]
-pub struct NewJob {
-    pub prompt: String,
-    pub images: Option<i32>,
-    pub aspect_ratio: Option<String>,
-    pub model: Option<String>,
-    pub priority: Option<String>,
-    pub team_id: Option<String>,
-    pub user_id: Option<String>,
-    pub batch_id: Option<i64>,
-    pub max_attempts: Option<i32>,
-    /// Input pictures: URLs or `upload:` names.
-    pub pictures: Vec<String>,
-    /// For `imageSize` and its kin.
-    pub payload: Option<serde_json::Value>,
-    /// The app's own.
-    pub metadata: Option<Json>,
-    /// One job per tenant and key.
-    pub idempotency_key: Option<String>,
-    /// From the insertion on.
-    pub expires_in: Option<Duration>,
-}
-
 /// The job that an enqueue led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Enqueued {
     pub id: JobId,
     pub job_id: Uuid,
     pub status: Status,
+    pub created_at: Option<DateTime<Utc>>,
     pub how: Insertion,
 }
 
@@ -104,44 +80,6 @@ pub enum EnqueueError {
     KeyHidden,
 }
 
-impl NewJob {
-    /// What was asked for, by column.
-    fn columns(&self) -> Result<BTreeMap<&'static str, Json>, DbError> {
-        let mut columns = Columns::default();
-        columns.put("basePrompt", Some(&self.prompt))?;
-        columns.put("numImagesPerExample", self.images.as_ref())?;
-        columns.put("aspectRatio", self.aspect_ratio.as_ref())?;
-        columns.put("model", self.model.as_ref())?;
-        columns.put("priority", self.priority.as_ref())?;
-        columns.put("teamId", self.team_id.as_ref())?;
-        columns.put("userId", self.user_id.as_ref())?;
-        columns.put("batchId", self.batch_id.as_ref())?;
-        columns.put("maxAttempts", self.max_attempts.as_ref())?;
-        let pictures = (!self.pictures.is_empty()).then_some(&self.pictures);
-        columns.put("trainingImageUrls", pictures)?;
-        columns.put("payload", self.payload.as_ref())?;
-        columns.put("metadata", self.metadata.as_ref())?;
-        columns.put("idempotencyKey", self.idempotency_key.as_ref())?;
-        Ok(columns.0)
-    }
-}
-
-#[derive(Default)]
-struct Columns(BTreeMap<&'static str, Json>);
-
-impl Columns {
-    fn put(&mut self, column: &'static str, value: Option<&impl Serialize>) -> Result<(), DbError> {
-        if let Some(value) = value {
-            self.0.insert(column, document(value)?);
-        }
-        Ok(())
-    }
-}
-
-fn document(value: &impl Serialize) -> Result<Json, DbError> {
-    Json::of(value).map_err(|error| DbError::Corrupt(error.to_string()))
-}
-
 /// Whose the job would be, as the table writes it. Asked before anything is stored: also tells when a
 /// column does not take what it is to hold.
 pub async fn tenant_of(db: &Db, job: &NewJob) -> Result<Tenant, EnqueueError> {
@@ -166,7 +104,8 @@ pub async fn enqueue(db: &Db, job: &NewJob) -> Result<Enqueued, EnqueueError> {
     let columns = job.columns()?;
     let row = document(&columns)?;
     for _ in 0..KEY_TRIES {
-        if let Some(inserted) = insert(db, job, &columns, &row).await? {
+        let inserted = insert(&db.pool, job, &columns, &row).await;
+        if let Some(inserted) = told(db, &columns, inserted).await? {
             return Ok(inserted);
         }
         if let Some((there, same)) = keyed(db, job, &row).await? {
@@ -180,13 +119,25 @@ pub async fn enqueue(db: &Db, job: &NewJob) -> Result<Enqueued, EnqueueError> {
     Err(EnqueueError::KeyHidden)
 }
 
+/// Inserts the job within a transaction; `None`: its key is taken.
+pub(in crate::db) async fn enqueue_within(
+    db: &Db,
+    transaction: &mut Transaction,
+    job: &NewJob,
+) -> Result<Option<Enqueued>, EnqueueError> {
+    let columns = job.columns()?;
+    let row = document(&columns)?;
+    let inserted = insert(transaction, job, &columns, &row).await;
+    told(db, &columns, inserted).await
+}
+
 /// `None`: the key is taken.
 async fn insert(
-    db: &Db,
+    connection: impl PgExecutor<'_>,
     job: &NewJob,
-    columns: &BTreeMap<&'static str, Json>,
+    columns: &Columns,
     row: &Json,
-) -> Result<Option<Enqueued>, EnqueueError> {
+) -> Result<Option<Enqueued>, DbError> {
     let mut names: Vec<_> = columns.keys().map(|name| format!("\"{name}\"")).collect();
     if job.expires_in.is_some() {
         names.push("\"expiresAt\"".to_owned());
@@ -203,21 +154,33 @@ async fn insert(
                NULL::public.photo_generation_queue,
                $1::jsonb || jsonb_build_object('expiresAt', now() + make_interval(secs => $2)))
            {on_conflict}
-           RETURNING id::bigint, "jobId", status::text"#,
+           RETURNING id::bigint, "jobId", status::text,
+               CASE WHEN "createdAt" BETWEEN '0001-01-01' AND '9999-12-31' THEN "createdAt" END::timestamptz"#,
         names = names.join(", ")
     );
-    let inserted = sqlx::query_as::<_, (JobId, Uuid, Status)>(AssertSqlSafe(statement))
-        .bind(row.as_str())
-        .bind(job.expires_in.map(seconds))
-        .fetch_optional(&db.pool)
-        .await;
-    match inserted.map_err(DbError::from) {
-        Ok(inserted) => Ok(inserted.map(|(id, job_id, status)| Enqueued {
-            id,
-            job_id,
-            status,
-            how: Insertion::Inserted,
-        })),
+    let inserted =
+        sqlx::query_as::<_, (JobId, Uuid, Status, Option<DateTime<Utc>>)>(AssertSqlSafe(statement))
+            .bind(row.as_str())
+            .bind(job.expires_in.map(seconds))
+            .fetch_optional(connection)
+            .await?;
+    Ok(inserted.map(|(id, job_id, status, created_at)| Enqueued {
+        id,
+        job_id,
+        status,
+        created_at,
+        how: Insertion::Inserted,
+    }))
+}
+
+/// What became of an insert, told by the column that was the reason.
+async fn told<T>(
+    db: &Db,
+    columns: &Columns,
+    inserted: Result<T, DbError>,
+) -> Result<T, EnqueueError> {
+    match inserted {
+        Ok(inserted) => Ok(inserted),
         Err(error) if error.is_missing_reference() => Err(missing(db, error).await),
         Err(error) if error.is_bad_value() => Err(misfit(db, columns, error).await),
         Err(error) => Err(error.into()),
@@ -227,7 +190,7 @@ async fn insert(
 /// The job that has the key, and whether it asks for the same.
 async fn keyed(db: &Db, job: &NewJob, row: &Json) -> Result<Option<(Enqueued, bool)>, DbError> {
     let defaults = json!({
-        "numImagesPerExample": 4,
+        "numImagesPerExample": DEFAULT_IMAGES,
         "maxAttempts": 5,
         "trainingImageUrls": [],
         "priority": "normal",
@@ -247,6 +210,7 @@ async fn keyed(db: &Db, job: &NewJob, row: &Json) -> Result<Option<(Enqueued, bo
             id: row.id,
             job_id: row.job_id,
             status: row.status,
+            created_at: row.created_at,
             how: Insertion::WasThere,
         };
         (there, row.same)
@@ -254,7 +218,7 @@ async fn keyed(db: &Db, job: &NewJob, row: &Json) -> Result<Option<(Enqueued, bo
 }
 
 /// Which column it was that did not take its value; Postgres does not say.
-async fn misfit(db: &Db, columns: &BTreeMap<&'static str, Json>, error: DbError) -> EnqueueError {
+async fn misfit(db: &Db, columns: &Columns, error: DbError) -> EnqueueError {
     for (column, value) in columns {
         let alone = sqlx::query!(
             r#"SELECT FROM jsonb_populate_record(NULL::public.photo_generation_queue,
@@ -295,4 +259,18 @@ async fn missing(db: &Db, error: DbError) -> EnqueueError {
         },
         Ok(None) | Err(_) => error.into(),
     }
+}
+
+/// About how many jobs of a tenant wait, counted no further than `most`, before one of this kind comes.
+pub async fn waiting(db: &Db, tenant: &Tenant, coming: &NewJob, most: i64) -> Result<i64, DbError> {
+    let waiting = sqlx::query_file_scalar!(
+        "sql/queue/waiting_of.sql",
+        tenant.as_str(),
+        coming.model,
+        coming.kind,
+        most
+    )
+    .fetch_one(&db.pool)
+    .await?;
+    Ok(waiting)
 }

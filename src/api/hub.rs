@@ -1,0 +1,395 @@
+//! Jobs that somebody looks at, read once for all who do.
+//!
+//! Two thousand browsers that poll a thousand jobs must not be two thousand queries. One task per process
+//! reads: what is asked for the first time together with all that was asked meanwhile, and what is watched
+//! twice a second, first only a number for each job that says whether it has changed. Polls, waiting
+//! requests and event streams are all served from here. While nobody looks, nothing is read. No NOTIFY per
+//! image: that would cost the writers.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::{Instant, timeout};
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
+use super::error::ApiError;
+use super::jobs::view::Rendered;
+use crate::db::jobs::{self, Filter, Image, Job, JobRef, Standing};
+use crate::db::{Db, DbError};
+use crate::domain::JobId;
+
+/// What is watched is looked at this often: a poll is never older.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A job is watched for this long after the last poll: longer than between two polls of most.
+const WATCH_FOR: Duration = Duration::from_secs(10);
+/// What was last looked at longer ago is read anew: the task is behind, or the database away.
+const FRESH_FOR: Duration = Duration::from_secs(2);
+/// A statement that takes longer is given up.
+const READ_PATIENCE: Duration = Duration::from_secs(5);
+/// Jobs of one read; more would hold up those that come after.
+const MOST_AT_ONCE: usize = 500;
+/// Where a job stands in the queue is expensive to know, and worth knowing only about so often.
+const TURN_EVERY: Duration = Duration::from_secs(5);
+/// Asking where jobs stand takes at most one part in so many of a connection's time.
+const TURN_SHARE: u32 = 4;
+
+/// A job as it stood a moment ago.
+#[derive(Debug)]
+pub(super) struct Seen {
+    content: Arc<(Job, Vec<Image>)>,
+    /// Where it stands in the queue, once somebody has asked; only while it waits.
+    pub(super) turn: Option<Standing>,
+    /// How it was last written, see [`super::jobs::view`].
+    pub(super) rendered: Mutex<Option<Rendered>>,
+}
+
+impl Seen {
+    pub(super) fn new(job: Job, images: Vec<Image>) -> Self {
+        Self {
+            content: Arc::new((job, images)),
+            turn: None,
+            rendered: Mutex::default(),
+        }
+    }
+
+    fn with_turn(&self, turn: Option<Standing>) -> Self {
+        Self {
+            content: self.content.clone(),
+            turn,
+            rendered: Mutex::default(),
+        }
+    }
+
+    pub(super) fn job(&self) -> &Job {
+        &self.content.0
+    }
+
+    pub(super) fn images(&self) -> &[Image] {
+        &self.content.1
+    }
+
+    /// It waits to be claimed, and its turn is worth telling.
+    fn waits(&self) -> bool {
+        let job = self.job();
+        job.status.is_waiting() && job.retry_at.is_none_or(|at| at <= job.read_at)
+    }
+}
+
+/// The jobs that somebody looks at.
+#[derive(Debug)]
+pub struct Hub {
+    shared: Arc<Shared>,
+    _tasks: [AbortOnDropHandle<()>; 2],
+}
+
+#[derive(Debug)]
+struct Shared {
+    db: Db,
+    state: Mutex<State>,
+    /// Somebody waits for a read, or watches where nobody did.
+    asked: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    watched: HashMap<JobId, Watched>,
+    by_uuid: HashMap<Uuid, JobId>,
+    wanted: Vec<Wanted>,
+    /// When all that is watched was last looked at.
+    looked_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    seen: watch::Sender<Arc<Seen>>,
+    version: Option<i64>,
+    asked_at: Instant,
+    turn_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Wanted {
+    job: JobRef,
+    answer: oneshot::Sender<Result<Option<Arc<Seen>>, String>>,
+}
+
+impl Hub {
+    /// Must be called within a runtime: the reading is a task.
+    pub fn start(db: Db) -> Self {
+        let shared = Arc::new(Shared {
+            db,
+            state: Mutex::default(),
+            asked: Notify::new(),
+        });
+        let reads = tokio::spawn(read_for_all(shared.clone()));
+        let turns = tokio::spawn(keep_turns(shared.clone()));
+        Self {
+            shared,
+            _tasks: [AbortOnDropHandle::new(reads), AbortOnDropHandle::new(turns)],
+        }
+    }
+
+    /// The job as it stood at most half a second ago.
+    pub(super) async fn look(&self, job: JobRef) -> Result<Option<Arc<Seen>>, ApiError> {
+        let recent = self.shared.state().recent(job);
+        match recent {
+            Some(seen) => Ok(Some(seen)),
+            None => self.read(job).await,
+        }
+    }
+
+    /// The job as it stands now: for whoever has just changed it.
+    pub(super) async fn read(&self, job: JobRef) -> Result<Option<Arc<Seen>>, ApiError> {
+        let (answer, answered) = oneshot::channel();
+        self.shared.state().wanted.push(Wanted { job, answer });
+        self.shared.asked.notify_one();
+        let gone = |_| ApiError::Internal("the reader of jobs is gone".to_owned());
+        answered.await.map_err(gone)?.map_err(ApiError::Unavailable)
+    }
+
+    /// All that becomes of a job that was looked at a moment ago. Ends when the job is deleted.
+    pub(super) fn follow(&self, job: &Seen) -> Option<watch::Receiver<Arc<Seen>>> {
+        let state = self.shared.state();
+        let watched = state.watched.get(&job.job().id)?;
+        Some(watched.seen.subscribe())
+    }
+
+    /// The job once it is as wanted, or as it stands when the time is over.
+    pub(super) async fn wait(
+        &self,
+        seen: Arc<Seen>,
+        longest: Duration,
+        wanted: impl Fn(&Seen) -> bool,
+    ) -> Arc<Seen> {
+        let Some(mut changes) = self.follow(&seen) else {
+            return seen;
+        };
+        // Whether it came, was deleted meanwhile or the time is over: what was last seen counts.
+        let _ = timeout(longest, changes.wait_for(|seen| wanted(seen))).await;
+        let last = changes.borrow().clone();
+        last
+    }
+
+    /// How many jobs are watched, for metrics.
+    pub(super) fn watched(&self) -> usize {
+        self.shared.state().watched.len()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The jobs as they stand; those that are not there are left out.
+    async fn fetch(&self, jobs: Vec<JobRef>) -> Result<Vec<Seen>, DbError> {
+        let filter = Filter {
+            jobs: Some(jobs),
+            ..Filter::default()
+        };
+        let found = jobs::list(&self.db, &filter).await?;
+        let ids: Vec<JobId> = found.iter().map(|job| job.id).collect();
+        let mut images = jobs::images_of(&self.db, &ids).await?;
+        let seen = found.into_iter().map(|job| {
+            let images = images.remove(&job.id).unwrap_or_default();
+            Seen::new(job, images)
+        });
+        Ok(seen.collect())
+    }
+
+    /// Reads for those who wait, all that they ask for in one go.
+    async fn answer(&self, wanted: Vec<Wanted>) {
+        let jobs = wanted.iter().map(|wanted| wanted.job).collect();
+        let found = match timeout(READ_PATIENCE, self.fetch(jobs)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => return fail(wanted, &error.to_string()),
+            Err(_) => return fail(wanted, "the database does not answer"),
+        };
+        let mut of_each: HashMap<JobRef, Arc<Seen>> = HashMap::new();
+        let mut state = self.state();
+        for seen in found {
+            let seen = state.keep(seen, None);
+            let job = seen.job();
+            of_each.insert(JobRef::Id(job.id), seen.clone());
+            if let Some(uuid) = job.job_id {
+                of_each.insert(JobRef::Uuid(uuid), seen.clone());
+            }
+        }
+        drop(state);
+        for wanted in wanted {
+            // Whoever has hung up does not want it any more.
+            let _ = wanted.answer.send(Ok(of_each.get(&wanted.job).cloned()));
+        }
+    }
+
+    /// Looks whether something that is watched has changed.
+    async fn look(&self) -> Result<(), DbError> {
+        let ids = self.state().still_watched();
+        for ids in ids.chunks(MOST_AT_ONCE) {
+            let versions = jobs::versions(&self.db, ids).await?;
+            let changed = self.state().changed(ids, &versions);
+            if changed.is_empty() {
+                continue;
+            }
+            let found = self.fetch(changed).await?;
+            let mut state = self.state();
+            for seen in found {
+                // Read after the number: what changed in between is seen at the next look.
+                let version = versions.get(&seen.job().id).copied();
+                state.keep(seen, version);
+            }
+        }
+        self.state().looked_at = Some(Instant::now());
+        Ok(())
+    }
+}
+
+impl State {
+    /// What is known of a job, if that is not old.
+    fn recent(&mut self, job: JobRef) -> Option<Arc<Seen>> {
+        let id = match job {
+            JobRef::Id(id) => id,
+            JobRef::Uuid(uuid) => *self.by_uuid.get(&uuid)?,
+        };
+        self.looked_at.filter(|at| at.elapsed() < FRESH_FOR)?;
+        let watched = self.watched.get_mut(&id)?;
+        // Not looked at since it was first read: that was a moment ago.
+        watched.asked_at = Instant::now();
+        Some(watched.seen.borrow().clone())
+    }
+
+    /// Those who wait for a read, as many as one read is for.
+    fn take_wanted(&mut self) -> Vec<Wanted> {
+        let some = self.wanted.len().min(MOST_AT_ONCE);
+        self.wanted.drain(..some).collect()
+    }
+
+    /// Remembers how a job stands, and tells whoever follows it.
+    fn keep(&mut self, seen: Seen, version: Option<i64>) -> Arc<Seen> {
+        if let Some(uuid) = seen.job().job_id {
+            self.by_uuid.insert(uuid, seen.job().id);
+        }
+        match self.watched.entry(seen.job().id) {
+            Entry::Occupied(known) => {
+                let watched = known.into_mut();
+                let turn = watched.seen.borrow().turn.clone();
+                let seen = Arc::new(match turn {
+                    Some(turn) if seen.waits() => seen.with_turn(Some(turn)),
+                    _ => seen,
+                });
+                watched.version = version.or(watched.version);
+                watched.seen.send_replace(seen.clone());
+                seen
+            }
+            Entry::Vacant(place) => {
+                let seen = Arc::new(seen);
+                place.insert(Watched {
+                    seen: watch::Sender::new(seen.clone()),
+                    version,
+                    asked_at: Instant::now(),
+                    turn_at: None,
+                });
+                seen
+            }
+        }
+    }
+
+    /// The jobs that somebody still looks at; the others are forgotten.
+    fn still_watched(&mut self) -> Vec<JobId> {
+        self.watched.retain(|_, watched| {
+            watched.seen.receiver_count() > 0 || watched.asked_at.elapsed() < WATCH_FOR
+        });
+        let watched = &self.watched;
+        self.by_uuid.retain(|_, id| watched.contains_key(id));
+        self.watched.keys().copied().collect()
+    }
+
+    /// Which of these have changed; those that are gone are forgotten.
+    fn changed(&mut self, ids: &[JobId], versions: &HashMap<JobId, i64>) -> Vec<JobRef> {
+        let mut changed = Vec::new();
+        for id in ids {
+            match versions.get(id) {
+                None => drop(self.watched.remove(id)),
+                Some(version) => {
+                    let known = self.watched.get(id).and_then(|watched| watched.version);
+                    if known != Some(*version) {
+                        changed.push(JobRef::Id(*id));
+                    }
+                }
+            }
+        }
+        changed
+    }
+
+    /// The waiting job of whose turn nothing was heard for longest.
+    fn turn_due(&mut self) -> Option<JobId> {
+        let due = self.watched.iter_mut().filter(|(_, watched)| {
+            watched.seen.borrow().waits()
+                && watched.turn_at.is_none_or(|at| at.elapsed() >= TURN_EVERY)
+        });
+        let (id, watched) = due.min_by_key(|(_, watched)| watched.turn_at)?;
+        watched.turn_at = Some(Instant::now());
+        Some(*id)
+    }
+}
+
+fn fail(wanted: Vec<Wanted>, why: &str) {
+    for wanted in wanted {
+        let _ = wanted.answer.send(Err(why.to_owned()));
+    }
+}
+
+/// The one who reads.
+async fn read_for_all(shared: Arc<Shared>) {
+    let mut look_at = Instant::now();
+    loop {
+        let idle = shared.state().watched.is_empty();
+        tokio::select! {
+            () = shared.asked.notified() => {}
+            () = tokio::time::sleep_until(look_at), if !idle => {}
+        }
+        loop {
+            let wanted = shared.state().take_wanted();
+            if wanted.is_empty() {
+                break;
+            }
+            shared.answer(wanted).await;
+        }
+        if look_at <= Instant::now() {
+            match timeout(READ_PATIENCE, shared.look()).await {
+                Ok(Ok(())) => {}
+                // Those who ask are told; those who follow wait on.
+                Ok(Err(error)) => tracing::debug!(%error, "could not look at the watched jobs"),
+                Err(_) => shared.db.distrust_connections(),
+            }
+            look_at = Instant::now() + LOOK_EVERY;
+        }
+    }
+}
+
+/// Asks where the waiting jobs stand that somebody looks at, one after the other and never in a hurry.
+async fn keep_turns(shared: Arc<Shared>) {
+    loop {
+        let due = shared.state().turn_due();
+        let Some(job) = due else {
+            tokio::time::sleep(LOOK_EVERY / 2).await;
+            continue;
+        };
+        let began = Instant::now();
+        let standing = timeout(READ_PATIENCE, jobs::standing(&shared.db, job)).await;
+        if let (Ok(Ok(turn)), Some(watched)) = (standing, shared.state().watched.get_mut(&job)) {
+            watched.seen.send_if_modified(|seen| {
+                let is_news = seen.waits() && seen.turn != turn;
+                if is_news {
+                    *seen = Arc::new(seen.with_turn(turn));
+                }
+                is_news
+            });
+        }
+        tokio::time::sleep(began.elapsed() * (TURN_SHARE - 1)).await;
+    }
+}

@@ -1,0 +1,132 @@
+//! Cancel and retry.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::view::{JobInShort, JobView, view_token};
+use super::{make_room, named, poll, read};
+use crate::api::Api;
+use crate::api::caller::Caller;
+use crate::api::error::{ApiError, ErrorBody};
+use crate::api::extract::IdempotencyKey;
+use crate::api::request_id::RequestId;
+use crate::api::signing::Moment;
+use crate::db::jobs::{self, Again, JobRef, NewJob};
+use crate::domain::Status;
+
+/// Cancel a job
+///
+/// A call that runs is aborted within two seconds; images that are stored stay. Canceling twice is
+/// right.
+#[utoipa::path(post, path = "/api/generations/{jobId}/cancel", tag = "core",
+    params(("jobId" = String, Path, description = "The job's uuid or number")),
+    responses((status = 200, body = JobView, description = "It is canceled"),
+              (status = 409, body = ErrorBody, description = "It has ended already: `already_ended`"),
+              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+pub(in crate::api) async fn cancel(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(job): Path<String>,
+) -> Result<Response, ApiError> {
+    let job = named(&api, &caller, &job).await?;
+    jobs::cancel(api.db(), &[job.id]).await?;
+    // It may have ended a moment before: what it is now counts.
+    let seen = read(&api, &caller, JobRef::Id(job.id)).await?;
+    match seen.job().status {
+        Status::Completed | Status::Failed => Err(ApiError::Conflict(
+            "already_ended",
+            format!("The job is {} already.", seen.job().status),
+        )),
+        Status::Canceled | Status::Pending | Status::Processing | Status::RateLimited => {
+            poll::rendered(&api, &seen, None)
+        }
+    }
+}
+
+/// A job that repeats another.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct RetryAnswer {
+    job_id: Uuid,
+    id: i64,
+    /// The job that is repeated; it stays as it is.
+    original_job_id: Option<Uuid>,
+    poll_url: String,
+    /// Opens the new job.
+    view_token: String,
+    job: JobInShort,
+    message: &'static str,
+}
+
+/// Retry a job
+///
+/// A new job with the same wishes, which makes all images again. The old one stays as it is.
+#[utoipa::path(post, path = "/api/generations/{jobId}/retry", tag = "core",
+    params(("jobId" = String, Path, description = "The uuid or number of a failed or canceled job"),
+           ("Idempotency-Key" = Option<String>, Header, description = "One new job however often it is sent")),
+    responses((status = 201, body = RetryAnswer),
+              (status = 400, body = ErrorBody, description = "It is neither failed nor canceled: `not_retryable`"),
+              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+pub(in crate::api) async fn retry(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(job): Path<String>,
+    IdempotencyKey(key): IdempotencyKey,
+    request_id: RequestId,
+) -> Result<Response, ApiError> {
+    let job = named(&api, &caller, &job).await?;
+    let not_retryable = || {
+        ApiError::Refused(
+            "not_retryable",
+            "Can only retry failed or canceled jobs.".to_owned(),
+        )
+    };
+    match job.status {
+        Status::Failed | Status::Canceled => {}
+        Status::Pending | Status::Processing | Status::RateLimited | Status::Completed => {
+            return Err(not_retryable());
+        }
+    }
+    let coming = NewJob {
+        kind: Some(job.kind.clone()),
+        model: job.model.clone(),
+        ..NewJob::default()
+    };
+    make_room(&api, &job.tenant(), &coming, 1).await?;
+    let again = Again {
+        job: job.id,
+        request_id: request_id.as_str().to_owned(),
+        request_hash: hash_of(&job),
+        idempotency_key: key,
+    };
+    let retried = jobs::retry_once(api.db(), &again).await?;
+    let retried = retried.ok_or_else(not_retryable)?;
+    let now = Moment::now();
+    let answer = RetryAnswer {
+        job_id: retried.job_id,
+        id: retried.id,
+        original_job_id: job.job_id,
+        poll_url: format!("/api/generations/{}", retried.job_id),
+        view_token: view_token(&api, retried.job_id, now),
+        job: JobInShort::fresh(
+            retried.id,
+            retried.status,
+            job.images_total,
+            retried.created_at,
+        ),
+        message: "Retry job queued successfully",
+    };
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
+}
+
+/// What a retry asks for: this job again.
+fn hash_of(job: &jobs::Job) -> String {
+    let hash = Sha256::digest(format!("retry of {}", job.id));
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}

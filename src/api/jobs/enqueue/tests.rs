@@ -1,0 +1,129 @@
+use super::*;
+
+fn body(text: &str) -> EnqueueBody {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn nobody() -> Owner {
+    Owner {
+        team_id: None,
+        user_id: None,
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_a_code_and_a_sentence() {
+    let check = |text: &str, code: &str, words: &str| {
+        let error = body(text).check().unwrap_err();
+        assert_eq!(error.code(), code, "{text}");
+        assert!(error.to_string().contains(words), "{text}: {error}");
+    };
+
+    check("{}", "invalid_request", "\"prompt\" is missing");
+    check(
+        r#"{"prompt": "  "}"#,
+        "invalid_request",
+        "\"prompt\" is missing",
+    );
+    check(
+        r#"{"prompt": "a", "numImages": 0}"#,
+        "invalid_request",
+        "1 to 100",
+    );
+    check(
+        r#"{"prompt": "a", "numImages": 101}"#,
+        "invalid_request",
+        "1 to 100",
+    );
+    check(
+        r#"{"prompt": "a", "maxAttempts": 0}"#,
+        "invalid_request",
+        "maxAttempts",
+    );
+    check(
+        r#"{"prompt": "a", "expiresInSeconds": 0}"#,
+        "invalid_request",
+        "expiresInSeconds",
+    );
+    check(
+        r#"{"prompt": "a", "images": ["ftp://a/b"]}"#,
+        "invalid_request",
+        "http://",
+    );
+    check(
+        r#"{"prompt": "a", "type": "poem"}"#,
+        "invalid_request",
+        "\"poem\"",
+    );
+    check(
+        r#"{"prompt": "a", "type": "image_edit"}"#,
+        "type_unavailable",
+        "image_edit",
+    );
+    check(
+        r#"{"prompt": "a", "webhookUrl": "https://a"}"#,
+        "webhooks_unavailable",
+        "poll",
+    );
+    check(
+        r#"{"prompt": "a", "prompts": ["b"]}"#,
+        "invalid_request",
+        "prompts",
+    );
+}
+
+#[test]
+fn a_field_that_is_misspelled_is_not_ignored() {
+    let read = serde_json::from_str::<EnqueueBody>(r#"{"prompt": "a", "numImage": 1}"#);
+
+    assert!(read.unwrap_err().to_string().contains("numImage"));
+}
+
+#[test]
+fn what_has_no_column_goes_into_the_payload_and_settings_say_the_ratio() {
+    let job = body(
+        r#"{"prompt": "a", "imageSize": "2K", "clientId": "c", "productIds": ["p"],
+            "settings": {"aspectRatio": "16:9"}, "metadata": {"n": 1e400}}"#,
+    );
+    let job = job.new_job(nobody()).unwrap();
+
+    assert_eq!(job.aspect_ratio.as_deref(), Some("16:9"));
+    assert_eq!(
+        job.payload.unwrap(),
+        json!({"imageSize": "2K", "clientId": "c", "productIds": ["p"],
+               "settings": {"aspectRatio": "16:9"}})
+    );
+    // Letter by letter.
+    assert_eq!(job.metadata.unwrap().as_str(), r#"{"n": 1e400}"#);
+}
+
+#[test]
+fn only_a_service_names_whose_a_job_is() {
+    let seven = || Some(Id::Number(7));
+    let check = |caller: Caller, team: Option<Id>, user: Option<Id>, tenant: Option<&str>| {
+        let owner = Owner::of(&caller, team.as_ref(), user.as_ref());
+        let found = owner.ok().map(|owner| owner.tenant().as_str().to_owned());
+        assert_eq!(found.as_deref(), tenant, "{caller:?} {team:?} {user:?}");
+    };
+    let team = || Caller::Team("7".to_owned());
+    let user = || Caller::User("7".to_owned());
+
+    check(Caller::Service, None, None, Some("none"));
+    check(Caller::Service, seven(), None, Some("team:7"));
+    check(Caller::Service, None, seven(), Some("user:7"));
+    check(team(), None, None, Some("team:7"));
+    check(team(), seven(), None, Some("team:7"));
+    check(team(), Some(Id::Text("8".to_owned())), None, None);
+    check(team(), None, seven(), None);
+    check(user(), None, None, Some("user:7"));
+    check(user(), seven(), None, None);
+    check(Caller::Viewer(Uuid::nil()), None, None, None);
+}
+
+#[test]
+fn a_workers_sentence_is_told_in_the_words_of_the_body() {
+    assert_eq!(
+        in_our_words("\"imageSize\" in \"payload\" must be a text such as \"2K\"."),
+        "\"imageSize\" must be a text such as \"2K\"."
+    );
+}

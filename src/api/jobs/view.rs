@@ -1,0 +1,471 @@
+//! A job as callers see it, and in the words of the frontends that were there before.
+
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::api::error::ApiError;
+use crate::api::hub::Seen;
+use crate::api::signing::{Moment, Scope, TOKEN_LIFE};
+use crate::api::{Api, files, zip};
+use crate::db::jobs::{Image, Job, Standing};
+use crate::db::json::Json;
+use crate::domain::{ImageState, Status};
+
+/// A job. What has no value yet is null.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct JobView {
+    /// The id to show and to poll with.
+    pub(in crate::api) job_id: Option<Uuid>,
+    /// The row's number, which routes take as well.
+    id: i64,
+    /// `photo_generation`, ...
+    #[serde(rename = "type")]
+    kind: String,
+    /// `pending | processing | rate_limited | completed | failed | canceled`
+    #[schema(value_type = String, example = "processing")]
+    status: Status,
+    progress: Progress,
+    /// How many jobs of its model begin before it, and one; about, above ten. Null when it runs, has
+    /// ended, may not begin yet, or nobody knows.
+    queue_position: Option<i64>,
+    /// About how long until it begins, at the present pace.
+    estimated_wait_seconds: Option<i64>,
+    /// Of the first picture.
+    image_url: Option<String>,
+    images: Vec<ImageView>,
+    /// For people.
+    error: Option<String>,
+    /// For programs.
+    error_code: Option<String>,
+    /// Not before this moment.
+    retry_at: Option<DateTime<Utc>>,
+    /// Of a completed job with two pictures or more.
+    zip_url: Option<String>,
+    /// The exact length of that zip.
+    #[schema(minimum = 0)]
+    zip_bytes: Option<u64>,
+    /// The app's own, as it was sent.
+    #[schema(value_type = Option<serde_json::Value>)]
+    metadata: Option<Json>,
+    prompt: Option<String>,
+    aspect_ratio: Option<String>,
+    provider: Option<String>,
+    model: Option<String>,
+    priority: Option<String>,
+    batch_id: Option<i64>,
+    team_id: Option<String>,
+    user_id: Option<String>,
+    /// Tries that ended badly.
+    attempts: i64,
+    max_attempts: i64,
+    /// The job that this one repeats.
+    retry_of: Option<Uuid>,
+    request_id: Option<String>,
+    idempotency_key: Option<String>,
+    created_at: Option<DateTime<Utc>>,
+    updated_at: Option<DateTime<Utc>>,
+    started_at: Option<DateTime<Utc>>,
+    completed_at: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
+    /// Opens this job alone, for six hours at least: `?token=` where no header can be sent.
+    view_token: Option<String>,
+    job: JobInShort,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct Progress {
+    /// Images that are stored.
+    current: i64,
+    /// Images that were asked for.
+    total: i64,
+    percent: i64,
+    /// The indexes of the stored images, from 1.
+    completed_images: Vec<i32>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct ImageView {
+    /// The job's number and the index.
+    id: String,
+    /// From 1.
+    index: i32,
+    /// `planned | calling | stored | refused | failed | ambiguous`
+    #[schema(value_type = String, example = "stored")]
+    state: ImageState,
+    /// Signed; needs no header.
+    url: Option<String>,
+    /// When that URL ends; a poll has a new one before.
+    expires_at: Option<DateTime<Utc>>,
+    mime_type: Option<String>,
+    bytes: Option<i64>,
+    width: Option<i32>,
+    height: Option<i32>,
+    error: Option<String>,
+}
+
+/// The job once more, in the words of a frontend that was written for `generation_jobs`.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct JobInShort {
+    id: i64,
+    /// `queued | running | success | failed | canceled`
+    status: &'static str,
+    progress: Progress,
+    error: Option<String>,
+    metadata: ZipOnly,
+    created_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct ZipOnly {
+    zip_url: Option<String>,
+}
+
+/// A job as it is sent, and a tag that changes whenever that does.
+#[derive(Clone, Debug)]
+pub(in crate::api) struct Rendered {
+    /// Until then the signatures in it are those of today.
+    signed: Signed,
+    pub(in crate::api) body: Bytes,
+    pub(in crate::api) tag: HeaderValue,
+}
+
+/// The ends of what is signed: the same for all polls within a quarter of their lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Signed {
+    token: Moment,
+    urls: Moment,
+}
+
+impl Rendered {
+    /// The job as JSON; written once for all who ask for it.
+    pub(in crate::api) fn of(api: &Api, seen: &Seen) -> Result<Self, ApiError> {
+        let now = Moment::now();
+        let signed = Signed {
+            token: now.end_of(TOKEN_LIFE),
+            urls: now.end_of(api.settings().signed_url_life),
+        };
+        let mut kept = seen
+            .rendered
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(rendered) = kept.as_ref().filter(|kept| kept.signed == signed) {
+            return Ok(rendered.clone());
+        }
+        let view = JobView::of(api, seen, now);
+        let body = serde_json::to_vec(&view).map_err(|e| ApiError::Internal(e.to_string()))?;
+        let hash = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..16]);
+        let rendered = Self {
+            signed,
+            tag: HeaderValue::from_str(&format!("W/\"{hash}\""))
+                .map_err(|e| ApiError::Internal(e.to_string()))?,
+            body: body.into(),
+        };
+        *kept = Some(rendered.clone());
+        Ok(rendered)
+    }
+}
+
+impl JobView {
+    pub(in crate::api) fn of(api: &Api, seen: &Seen, now: Moment) -> Self {
+        let job = seen.job().clone();
+        let zip = Zip::of(api, &job, seen.images(), now);
+        let images: Vec<_> = seen
+            .images()
+            .iter()
+            .map(|image| ImageView::of(api, &job, image, now))
+            .collect();
+        let turn = seen.turn.as_ref();
+        Self {
+            job: JobInShort::of(&job, seen.images(), zip.url.clone()),
+            progress: Progress::of(&job, seen.images()),
+            queue_position: turn.map(|turn| rounded(turn.jobs_before + 1)),
+            estimated_wait_seconds: turn.and_then(estimate),
+            image_url: images.iter().find_map(|image| image.url.clone()),
+            images,
+            zip_url: zip.url,
+            zip_bytes: zip.bytes,
+            view_token: job.job_id.map(|id| view_token(api, id, now)),
+            job_id: job.job_id,
+            id: job.id,
+            kind: job.kind,
+            status: job.status,
+            error: job.error,
+            error_code: job.error_code,
+            retry_at: job.retry_at.filter(|_| !job.status.is_final()),
+            metadata: job.metadata,
+            prompt: job.prompt,
+            aspect_ratio: job.aspect_ratio,
+            provider: job.provider,
+            model: job.model,
+            priority: job.priority,
+            batch_id: job.batch_id,
+            team_id: job.team_id,
+            user_id: job.user_id,
+            attempts: job.attempts,
+            max_attempts: job.max_attempts,
+            retry_of: job.retry_of,
+            request_id: job.request_id,
+            idempotency_key: job.idempotency_key,
+            created_at: job.created_at,
+            updated_at: job.updated_at,
+            started_at: job.started_at,
+            completed_at: job.completed_at,
+            expires_at: job.expires_at,
+        }
+    }
+}
+
+pub(in crate::api) fn view_token(api: &Api, job: Uuid, now: Moment) -> String {
+    api.signer().token(Scope::View, job, now.end_of(TOKEN_LIFE))
+}
+
+impl Progress {
+    pub(in crate::api) fn of(job: &Job, images: &[Image]) -> Self {
+        let stored = images
+            .iter()
+            .filter(|image| image.state == ImageState::Stored);
+        Self::to(
+            job.images_completed,
+            job.images_total,
+            stored.map(|image| image.index).collect(),
+        )
+    }
+
+    pub(in crate::api) fn to(current: i64, total: i64, completed_images: Vec<i32>) -> Self {
+        let percent = i128::from(current) * 100 / i128::from(total.max(1));
+        Self {
+            current,
+            total,
+            percent: i64::try_from(percent.clamp(0, 100)).unwrap_or(100),
+            completed_images,
+        }
+    }
+}
+
+impl ImageView {
+    pub(in crate::api) fn of(api: &Api, job: &Job, image: &Image, now: Moment) -> Self {
+        let stored = image
+            .storage_key
+            .as_deref()
+            .filter(|_| image.state == ImageState::Stored);
+        let signed = stored.and_then(|key| files::signed(api, key, now));
+        Self {
+            id: format!("{}-{}", job.id, image.index),
+            index: image.index,
+            state: image.state,
+            expires_at: signed.as_ref().and_then(|signed| moment(signed.expires)),
+            url: signed.map(|signed| signed.url),
+            mime_type: image.mime_type.clone(),
+            bytes: image.bytes,
+            width: image.width,
+            height: image.height,
+            error: image.error.clone(),
+        }
+    }
+
+    pub(in crate::api) fn is_stored(&self) -> bool {
+        self.state == ImageState::Stored
+    }
+
+    pub(in crate::api) fn into_url(self) -> Option<String> {
+        self.url
+    }
+}
+
+fn moment(at: Moment) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(i64::try_from(at.0).ok()?, 0)
+}
+
+/// What can be downloaded as one file.
+struct Zip {
+    url: Option<String>,
+    bytes: Option<u64>,
+}
+
+impl Zip {
+    fn of(api: &Api, job: &Job, images: &[Image], now: Moment) -> Self {
+        let entries = zip::entries(images);
+        let uuid = job
+            .job_id
+            .filter(|_| job.status == Status::Completed && entries.len() > 1);
+        Self {
+            url: uuid.map(|uuid| zip::url(api, uuid, now)),
+            bytes: uuid.map(|_| zip::size(&entries)),
+        }
+    }
+}
+
+impl JobInShort {
+    pub(in crate::api) fn of(job: &Job, images: &[Image], zip_url: Option<String>) -> Self {
+        Self {
+            id: job.id,
+            status: in_short(job.status),
+            progress: Progress::of(job, images),
+            error: job.error.clone(),
+            metadata: ZipOnly { zip_url },
+            created_at: job.created_at,
+        }
+    }
+
+    /// Of a job that was enqueued a moment ago.
+    pub(in crate::api) fn fresh(
+        id: i64,
+        status: Status,
+        images: i64,
+        created_at: Option<DateTime<Utc>>,
+    ) -> Self {
+        Self {
+            id,
+            status: in_short(status),
+            progress: Progress::to(0, images, Vec::new()),
+            error: None,
+            metadata: ZipOnly { zip_url: None },
+            created_at,
+        }
+    }
+}
+
+fn in_short(status: Status) -> &'static str {
+    match status {
+        Status::Pending | Status::RateLimited => "queued",
+        Status::Processing => "running",
+        Status::Completed => "success",
+        Status::Failed => "failed",
+        Status::Canceled => "canceled",
+    }
+}
+
+/// Above ten by tens, above a hundred by hundreds: that is all that an estimate knows, and a poll whose
+/// answer changes with every job of somebody else is no 304.
+fn rounded(position: i64) -> i64 {
+    let unit = match position {
+        ..=10 => 1,
+        11..=100 => 10,
+        101.. => 100,
+    };
+    (position + unit / 2) / unit * unit
+}
+
+/// In steps of ten seconds, minutes, and quarters of an hour.
+fn estimate(turn: &Standing) -> Option<i64> {
+    let pace = turn.images_per_second.filter(|pace| *pace > 0.0)?;
+    let seconds = turn.images_before / pace;
+    let step = match seconds {
+        ..120.0 => 10.0,
+        120.0..3600.0 => 60.0,
+        _ => 900.0,
+    };
+    let stepped = (seconds / step).ceil() * step;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a year is as good as anything beyond"
+    )]
+    let whole = stepped.clamp(0.0, 31_536_000.0) as i64;
+    Some(whole)
+}
+
+/// How a job stands, without its pictures.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct ProgressEvent {
+    status: Status,
+    progress: Progress,
+    queue_position: Option<i64>,
+    estimated_wait_seconds: Option<i64>,
+    retry_at: Option<DateTime<Utc>>,
+    error: Option<String>,
+    error_code: Option<String>,
+}
+
+impl ProgressEvent {
+    pub(in crate::api) fn of(view: &JobView) -> Self {
+        Self {
+            status: view.status,
+            progress: view.progress.clone(),
+            queue_position: view.queue_position,
+            estimated_wait_seconds: view.estimated_wait_seconds,
+            retry_at: view.retry_at,
+            error: view.error.clone(),
+            error_code: view.error_code.clone(),
+        }
+    }
+}
+
+/// The state of a job in the words of a frontend that was written for a Redis queue.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct StatusView {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    /// `pending | active | completed | failed`
+    status: &'static str,
+    /// 0 to 100.
+    #[schema(minimum = 0, maximum = 100)]
+    progress: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<StatusResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Milliseconds since 1970.
+    updated_at: i64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct StatusResult {
+    image_urls: Vec<String>,
+    image_ids: Vec<String>,
+}
+
+impl StatusView {
+    pub(in crate::api) fn of(api: &Api, seen: &Seen, now: Moment) -> Self {
+        let job = seen.job();
+        let images = seen
+            .images()
+            .iter()
+            .map(|image| ImageView::of(api, job, image, now));
+        let stored: Vec<_> = images.filter(ImageView::is_stored).collect();
+        let result = (job.status == Status::Completed).then(|| StatusResult {
+            image_urls: stored
+                .iter()
+                .filter_map(|image| image.url.clone())
+                .collect(),
+            image_ids: stored.iter().map(|image| image.id.clone()).collect(),
+        });
+        let (status, error) = match job.status {
+            Status::Pending | Status::RateLimited => ("pending", None),
+            Status::Processing => ("active", None),
+            Status::Completed => ("completed", None),
+            Status::Failed => ("failed", Some(job.error.clone().unwrap_or_default())),
+            Status::Canceled => ("failed", Some("Canceled".to_owned())),
+        };
+        let changed = job.updated_at.or(job.created_at);
+        Self {
+            id: job
+                .job_id
+                .map_or_else(|| job.id.to_string(), |id| id.to_string()),
+            kind: job.kind.clone(),
+            status,
+            progress: Progress::of(job, seen.images()).percent,
+            result,
+            error,
+            updated_at: changed.map_or(0, |at| at.timestamp_millis()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! The document that describes the routes, made from the routes themselves.
+
+use axum::Json;
+use axum::Router;
+use axum::routing::get;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::Api;
+
+const ABOUT: &str = "AI photo generation made dependable with nothing but Postgres. Errors are \
+    {error, code, requestId}: text for people, a word for programs, the id that stands in the logs. \
+    Jobs of others are answered as jobs that are not there. Routes tagged core stay as they are.";
+
+/// What all routes share.
+pub(super) fn frame() -> OpenApi {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "An API key (safelight keys) or a JWT of your Supabase project",
+        ))
+        .build();
+    let header = ApiKey::Header(ApiKeyValue::with_description("X-Api-Key", "An API key"));
+    let token = ApiKey::Query(ApiKeyValue::with_description(
+        "token",
+        "The viewToken of one job, where no header can be sent",
+    ));
+    let components = ComponentsBuilder::new()
+        .security_scheme("bearer", SecurityScheme::Http(bearer))
+        .security_scheme("key", SecurityScheme::ApiKey(header))
+        .security_scheme("token", SecurityScheme::ApiKey(token))
+        .build();
+    let none: [&str; 0] = [];
+    let tag = |name, about| {
+        TagBuilder::new()
+            .name(name)
+            .description(Some(about))
+            .build()
+    };
+    OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("safelight")
+                .version(env!("CARGO_PKG_VERSION"))
+                .description(Some(ABOUT))
+                .build(),
+        )
+        .components(Some(components))
+        .security(Some(
+            ["bearer", "key", "token"].map(|name| SecurityRequirement::new(name, none)),
+        ))
+        .tags(Some([
+            tag("core", "Stable from the first version on"),
+            tag("extra", "What else there is"),
+        ]))
+        .build()
+}
+
+/// The routes with their document at `/openapi.json`.
+pub(super) fn with_document(routes: OpenApiRouter<Api>) -> Router<Api> {
+    let (router, document) = routes.split_for_parts();
+    let document = serde_json::to_value(document).unwrap_or_default();
+    router.route("/openapi.json", get(move || async move { Json(document) }))
+}

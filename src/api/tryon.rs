@@ -1,0 +1,106 @@
+//! Virtual try-on, in the shapes and words of the first of the frontends. The pipeline is not built yet.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Api;
+use super::caller::Caller;
+use super::error::{ApiError, ErrorBody};
+use super::extract::Query;
+use super::hub::Seen;
+use super::jobs::looked_at;
+use super::jobs::view::ImageView;
+use super::signing::Moment;
+use crate::domain::{ImageState, Status};
+use crate::storage::ObjectKey;
+
+/// A job as that frontend polls it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TryonView {
+    job_id: Option<Uuid>,
+    /// `pending | processing | completed | failed`
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_url: Option<String>,
+    /// Only with `?include=base64`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base64_image: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Enqueue a try-on
+///
+/// This version does not work them yet: 501.
+#[utoipa::path(post, path = "/api/tryon", tag = "extra",
+    responses((status = 501, body = ErrorBody, description = "`type_unavailable`"),
+              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+pub(super) async fn enqueue(_: Caller) -> ApiError {
+    ApiError::NotBuilt(
+        "type_unavailable",
+        "This version does not work jobs of type \"tryon\" yet.".to_owned(),
+    )
+}
+
+/// Look at a try-on
+#[utoipa::path(get, path = "/api/tryon/jobs/{jobId}", tag = "extra",
+    params(("jobId" = String, Path, description = "The job's uuid or number"),
+           ("include" = Option<String>, Query, description = "base64: the picture in the answer")),
+    responses((status = 200, body = TryonView),
+              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+pub(super) async fn poll(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(job): Path<String>,
+    Query(query): Query,
+) -> Result<Json<TryonView>, ApiError> {
+    let seen = looked_at(&api, &caller, &job).await?;
+    let wants_picture = query
+        .iter()
+        .any(|(name, value)| name == "include" && value == "base64");
+    let base64_image = if wants_picture {
+        picture(&api, &seen).await?
+    } else {
+        None
+    };
+    let job = seen.job();
+    let now = Moment::now();
+    let mut images = seen
+        .images()
+        .iter()
+        .map(|image| ImageView::of(&api, job, image, now));
+    let (status, error) = match job.status {
+        Status::Pending | Status::RateLimited => ("pending", None),
+        Status::Processing => ("processing", None),
+        Status::Completed => ("completed", None),
+        Status::Failed => ("failed", job.error.clone()),
+        Status::Canceled => ("failed", Some("Canceled".to_owned())),
+    };
+    Ok(Json(TryonView {
+        job_id: job.job_id,
+        status,
+        image_url: images
+            .find(ImageView::is_stored)
+            .and_then(ImageView::into_url),
+        base64_image,
+        error,
+    }))
+}
+
+/// The first picture.
+async fn picture(api: &Api, seen: &Seen) -> Result<Option<String>, ApiError> {
+    let mut images = seen.images().iter();
+    let stored = images.find(|image| image.state == ImageState::Stored);
+    let key = stored.and_then(|image| image.storage_key.as_deref());
+    let Some(key) = key.and_then(|key| ObjectKey::parse(key).ok()) else {
+        return Ok(None);
+    };
+    let bytes = api.storage().get(&key).await?;
+    Ok(Some(BASE64_STANDARD.encode(bytes)))
+}

@@ -1,0 +1,117 @@
+//! What somebody wants to be enqueued, as columns of the queue.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::db::DbError;
+use crate::db::json::Json;
+use crate::domain::{ClaimedJob, Tenant};
+
+/// Images of a job that says nothing; the column's own default.
+pub const DEFAULT_IMAGES: i32 = 4;
+
+/// Values by column; only what is asked for.
+pub(super) type Columns = BTreeMap<&'static str, Json>;
+
+/// What to enqueue. `None`, and no pictures, leave the column's default.
+#[derive(Debug, Default, Clone)]
+pub struct NewJob {
+    pub kind: Option<String>,
+    pub prompt: String,
+    pub images: Option<i32>,
+    pub aspect_ratio: Option<String>,
+    pub provider: Option<String>,
+    pub model: Option<String>,
+    pub priority: Option<String>,
+    pub team_id: Option<String>,
+    pub user_id: Option<String>,
+    pub batch_id: Option<i64>,
+    pub max_attempts: Option<i32>,
+    /// Input pictures: URLs or `upload:` names.
+    pub pictures: Vec<String>,
+    /// For `imageSize` and its kin.
+    pub payload: Option<serde_json::Value>,
+    /// The app's own.
+    pub metadata: Option<Json>,
+    /// One job per tenant and key.
+    pub idempotency_key: Option<String>,
+    /// Of the whole request that brings the key: the same again asks for the same.
+    pub request_hash: Option<String>,
+    /// What follows the job through the logs; `None`: one is made.
+    pub request_id: Option<String>,
+    /// From the insertion on.
+    pub expires_in: Option<Duration>,
+}
+
+impl NewJob {
+    /// The job as a worker would claim it, to learn now what it would say then.
+    pub fn as_claimed(&self, default_model: &str) -> ClaimedJob {
+        let named = self.model.as_deref().filter(|model| !model.is_empty());
+        ClaimedJob {
+            id: 0,
+            job_id: Uuid::nil(),
+            tenant: Tenant::of(self.team_id.as_deref(), self.user_id.as_deref()),
+            kind: self
+                .kind
+                .clone()
+                .unwrap_or_else(|| "photo_generation".to_owned()),
+            batch_id: self.batch_id,
+            base_prompt: Some(self.prompt.clone()),
+            example_prompt: None,
+            example_url: None,
+            training_urls: Some(serde_json::Value::from(self.pictures.clone()).to_string()),
+            aspect_ratio: self.aspect_ratio.clone(),
+            images: self.images.unwrap_or(DEFAULT_IMAGES).into(),
+            provider: self.provider.clone(),
+            model: named.unwrap_or(default_model).to_owned(),
+            payload: self.payload.as_ref().map(ToString::to_string),
+            attempts: 0,
+            max_attempts: 1,
+            request_id: String::new(),
+            expires_in: None,
+        }
+    }
+
+    /// What was asked for, by column.
+    pub(super) fn columns(&self) -> Result<Columns, DbError> {
+        let mut columns = Wishes::default();
+        columns.put("basePrompt", Some(&self.prompt))?;
+        columns.put("numImagesPerExample", self.images.as_ref())?;
+        columns.put("aspectRatio", self.aspect_ratio.as_ref())?;
+        columns.put("type", self.kind.as_ref())?;
+        columns.put("provider", self.provider.as_ref())?;
+        columns.put("model", self.model.as_ref())?;
+        columns.put("priority", self.priority.as_ref())?;
+        columns.put("teamId", self.team_id.as_ref())?;
+        columns.put("userId", self.user_id.as_ref())?;
+        columns.put("batchId", self.batch_id.as_ref())?;
+        columns.put("maxAttempts", self.max_attempts.as_ref())?;
+        let pictures = (!self.pictures.is_empty()).then_some(&self.pictures);
+        columns.put("trainingImageUrls", pictures)?;
+        columns.put("payload", self.payload.as_ref())?;
+        columns.put("metadata", self.metadata.as_ref())?;
+        columns.put("idempotencyKey", self.idempotency_key.as_ref())?;
+        columns.put("requestHash", self.request_hash.as_ref())?;
+        columns.put("requestId", self.request_id.as_ref())?;
+        Ok(columns.0)
+    }
+}
+
+#[derive(Default)]
+struct Wishes(Columns);
+
+impl Wishes {
+    fn put(&mut self, column: &'static str, value: Option<&impl Serialize>) -> Result<(), DbError> {
+        if let Some(value) = value {
+            self.0.insert(column, document(value)?);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn document(value: &impl Serialize) -> Result<Json, DbError> {
+    Json::of(value).map_err(|error| DbError::Corrupt(error.to_string()))
+}
