@@ -8,7 +8,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, Api, Gate, Hub, Signer};
+use crate::api::{self, Access, Api, Gate, Hub, Project, Signer};
 use crate::config::{
     ConfigError, DatabaseArgs, FleetArgs, FleetSetting, HttpArgs, ProviderArgs, StorageArgs,
     WorkerArgs,
@@ -39,7 +39,9 @@ pub enum StartError {
     Storage(#[from] StorageError),
     #[error("the client for input images could not be built: {0}")]
     Fetcher(#[from] FetchError),
-    #[error("the client for providers could not be built: {0}")]
+    #[error("TENANT_SQL does not work: {0}")]
+    TenantSql(#[source] DbError),
+    #[error("an HTTP client could not be built: {0}")]
     HttpClient(#[from] reqwest::Error),
     #[error("the system gives no random numbers")]
     NoRandomness,
@@ -184,7 +186,7 @@ pub async fn api(db: Db, http: &HttpArgs, storage: &StorageArgs) -> Result<Api, 
     Ok(Api::new(api::Parts {
         storage: open_storage(storage).await?,
         decoder: Decoder::new(std::thread::available_parallelism().map_or(1, NonZero::get)),
-        gate: Gate::default(),
+        gate: gate(&db, http, storage).await?,
         signer,
         hub: Hub::start(db.clone()),
         stop: CancellationToken::new(),
@@ -193,20 +195,47 @@ pub async fn api(db: Db, http: &HttpArgs, storage: &StorageArgs) -> Result<Api, 
             signed_url_life: http.signed_url_life(),
             max_waiting: http.queue_max_waiting,
             upgrade_url: http.upgrade_url.clone(),
-            origins: http.origins(),
+            origins: http.origins()?,
         },
         db,
     }))
 }
 
+/// Who may call, tried out as far as it can be.
+async fn gate(db: &Db, http: &HttpArgs, storage: &StorageArgs) -> Result<Gate, StartError> {
+    install_tls();
+    let project = match (storage.project()?, http.jwt_secret()) {
+        (None, Some(_)) => return Err(ConfigError::SecretWithoutProject.into()),
+        (None, None) => None,
+        (Some(url), secret) => Some(Project {
+            url,
+            secret: secret.map(str::to_owned),
+        }),
+    };
+    let gate = Gate::new(Access {
+        keys: http.api_keys()?,
+        project,
+        tenant_sql: http.tenant_sql().map(str::to_owned),
+        requests_per_minute: http.caller_requests_per_minute,
+    })?;
+    gate.is_open(db).await?;
+    gate.try_out(db).await.map_err(StartError::TenantSql)?;
+    Ok(gate)
+}
+
 /// By the fleet's secret; the first server brings one.
 async fn signer(db: &Db) -> Result<Signer, StartError> {
-    let mut fresh = [0; 32];
-    SystemRandom::new()
-        .fill(&mut fresh)
-        .map_err(|_| StartError::NoRandomness)?;
-    let secret = secrets::record(db, SIGNING, &hex(&fresh)).await?;
+    let secret = secrets::record(db, SIGNING, &hex(&random()?)).await?;
     Ok(Signer::new(secret.as_bytes()))
+}
+
+/// Bytes that nobody can guess.
+pub fn random() -> Result<[u8; 32], StartError> {
+    let mut bytes = [0; 32];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| StartError::NoRandomness)?;
+    Ok(bytes)
 }
 
 /// Runs a worker until a signal ends it, or until the queue is drained.

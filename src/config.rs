@@ -54,6 +54,16 @@ pub enum ConfigError {
     Storage(#[from] crate::storage::InvalidTarget),
     #[error("PUBLIC_URL is not a URL (https://photos.example.com): {0}")]
     PublicUrl(url::ParseError),
+    #[error("API_KEYS: {0}")]
+    ApiKeys(#[from] crate::domain::api_key::InvalidApiKeys),
+    #[error(
+        "SUPABASE_JWT_SECRET is set but SUPABASE_URL is not, which says who signs: https://PROJECT.supabase.co (Dashboard, Project Settings, API)"
+    )]
+    SecretWithoutProject,
+    #[error(
+        "CORS_ORIGINS: \"{0}\" is no origin: write each as https://app.example.com, without a path or a *"
+    )]
+    Origin(String),
     #[error("IMAGE_FETCH_ALLOW: {0}")]
     FetchAllow(crate::images::fetch::InvalidHostPort),
 }
@@ -257,11 +267,17 @@ impl StorageArgs {
         Duration::from_secs(self.image_fetch_timeout_seconds)
     }
 
+    /// The Supabase project, if there is one.
+    pub fn project(&self) -> Result<Option<Url>, ConfigError> {
+        let url = set(self.supabase_url.as_ref());
+        url.map(|url| Url::parse(url).map_err(ConfigError::SupabaseUrl))
+            .transpose()
+    }
+
     fn supabase(&self) -> Result<Option<SupabaseAccess>, ConfigError> {
-        let Some(url) = set(self.supabase_url.as_ref()) else {
+        let Some(url) = self.project()? else {
             return Ok(None);
         };
-        let url = Url::parse(url).map_err(ConfigError::SupabaseUrl)?;
         let key = set(self.supabase_service_role_key.as_ref())
             .or_else(|| set(self.supabase_secret_key.as_ref()))
             .ok_or(ConfigError::NoServiceKey)?;

@@ -73,7 +73,8 @@
 //!    lengths, not moments. Who is dead is judged on the judge's own monotonic clock, by watching
 //!    renewals (`worker::sweep`), and no two clocks are ever compared.
 //! 9. A wake-up is a hint. With notifications off everything works, only slower.
-//! 10. Only [`images::fetch`] opens a URL that came from a user.
+//! 10. Only [`images::fetch`] opens a URL that came from a user. Other clients call addresses of the
+//!     settings: `providers`, and `api::auth::jwks`, which fetches the public keys of a Supabase project.
 //! 11. The environment is read in [`config`] only; the six states are spelled in
 //!     [`domain::status`] and in SQL only.
 //! 12. The simulator is known to the demo, to `safelight simulate` and to tests; nothing on the

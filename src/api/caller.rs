@@ -67,3 +67,6 @@ impl FromRequestParts<Api> for Caller {
         api.gate().admit(api, parts).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,9 @@ pub enum ApiError {
     NotBuilt(&'static str, String),
     #[error("The storage could not be read; try again later.")]
     Storage(#[from] StorageError),
+    /// Whether a token is right cannot be known, for so long at least.
+    #[error("The public keys of the Supabase project cannot be fetched; try again later.")]
+    KeysUnavailable(Duration),
     #[error("The database cannot be reached; try again later.")]
     Unavailable(String),
     #[error("Something went wrong here, and it is logged.")]
@@ -80,7 +83,9 @@ impl ApiError {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::QueueFull | Self::Busy | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::QueueFull | Self::Busy | Self::KeysUnavailable(_) | Self::Unavailable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::NotBuilt(..) => StatusCode::NOT_IMPLEMENTED,
             Self::Storage(_) => StatusCode::BAD_GATEWAY,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -97,10 +102,11 @@ impl ApiError {
             Self::NotFound(_) => "not_found",
             Self::TooLarge(_) => "body_too_large",
             Self::WrongType(_) => "unsupported_media_type",
-            Self::TooMany(_) => "rate_limited",
+            Self::TooMany(_) => "too_many_requests",
             Self::QueueFull => "queue_full",
             Self::Busy => "busy",
             Self::Storage(_) => "storage_failed",
+            Self::KeysUnavailable(_) => "keys_unavailable",
             Self::Unavailable(_) => "database_unavailable",
             Self::Internal(_) => "internal_error",
         }
@@ -108,7 +114,7 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooMany(wait) => Some(*wait),
+            Self::TooMany(wait) | Self::KeysUnavailable(wait) => Some(*wait),
             Self::QueueFull => Some(QUEUE_FULL_PAUSE),
             Self::Busy | Self::Unavailable(_) | Self::Storage(_) => Some(SHORT_PAUSE),
             Self::Invalid(_)
@@ -141,6 +147,8 @@ impl ApiError {
             | Self::TooMany(_)
             | Self::QueueFull
             | Self::Busy
+            // By who fetches them, once for all who wait.
+            | Self::KeysUnavailable(_)
             | Self::NotBuilt(..) => {}
         }
     }

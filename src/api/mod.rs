@@ -7,6 +7,8 @@
 mod auth;
 mod batches;
 mod caller;
+mod cors;
+mod credits;
 mod download;
 mod error;
 mod extract;
@@ -33,7 +35,7 @@ use crate::db::Db;
 use crate::images::Decoder;
 use crate::storage::Storage;
 
-pub use auth::Gate;
+pub use auth::{Access, Gate, Project};
 pub use caller::Caller;
 pub use error::ApiError;
 pub use hub::Hub;
@@ -124,9 +126,15 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(uploads::upload))
         .routes(routes!(files::file))
         .routes(routes!(tryon::enqueue))
-        .routes(routes!(tryon::poll));
-    openapi::with_document(routes)
-        .layer(middleware::from_fn(error::envelope))
+        .routes(routes!(tryon::poll))
+        .routes(routes!(credits::show));
+    let router = openapi::with_document(routes).layer(middleware::from_fn(error::envelope));
+    // Outside the envelope: errors, too, must say which pages may read them.
+    let router = match cors::layer(&api.settings().origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router
         .layer(middleware::from_fn(request_id::carry))
         .with_state(api)
 }

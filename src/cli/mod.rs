@@ -8,6 +8,7 @@ mod cancel;
 mod demo;
 mod doctor;
 mod enqueue;
+mod keys;
 mod limits;
 mod list;
 mod migrate;
@@ -64,6 +65,7 @@ enum Command {
     Cancel(cancel::CancelCommand),
     Retry(retry::RetryCommand),
     Limits(limits::LimitsCommand),
+    Keys(keys::KeysCommand),
     Pause(pause::PauseCommand),
     Resume(resume::ResumeCommand),
     Simulate(simulate::SimulateCommand),
@@ -131,6 +133,7 @@ pub fn run() -> ExitCode {
         | Command::Cancel(_)
         | Command::Retry(_)
         | Command::Limits(_)
+        | Command::Keys(_)
         | Command::Pause(_)
         | Command::Resume(_) => Loudness::Quiet,
     };
@@ -155,6 +158,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Cancel(command) => command.run().await,
         Command::Retry(command) => command.run().await,
         Command::Limits(command) => command.run().await,
+        Command::Keys(command) => command.run().await,
         Command::Pause(command) => command.run().await,
         Command::Resume(command) => command.run().await,
         Command::Simulate(command) => command.run().await,

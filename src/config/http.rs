@@ -7,6 +7,7 @@ use clap::Args;
 use url::Url;
 
 use super::{ConfigError, set};
+use crate::domain::api_key::{self, ApiKey};
 
 /// Where the server listens when nothing is said: this machine alone.
 pub const DEFAULT_BIND: &str = "127.0.0.1:8088";
@@ -87,8 +88,9 @@ impl HttpArgs {
         }
     }
 
-    pub fn api_keys(&self) -> Option<&str> {
-        set(self.api_keys.as_ref())
+    /// Only their hashes.
+    pub fn api_keys(&self) -> Result<Vec<ApiKey>, ConfigError> {
+        set(self.api_keys.as_ref()).map_or(Ok(Vec::new()), |keys| Ok(api_key::parse(keys)?))
     }
 
     pub fn jwt_secret(&self) -> Option<&str> {
@@ -99,11 +101,12 @@ impl HttpArgs {
         set(self.tenant_sql.as_ref())
     }
 
-    pub fn origins(&self) -> Vec<String> {
+    /// As a browser writes them: without a path, nor a port that goes without saying.
+    pub fn origins(&self) -> Result<Vec<String>, ConfigError> {
         let origins = self.cors_origins.iter().map(|origin| origin.trim());
         let origins = origins.filter(|origin| !origin.is_empty());
         origins
-            .map(|origin| origin.trim_end_matches('/').to_owned())
+            .map(|text| origin(text).ok_or_else(|| ConfigError::Origin(text.to_owned())))
             .collect()
     }
 
@@ -125,9 +128,23 @@ impl HttpArgs {
     }
 }
 
+fn origin(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let is_web = matches!(url.scheme(), "http" | "https");
+    let is_bare = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    (is_web && is_bare && !text.contains('*')).then(|| url.origin().ascii_serialization())
+}
+
 /// Whether somebody chose the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     Yes,
     No,
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod doctor;
 pub mod jobs;
 pub mod json;
+pub mod keys;
 pub mod lease;
 pub mod ledger;
 pub mod limits;
@@ -25,6 +26,7 @@ pub mod settings;
 pub mod sweep;
 pub mod tenants;
 pub mod uploads;
+pub mod users;
 mod words;
 pub mod workers;
 

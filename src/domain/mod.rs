@@ -4,6 +4,7 @@
 //! to know *what safelight decides* reads this folder, whoever wants to know *how it is done*
 //! reads the others.
 
+pub mod api_key;
 pub mod backoff;
 pub mod failure;
 mod hex;
@@ -14,6 +15,7 @@ pub mod request;
 pub mod status;
 pub mod tenant;
 
+pub use api_key::{ApiKey, KeyDigest, KeyOwner};
 pub use failure::{CallResult, Failure};
 pub use hex::hex;
 pub use job::{ClaimedJob, ImageState, JobId};

@@ -53,6 +53,7 @@ fn not_set_up(error: &StartError) -> Line {
         | StartError::Storage(_)
         | StartError::Fetcher(_)
         | StartError::HttpClient(_)
+        | StartError::TenantSql(_)
         | StartError::NoRandomness
         | StartError::Signals(_) => {
             let mend = [

@@ -41,6 +41,9 @@ fn of_inputs(error: &ConfigError) -> Mend {
         | ConfigError::BaseUrl(_)
         | ConfigError::UnknownModel(_)
         | ConfigError::PublicUrl(_)
+        | ConfigError::ApiKeys(_)
+        | ConfigError::SecretWithoutProject
+        | ConfigError::Origin(_)
         | ConfigError::Storage(_) => "export SUPABASE_SERVICE_ROLE_KEY=KEY",
     })
 }

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use clap::Parser;
 use reqwest::{Client, Method, RequestBuilder};
+use safelight::api::{self, Api};
+use safelight::app::{self, StartError};
 use safelight::config::{HttpArgs, StorageArgs};
-use safelight::{api, app};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
@@ -36,14 +37,7 @@ impl Drop for Served {
 impl Stage {
     /// Serves this stage's database and photos, with the settings of a command line.
     pub(crate) async fn serve(&self, arguments: &[&str]) -> Served {
-        app::install_tls();
-        let storage = format!("--storage=local:{}", self.photos().display());
-        let all = ["serve", &storage]
-            .into_iter()
-            .chain(arguments.iter().copied());
-        let arguments = ServeArguments::parse_from(all);
-        let api = app::api(self.db().await, &arguments.http, &arguments.storage);
-        let router = api::router(api.await.unwrap());
+        let router = api::router(self.api(arguments).await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -53,6 +47,17 @@ impl Stage {
             client: Client::builder().no_proxy().build().unwrap(),
             task: task.abort_handle(),
         }
+    }
+
+    /// What would be served, or why nothing is.
+    pub(crate) async fn api(&self, arguments: &[&str]) -> Result<Api, StartError> {
+        app::install_tls();
+        let storage = format!("--storage=local:{}", self.photos().display());
+        let all = ["serve", &storage]
+            .into_iter()
+            .chain(arguments.iter().copied());
+        let arguments = ServeArguments::parse_from(all);
+        app::api(self.db().await, &arguments.http, &arguments.storage).await
     }
 }
 

@@ -2,9 +2,11 @@
 
 use reqwest::{Method, Response};
 use safelight::api::{Moment, Signer};
+use serde_json::json;
 
 use crate::harness::{Served, Stage};
 
+const KEYS: &str = "--api-keys=7:key-of-team-seven,8:key-of-team-eight";
 const HOUR: u64 = 3600;
 
 impl Stage {
@@ -85,6 +87,32 @@ async fn a_signed_url_shows_the_picture_and_lets_it_be_nothing_else() {
     let seconds: u64 = seconds.unwrap().parse().unwrap();
     assert!((HOUR - 60..=HOUR).contains(&seconds), "{control}");
     assert_eq!(response.bytes().await.unwrap(), picture);
+}
+
+/// Whoever polls gets the URL, and nobody else can make it.
+#[tokio::test]
+async fn a_poll_shows_urls_that_open_the_pictures_of_the_job() {
+    let stage = Stage::new().await;
+    let server = stage.serve(&[KEYS]).await;
+    let body = json!({"prompt": "a lake", "numImages": 1});
+    let (_, accepted) = server
+        .post("/api/generations", "key-of-team-seven", body)
+        .await;
+    stage.drain().await;
+    let path = accepted["pollUrl"].as_str().unwrap();
+
+    let (_, job) = server.get(path, "key-of-team-seven").await;
+
+    let url = job["images"][0]["url"].as_str().unwrap();
+    let response = get(&server, url, &[]).await;
+    assert_eq!(response.status(), 200);
+    let length = response.bytes().await.unwrap().len();
+    assert_eq!(job["images"][0]["bytes"], length);
+    assert_eq!(server.get(path, "key-of-team-eight").await.0, 404);
+    // Knowing its name is not enough, with whatever key.
+    let (bare, _) = url.split_once('?').unwrap();
+    assert_eq!(server.get(bare, "key-of-team-eight").await.0, 403);
+    assert_eq!(server.get(bare, "key-of-team-seven").await.0, 403);
 }
 
 #[tokio::test]

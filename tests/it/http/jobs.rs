@@ -186,11 +186,14 @@ async fn a_key_makes_one_job_however_often_it_is_sent_and_whoever_is_first() {
 async fn a_cancel_aborts_a_running_call_and_is_right_twice_but_not_when_the_job_has_ended() {
     let stage = Stage::with(SimulatorConfig::default()).await;
     let server = stage.serve(&[KEYS]).await;
-    let worker = stage.worker().await;
+    // With one place the next job begins when the call is aborted, and not before.
+    let worker = stage.worker_with(|settings| settings.concurrency = 1).await;
     let body = json!({"prompt": "a lake [sim:hang]", "numImages": 1});
     let (_, accepted) = server.post("/api/generations", SEVEN, body).await;
     let path = accepted["pollUrl"].as_str().unwrap();
     stage.until_called(crate::harness::hangs).await;
+    let next = json!({"prompt": "a sea", "numImages": 1});
+    server.post("/api/generations", SEVEN, next).await;
 
     let (status, job) = server
         .post(&format!("{path}/cancel"), SEVEN, json!({}))
@@ -198,8 +201,8 @@ async fn a_cancel_aborts_a_running_call_and_is_right_twice_but_not_when_the_job_
     assert_eq!((status, &job["status"]), (200, &json!("canceled")), "{job}");
     let (_, polled) = server.get(path, SEVEN).await;
     assert_eq!(polled["status"], "canceled");
-    let settled = "SELECT state = 'ambiguous' FROM photo_generation_calls";
-    stage.until_within(settled, Duration::from_secs(4)).await;
+    let next = "SELECT status = 'completed' FROM photo_generation_queue WHERE id = 2";
+    stage.until_within(next, Duration::from_secs(6)).await;
     let (status, _) = server
         .post(&format!("{path}/cancel"), SEVEN, json!({}))
         .await;

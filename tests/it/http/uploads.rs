@@ -9,12 +9,13 @@ use image::{ImageFormat, Rgb, RgbImage};
 use reqwest::Method;
 use safelight::db::uploads;
 use safelight::domain::Tenant;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Served, Stage};
 
-const KEY: &str = "abc";
-const SERVICE: &str = "--api-keys=*:abc,7:team";
+const KEY: &str = "key-of-the-service";
+const KEYS: &str = "--api-keys=7:key-of-team-seven,8:key-of-team-eight,*:key-of-the-service";
+const SEVEN: &str = "key-of-team-seven";
 
 fn png(colour: [u8; 3]) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
@@ -25,8 +26,18 @@ fn png(colour: [u8; 3]) -> Vec<u8> {
 }
 
 async fn upload(server: &Served, query: &str, kind: &str, body: Vec<u8>) -> (u16, Value) {
+    upload_as(KEY, server, query, kind, body).await
+}
+
+async fn upload_as(
+    key: &str,
+    server: &Served,
+    query: &str,
+    kind: &str,
+    body: Vec<u8>,
+) -> (u16, Value) {
     let request = server.request(Method::POST, &format!("/api/uploads{query}"));
-    let request = request.bearer_auth(KEY).header("content-type", kind);
+    let request = request.bearer_auth(key).header("content-type", kind);
     crate::harness::answer(request.body(body)).await
 }
 
@@ -73,7 +84,7 @@ impl Stage {
 #[tokio::test]
 async fn a_picture_is_taken_raw_or_as_a_form_and_is_the_same() {
     let stage = Stage::new().await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
     let picture = png([10, 20, 30]);
     let mut form =
         b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.heic\"\r\n\r\n"
@@ -109,7 +120,7 @@ async fn a_picture_is_taken_raw_or_as_a_form_and_is_the_same() {
 #[tokio::test]
 async fn a_job_uses_the_upload() {
     let stage = Stage::new().await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
     let name = uploaded(&server, [1, 2, 3]).await;
     let job = stage.job("a hill", 1).await;
     stage
@@ -126,7 +137,7 @@ async fn a_job_uses_the_upload() {
 #[tokio::test]
 async fn what_is_no_picture_is_refused_with_a_sentence_and_leaves_nothing() {
     let stage = Stage::new().await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
     let check = async |body: Vec<u8>, expected: (u16, &str), text: &str| {
         let (status, answer) = upload(&server, "?userId=7", "image/png", body).await;
         assert_eq!((status, answer["code"].as_str().unwrap()), expected);
@@ -158,7 +169,7 @@ async fn what_is_no_picture_is_refused_with_a_sentence_and_leaves_nothing() {
 async fn ids_that_do_not_fit_this_database_are_told() {
     let stage = Stage::new().await;
     stage.with_user_id_as("integer").await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
 
     let (status, body) = upload(&server, "?userId=me", "image/png", png([1, 2, 3])).await;
     assert_eq!(status, 400, "{body}");
@@ -173,7 +184,7 @@ async fn ids_that_do_not_fit_this_database_are_told() {
 #[tokio::test]
 async fn an_upload_is_claimed_by_its_tenant_and_by_nobody_else() {
     let stage = Stage::new().await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
     let name = uploaded(&server, [1, 2, 3]).await;
     let going = uploaded(&server, [4, 5, 6]).await;
     stage
@@ -206,9 +217,74 @@ async fn an_upload_is_claimed_by_its_tenant_and_by_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_job_names_its_tenants_uploads_and_no_others() {
+    let stage = Stage::new().await;
+    let server = stage.serve(&[KEYS]).await;
+    let (_, body) = upload_as(SEVEN, &server, "?teamId=8", "image/png", png([1, 2, 3])).await;
+    let url = body["url"].as_str().unwrap();
+    let enqueue = async |key: &str, picture: &str| {
+        let job = json!({"prompt": "a lake", "numImages": 1, "images": [picture]});
+        let (status, body) = server.post("/api/generations", key, job).await;
+        (status, body["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let unknown = (400, "unknown_upload".to_owned());
+    let rows = "SELECT count(*) FROM photo_generation_queue";
+
+    // It is team 7's, whoever else a team's key names.
+    assert_eq!(enqueue("key-of-team-eight", url).await, unknown);
+    let missing = format!("upload:{}.png", "0".repeat(64));
+    assert_eq!(enqueue(SEVEN, &missing).await, unknown);
+    assert_eq!(stage.number(rows).await, 0);
+    assert_eq!(enqueue(SEVEN, url).await.0, 202);
+
+    stage.drain().await;
+    let done = format!("{rows} WHERE status = 'completed'");
+    assert_eq!(stage.number(&done).await, 1);
+    let used = r#"SELECT count(*) FROM photo_generation_uploads WHERE "usedAt" > '2000-01-01'"#;
+    assert_eq!(stage.number(used).await, 1);
+}
+
+/// `safelight enqueue --image` puts a picture into the storage and makes no row of it.
+#[tokio::test]
+async fn an_upload_that_came_by_the_command_may_be_named() {
+    let stage = Stage::new().await;
+    let server = stage.serve(&[KEYS]).await;
+    let name = uploaded(&server, [1, 2, 3]).await;
+    stage.sql("DELETE FROM photo_generation_uploads").await;
+    let job = json!({"prompt": "a lake", "images": [format!("upload:{name}")], "userId": "7"});
+
+    assert_eq!(
+        server.post("/api/generations", KEY, job.clone()).await.0,
+        202
+    );
+
+    // And what a row has, but the storage has lost, may not.
+    uploaded(&server, [1, 2, 3]).await;
+    std::fs::remove_file(stage.upload(&name)).unwrap();
+    let (status, body) = server.post("/api/generations", KEY, job).await;
+    assert_eq!((status, &body["code"]), (400, &json!("unknown_upload")));
+}
+
+#[tokio::test]
+async fn a_view_token_uploads_nothing() {
+    let stage = Stage::new().await;
+    let server = stage.serve(&[KEYS]).await;
+    let body = json!({"prompt": "a lake"});
+    let (_, accepted) = server.post("/api/generations", KEY, body).await;
+    let token = accepted["viewToken"].as_str().unwrap();
+
+    let request = server.request(Method::POST, &format!("/api/uploads?token={token}"));
+    let (status, body) = crate::harness::answer(request.body(png([1, 2, 3]))).await;
+
+    assert_eq!((status, &body["code"]), (403, &json!("forbidden")));
+    let rows = "SELECT count(*) FROM photo_generation_uploads";
+    assert_eq!(stage.number(rows).await, 0);
+}
+
+#[tokio::test]
 async fn the_sweep_removes_what_no_job_named_for_a_day() {
     let stage = Stage::new().await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
     let mut names = Vec::new();
     for number in 0..7 {
         names.push(uploaded(&server, [number, 0, 0]).await);

@@ -5,13 +5,14 @@ use std::io::{Cursor, Read as _};
 
 use reqwest::{Method, Response};
 use safelight::api::{Moment, Scope};
+use serde_json::json;
 use uuid::Uuid;
 use zip::ZipArchive;
 
 use crate::harness::{Served, Stage};
 
-const KEY: &str = "abc";
-const SERVICE: &str = "--api-keys=*:abc";
+const KEY: &str = "key-of-the-service";
+const KEYS: &str = "--api-keys=7:key-of-team-seven,8:key-of-team-eight,*:key-of-the-service";
 
 async fn download(server: &Served, path: &str) -> Response {
     let request = server.request(Method::GET, path).bearer_auth(KEY);
@@ -89,7 +90,7 @@ impl Stage {
 #[tokio::test]
 async fn the_zip_of_a_job_holds_its_pictures_byte_by_byte() {
     let stage = Stage::new().await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
     let job = stage.job("a lake", 3).await;
     stage.drain().await;
     let uuid = stage.uuid_of(job).await;
@@ -119,7 +120,7 @@ async fn the_zip_of_a_job_holds_its_pictures_byte_by_byte() {
 #[tokio::test]
 async fn a_token_opens_the_zip_of_its_job_without_a_header() {
     let stage = Stage::new().await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
     let jobs = [stage.hollow_job(2, 10).await, stage.hollow_job(2, 10).await];
     let uuid = stage.uuid_of(jobs[0]).await;
     let signer = stage.signer().await;
@@ -140,9 +141,64 @@ async fn a_token_opens_the_zip_of_its_job_without_a_header() {
 }
 
 #[tokio::test]
+async fn a_poll_shows_the_link_to_the_zip_and_its_exact_length() {
+    let stage = Stage::new().await;
+    let server = stage.serve(&[KEYS]).await;
+    let body = json!({"prompt": "a lake", "numImages": 2});
+    let (_, accepted) = server
+        .post("/api/generations", "key-of-team-seven", body)
+        .await;
+    stage.drain().await;
+    let path = accepted["pollUrl"].as_str().unwrap();
+    let (_, job) = server.get(path, "key-of-team-seven").await;
+
+    let url = job["zipUrl"].as_str().unwrap();
+    let response = server.request(Method::GET, url).send().await.unwrap();
+
+    assert_eq!(response.status(), 200);
+    assert_eq!(job["zipBytes"], response.bytes().await.unwrap().len());
+    // Whoever has the page's token has the zip, too; another tenant has neither.
+    let token = accepted["viewToken"].as_str().unwrap();
+    let download = format!("{path}/download");
+    let viewed = server.request(Method::GET, &format!("{download}?token={token}"));
+    assert_eq!(viewed.send().await.unwrap().status(), 200);
+    let bare = server.request(Method::GET, &download);
+    assert_eq!(bare.send().await.unwrap().status(), 401);
+    assert_eq!(server.get(&download, "key-of-team-eight").await.0, 404);
+    // The link of the zip is for the zip alone.
+    let (_, zip_token) = url.split_once('?').unwrap();
+    let poll = server.request(Method::GET, &format!("{path}?{zip_token}"));
+    assert_eq!(poll.send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn a_batch_is_its_owners() {
+    let stage = Stage::new().await;
+    let server = stage.serve(&[KEYS]).await;
+    let body = json!({"jobs": [{"prompt": "a lake"}, {"prompt": "a hill", "numImages": 2}]});
+    let (status, made) = server.post("/api/batches", "key-of-team-seven", body).await;
+    assert_eq!(status, 202, "{made}");
+    stage.drain().await;
+    let path = format!("/api/batches/{}", made["batchId"]);
+    let (_, batch) = server.get(&path, "key-of-team-seven").await;
+    let get = async |key: &str| {
+        let request = server.request(Method::GET, &format!("{path}/download"));
+        let response = request.bearer_auth(key).send().await.unwrap();
+        (response.status().as_u16(), response.bytes().await.unwrap())
+    };
+
+    let (status, zip) = get("key-of-team-seven").await;
+    assert_eq!(status, 200);
+    assert_eq!(get("key-of-the-service").await, (200, zip.clone()));
+    assert_eq!(get("key-of-team-eight").await.0, 404);
+    let link = server.request(Method::GET, batch["zipUrl"].as_str().unwrap());
+    assert_eq!(link.send().await.unwrap().bytes().await.unwrap(), zip);
+}
+
+#[tokio::test]
 async fn a_job_without_an_archive_says_why() {
     let stage = Stage::new().await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
     let waiting = stage.job("a lake", 2).await;
     let single = stage.hollow_job(1, 10).await;
     let check = async |job: i64, expected: (u16, &str)| {
@@ -163,7 +219,7 @@ async fn a_job_without_an_archive_says_why() {
 #[tokio::test]
 async fn a_picture_that_is_gone_or_changed_is_told_before_anything_is_sent() {
     let stage = Stage::new().await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
     let job = stage.hollow_job(3, 1000).await;
     let path = format!("/api/generations/{job}/download");
     let last = stage.photos().join(format!("user=3A7/{job}/3.png"));
@@ -185,7 +241,7 @@ async fn a_picture_that_is_gone_or_changed_is_told_before_anything_is_sent() {
 #[tokio::test]
 async fn a_picture_that_goes_in_the_middle_breaks_the_transfer_off() {
     let stage = Stage::new().await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
     let job = stage.hollow_job(2, 100 << 20).await;
     let path = format!("/api/generations/{job}/download");
 
@@ -208,7 +264,7 @@ async fn a_picture_that_goes_in_the_middle_breaks_the_transfer_off() {
 async fn so_many_zips_at_once_and_who_hangs_up_makes_room() {
     const AT_ONCE: usize = 32;
     let stage = Stage::new().await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
     let job = stage.hollow_job(2, 100 << 20).await;
     let path = format!("/api/generations/{job}/download");
     let mut open = Vec::new();
@@ -244,7 +300,7 @@ fn most_memory() -> u64 {
 #[tokio::test]
 async fn two_gigabytes_are_sent_in_little_memory() {
     let stage = Stage::new().await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
     let job = stage.hollow_job(100, 20 << 20).await;
     let before = most_memory();
 
@@ -265,7 +321,7 @@ async fn two_gigabytes_are_sent_in_little_memory() {
 #[tokio::test]
 async fn the_zip_of_a_batch_holds_the_pictures_of_all_its_jobs() {
     let stage = Stage::new().await;
-    let server = stage.serve(&[SERVICE]).await;
+    let server = stage.serve(&[KEYS]).await;
     stage
         .sql(
             r#"INSERT INTO photo_generation_batches ("userId") VALUES ('7');
