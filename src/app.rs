@@ -19,11 +19,10 @@ use crate::config::{
 use crate::db::pool::AddressError;
 use crate::db::schema::{self, SchemaError};
 use crate::db::{Db, DbError, limits, secrets, settings};
-use crate::domain::Provider;
 use crate::domain::model::{DEFAULT_MODEL, KNOWN_MODELS};
+use crate::domain::{Provider, hex};
 use crate::images::{Decoder, FetchError, Fetcher};
 use crate::pipeline::Inputs;
-use crate::pipeline::publish::hex;
 use crate::providers::{self, Gemini, Providers};
 use crate::storage::{Storage, StorageError};
 use crate::worker::{Presence, Rhythm, Settings, Shutdown, Tools, Until};

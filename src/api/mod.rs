@@ -9,6 +9,7 @@ mod batches;
 mod caller;
 mod cors;
 mod credits;
+mod download;
 mod error;
 mod extract;
 mod files;
@@ -133,8 +134,12 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(jobs::events::events))
         .routes(routes!(jobs::act::cancel))
         .routes(routes!(jobs::act::retry))
+        .routes(routes!(download::job_zip))
         .routes(routes!(batches::create))
         .routes(routes!(batches::look))
+        .routes(routes!(download::batch_zip))
+        .routes(routes!(uploads::upload))
+        .routes(routes!(files::file))
         .routes(routes!(tryon::enqueue))
         .routes(routes!(tryon::poll))
         .routes(routes!(credits::show))

@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{StartError, WorkerConfig, api, gate, obey_signals, open_storage};
 use crate::api::{Ending, Limits, Vitals, WorkerHandle};
 use crate::config::{Asked, DatabaseArgs, HttpArgs, ListenArgs, StorageArgs};
-use crate::db::{self, Db, schema};
+use crate::db::{Db, schema};
 use crate::storage::Storage;
 use crate::telemetry;
 use crate::worker::{self, Shutdown, Tools, Until};

@@ -25,6 +25,7 @@ pub mod secrets;
 pub mod settings;
 pub mod sweep;
 pub mod tenants;
+pub mod uploads;
 pub mod users;
 pub mod vitals;
 mod words;

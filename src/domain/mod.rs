@@ -7,6 +7,7 @@
 pub mod api_key;
 pub mod backoff;
 pub mod failure;
+mod hex;
 pub mod job;
 pub mod model;
 pub mod occupation;
@@ -17,6 +18,7 @@ pub mod tenant;
 
 pub use api_key::{ApiKey, KeyDigest, KeyOwner};
 pub use failure::{CallResult, Failure};
+pub use hex::hex;
 pub use job::{ClaimedJob, ImageState, JobId};
 pub use model::{Model, Provider};
 pub use occupation::Occupation;
