@@ -19,7 +19,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 pub use fleet::{FleetArgs, FleetSetting};
-pub use http::{Asked, DEFAULT_BIND, HttpArgs};
+pub use http::{Asked, DEFAULT_BIND, HttpArgs, ListenArgs};
 
 use crate::domain::model::{DEFAULT_MODEL, Model};
 use crate::images::{FetchPolicy, HostPort, ServiceKey, SupabaseAccess, fetch};

@@ -192,12 +192,12 @@ impl From<EnqueueError> for ApiError {
 /// Every error, as it is sent.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ErrorBody {
+pub(super) struct ErrorBody {
     /// For people.
-    pub error: String,
+    pub(super) error: String,
     /// For programs.
-    pub code: String,
-    pub request_id: String,
+    pub(super) code: String,
+    pub(super) request_id: String,
 }
 
 /// What a handler has to say; [`envelope`] writes it down.

@@ -173,11 +173,6 @@ impl Hub {
         let last = changes.borrow().clone();
         last
     }
-
-    /// How many jobs are watched, for metrics.
-    pub(super) fn watched(&self) -> usize {
-        self.shared.state().watched.len()
-    }
 }
 
 impl Shared {

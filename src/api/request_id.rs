@@ -13,10 +13,10 @@ const LONGEST: usize = 128;
 
 /// Taken from the caller if it is a sane one, else made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(String);
+pub(super) struct RequestId(String);
 
 impl RequestId {
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 

@@ -15,7 +15,7 @@ use ring::hmac;
 use uuid::Uuid;
 
 /// How long a view token lives at least.
-pub const TOKEN_LIFE: Duration = Duration::from_hours(6);
+pub(super) const TOKEN_LIFE: Duration = Duration::from_hours(6);
 
 /// What a token opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

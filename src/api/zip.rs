@@ -1,39 +1,74 @@
-use super::Api;
-use super::signing::{Moment, Scope};
-use crate::db::jobs::Image;
-use crate::storage::ObjectKey;
+//! Zips of stored pictures: what is in them, and the URLs that open them without a header.
+//!
+//! What an archive looks like is in `archive`, how it leaves in `stream`; who may have it is decided in
+//! `download`.
+
+mod archive;
+mod stream;
+
 use uuid::Uuid;
+
+use super::{Api, Moment, Scope};
+use crate::db::jobs::Image;
+use crate::domain::ImageState;
+use crate::images::PictureFormat;
+use crate::storage::ObjectKey;
+
+pub(super) use archive::size;
+pub(super) use stream::stream;
+
+/// One picture of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
+    /// In the archive.
     pub(super) name: String,
     pub(super) key: ObjectKey,
+    /// As recorded when it was stored.
     pub(super) bytes: u64,
 }
-pub(super) fn entries(images: &[Image]) -> Vec<Entry> {
-    images
-        .iter()
-        .filter_map(|image| {
-            Some(Entry {
-                name: format!("image-{}.png", image.index),
-                key: ObjectKey::parse(image.storage_key.as_deref()?).ok()?,
-                bytes: 1,
-            })
+
+impl Entry {
+    /// `None` for a row that names no object or no picture of ours, which only hands can write.
+    pub(super) fn of(name: String, key: &str, mime: &str, bytes: i64) -> Option<Self> {
+        let mut formats = PictureFormat::ALL.into_iter();
+        let extension = formats.find(|format| format.mime() == mime)?.extension();
+        Some(Self {
+            name: format!("{name}.{extension}"),
+            key: ObjectKey::parse(key).ok()?,
+            bytes: u64::try_from(bytes).ok()?,
         })
-        .collect()
+    }
 }
-pub(super) fn size(entries: &[Entry]) -> u64 {
-    entries
+
+/// What the zip of a job holds: its stored images, `image-1.png` and so on.
+pub(super) fn entries(images: &[Image]) -> Vec<Entry> {
+    let stored = images
         .iter()
-        .map(|entry| entry.bytes + entry.name.len() as u64 + entry.key.as_str().len() as u64)
-        .sum()
+        .filter(|image| image.state == ImageState::Stored);
+    let entry = |image: &Image| {
+        let (key, mime) = (image.storage_key.as_ref()?, image.mime_type.as_ref()?);
+        Entry::of(format!("image-{}", image.index), key, mime, image.bytes?)
+    };
+    stored.filter_map(entry).collect()
 }
+
+/// Where a browser gets the zip of a job without a header.
 pub(super) fn url(api: &Api, job: Uuid, now: Moment) -> String {
-    format!(
-        "{}/api/generations/{job}/download?token={}",
-        api.settings().public_url,
-        api.signer()
-            .token(Scope::Zip, job, now.end_of(api.settings().signed_url_life))
-    )
+    let end = now.end_of(api.settings().signed_url_life);
+    let token = api.signer().token(Scope::Zip, job, end);
+    let base = &api.settings().public_url;
+    format!("{base}/api/generations/{job}/download?token={token}")
 }
-pub(super) fn batch_url(api: &Api, batch: i64, _: Moment) -> String {
-    format!("{}/api/batches/{batch}/download", api.settings().public_url)
+
+/// The same for a batch.
+pub(super) fn batch_url(api: &Api, batch: i64, now: Moment) -> String {
+    let end = now.end_of(api.settings().signed_url_life);
+    let token = api.signer().token(Scope::BatchZip, batch_uuid(batch), end);
+    let base = &api.settings().public_url;
+    format!("{base}/api/batches/{batch}/download?token={token}")
+}
+
+/// A batch as tokens name it.
+pub(super) fn batch_uuid(batch: i64) -> Uuid {
+    Uuid::from_u128(u128::from(batch.unsigned_abs()))
 }

@@ -7,8 +7,10 @@
 pub mod api_key;
 pub mod backoff;
 pub mod failure;
+mod hex;
 pub mod job;
 pub mod model;
+pub mod occupation;
 pub mod outcome;
 pub mod request;
 pub mod status;
@@ -16,8 +18,10 @@ pub mod tenant;
 
 pub use api_key::{ApiKey, KeyDigest, KeyOwner};
 pub use failure::{CallResult, Failure};
+pub use hex::hex;
 pub use job::{ClaimedJob, ImageState, JobId};
 pub use model::{Model, Provider};
+pub use occupation::Occupation;
 pub use outcome::Outcome;
 pub use request::{AspectRatio, Picture, Request, RequestError};
 pub use status::Status;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::domain::{Failure, Tenant};
+use crate::domain::{Failure, Tenant, hex};
 use crate::images::{DecodeError, Decoder, PictureFormat};
 use crate::storage::{ObjectKey, Storage, StorageError};
 
@@ -126,14 +126,4 @@ fn unreadable() -> Failure {
         "unreadable_picture",
         "The provider's answer held a picture that cannot be read.",
     )
-}
-
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::domain::Tenant;
+use crate::domain::{Tenant, hex};
 use crate::images::PictureFormat;
 
 /// Longest part between two slashes; file systems end at 255 bytes.
@@ -119,11 +119,7 @@ fn folder_of(tenant: &Tenant) -> String {
     if segment.len() > MAX_PART {
         segment.truncate(KEPT);
         segment.push_str("==");
-        segment.extend(
-            Sha256::digest(tenant.as_str())
-                .iter()
-                .map(|byte| format!("{byte:02x}")),
-        );
+        segment.push_str(&hex(&Sha256::digest(tenant.as_str())));
     }
     segment
 }

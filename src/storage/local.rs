@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -81,7 +82,28 @@ impl Local {
         }
     }
 
-    fn path(&self, key: &ObjectKey) -> PathBuf {
+    pub(super) fn open(&self, key: &ObjectKey) -> Result<File, StorageError> {
+        File::open(self.path(key)).map_err(unreadable)
+    }
+
+    pub(super) async fn delete_older(
+        &self,
+        key: &ObjectKey,
+        age: Duration,
+    ) -> Result<(), StorageError> {
+        let path = self.path(key);
+        match blocking(move || delete_older(&path, age)).await {
+            Ok(()) => Ok(()),
+            Err(error) => match unreadable(error) {
+                StorageError::NotFound => Ok(()),
+                error @ (StorageError::Unavailable { .. } | StorageError::Unusable { .. }) => {
+                    Err(error)
+                }
+            },
+        }
+    }
+
+    pub(super) fn path(&self, key: &ObjectKey) -> PathBuf {
         self.root.join(key.as_str())
     }
 }
@@ -114,6 +136,16 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return Err(error);
     }
     flush_folder(folder)
+}
+
+fn delete_older(path: &Path, age: Duration) -> io::Result<()> {
+    let put_at = fs::metadata(path)?.modified()?;
+    // One of the future counts as young: a clock was set back.
+    if put_at.elapsed().is_ok_and(|since| since >= age) {
+        fs::remove_file(path)?;
+        flush_folder(path.parent().unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 /// As `put` and `get` do it, and then back to what was there before.

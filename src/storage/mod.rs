@@ -9,6 +9,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::domain::Failure;
 
@@ -146,6 +147,29 @@ impl Storage {
             Ok(_) => Ok(true),
             Err(StorageError::NotFound) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Reads an object piece by piece. Blocks.
+    pub fn open(&self, key: &ObjectKey) -> Result<impl io::Read + use<>, StorageError> {
+        match self {
+            Self::Local(local) => local.open(key),
+        }
+    }
+
+    /// Where an object lies on this machine. A storage elsewhere has no such place, and hands its objects
+    /// out by itself.
+    pub fn local_path(&self, key: &ObjectKey) -> Option<PathBuf> {
+        match self {
+            Self::Local(local) => Some(local.path(key)),
+        }
+    }
+
+    /// Removes an object that was put at least this long ago; one that is not there is removed. What was
+    /// put again meanwhile stays, which lets somebody remove who looked a while before.
+    pub async fn delete_older(&self, key: &ObjectKey, age: Duration) -> Result<(), StorageError> {
+        match self {
+            Self::Local(local) => local.delete_older(key, age).await,
         }
     }
 

@@ -1,10 +1,12 @@
 //! Cleans up after the dead: jobs, calls, batches, hooks, worker rows; and ends the jobs that expired
-//! while they waited; and counts the day's calls forward.
+//! while they waited; removes uploads that nobody used; and counts the day's calls forward.
 //!
 //! Every worker does it, none needs a leader. Who is dead is judged by watching: a run whose
 //! renewals have not moved for a whole stale interval *of our own clock*, during which we could
 //! look ourselves. A jump of the database's clock, an outage, or a pause of this machine kills
 //! nobody: each starts the watch anew.
+
+mod uploads;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,6 +22,9 @@ use crate::db::{Db, DbError, ledger};
 
 /// Tenants whose jobs no trigger has noted are searched for so often, and once at the start.
 const SEARCH_EVERY: Duration = Duration::from_mins(5);
+/// Uploads that nobody used are searched for so often, and once at the start: they go after a day, and no
+/// index is kept for them.
+const UPLOADS_EVERY: Duration = Duration::from_mins(5);
 /// Intervals are spread by this share, so that a fleet does not sweep as one.
 const SPREAD: f64 = 0.2;
 /// Rounds of ending expired jobs in one sweep; each takes less than a tenth of a second.
@@ -32,6 +37,7 @@ pub(super) async fn sweep(context: Arc<Context>) {
     let rhythm = context.settings.rhythm;
     let mut watch = Watch::new(rhythm);
     let mut searched: Option<Instant> = None;
+    let mut tidied: Option<Instant> = None;
     loop {
         tokio::time::sleep(
             rhythm
@@ -47,6 +53,12 @@ pub(super) async fn sweep(context: Arc<Context>) {
         if searched.is_none_or(|at| at.elapsed() > SEARCH_EVERY) {
             searched = Some(Instant::now());
             report("the queue", find_arrivals(context.db()).await);
+        }
+        if tidied.is_none_or(|at| at.elapsed() > UPLOADS_EVERY) {
+            tidied = Some(Instant::now());
+            let removal = timeout(SWEEP_TIMEOUT, uploads::remove_unused(&context));
+            // Cut off, it goes on in the next round: each upload is removed by itself.
+            report("uploads", removal.await.unwrap_or(Ok(())));
         }
     }
 }

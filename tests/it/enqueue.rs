@@ -22,9 +22,10 @@ impl Stage {
     }
 
     /// As in a table that an app made, after its adoption.
-    async fn with_user_id_as(&self, kind: &str) {
+    pub(crate) async fn with_user_id_as(&self, kind: &str) {
         self.sql(&format!(
-            r#"DROP INDEX safelight_idempotency_key, safelight_fresh_idx, safelight_retrying_idx;
+            r#"DROP INDEX safelight_idempotency_key, safelight_fresh_idx, safelight_retrying_idx,
+                          safelight_tenant_jobs_idx;
                ALTER TABLE photo_generation_queue ALTER "userId" TYPE {kind} USING "userId"::{kind}"#
         ))
         .await;

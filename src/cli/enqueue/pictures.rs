@@ -4,10 +4,9 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt as _;
 
 use crate::cli::CommandError;
-use crate::domain::Tenant;
+use crate::domain::{Tenant, hex};
 use crate::images::fetch::MAX_BYTES;
 use crate::images::{Decoder, PictureFormat};
-use crate::pipeline::publish::hex;
 use crate::storage::{ObjectKey, Storage};
 
 /// An input picture of a job to be enqueued.

@@ -195,3 +195,31 @@ async fn an_examination_finds_a_storage_that_is_no_directory() {
 
     assert!(matches!(refused, Err(StorageError::Unusable { .. })));
 }
+
+#[tokio::test]
+async fn only_what_was_put_long_ago_is_removed_and_removing_twice_is_no_error() {
+    const DAY: Duration = Duration::from_hours(24);
+    let (directory, storage) = storage();
+    let key = prefix(1).with(PictureFormat::Png);
+    let put_at = |ago| {
+        let file = File::options()
+            .write(true)
+            .open(directory.path().join(key.as_str()));
+        let moment = std::time::SystemTime::now() - ago;
+        file.expect("opens").set_modified(moment).expect("is set");
+    };
+    storage.put(&key, b"picture").await.expect("is put");
+
+    storage.delete_older(&key, DAY).await.expect("is looked at");
+    assert!(storage.exists(&key).await.expect("can be asked"));
+
+    put_at(DAY);
+    storage.put(&key, b"picture").await.expect("is put again");
+    storage.delete_older(&key, DAY).await.expect("is looked at");
+    assert!(storage.exists(&key).await.expect("can be asked"));
+
+    put_at(DAY);
+    storage.delete_older(&key, DAY).await.expect("is removed");
+    storage.delete_older(&key, DAY).await.expect("is not there");
+    assert!(!storage.exists(&key).await.expect("can be asked"));
+}

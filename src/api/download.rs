@@ -1,0 +1,169 @@
+//! Zips of what a job or a batch has made.
+//!
+//! A browser that follows a link sends no header, so besides a caller a token in the URL lets in, which
+//! opens this one zip and nothing else.
+
+use axum::extract::{FromRequestParts as _, Path, Query, State};
+use axum::http::request::Parts;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::caller::Caller;
+use super::error::{ApiError, ErrorBody};
+use super::zip::{self, Entry};
+use super::{Api, Moment, Scope, batches, jobs};
+use crate::db::batches::{self as rows_of_batches, BatchImage};
+use crate::db::jobs::{self as rows, Job, JobRef};
+use crate::domain::{Status, Tenant};
+
+/// A single picture is no archive: it has a URL of its own.
+const FEWEST: usize = 2;
+
+/// A link's own permission.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Token {
+    /// As `zipUrl` has it; or a view token. Without one the caller's key counts.
+    token: Option<String>,
+}
+
+/// All pictures of a completed job in one zip, `image-1.png` and so on.
+#[utoipa::path(
+    get, path = "/api/generations/{jobId}/download", tag = "core",
+    params(("jobId" = String, Path, description = "The uuid, or the number of the row"), Token),
+    responses(
+        (status = 200, description = "The zip", content_type = "application/zip"),
+        (status = 400, description = "The job is not completed", body = ErrorBody),
+        (status = 401, description = "Nobody known", body = ErrorBody),
+        (status = 404, description = "No such job, or a single picture", body = ErrorBody),
+        (status = 502, description = "The storage fails", body = ErrorBody),
+        (status = 503, description = "Too many zips at once", body = ErrorBody),
+    )
+)]
+pub(super) async fn job_zip(
+    State(api): State<Api>,
+    Path(job): Path<String>,
+    Query(token): Query<Token>,
+    mut parts: Parts,
+) -> Result<Response, ApiError> {
+    let job = match opened(&api, &token) {
+        Some((Scope::Zip, uuid)) => by_token(&api, &job, uuid).await?,
+        Some((Scope::View | Scope::BatchZip, _)) | None => {
+            let caller = Caller::from_request_parts(&mut parts, &api).await?;
+            jobs::named(&api, &caller, &job).await?
+        }
+    };
+    if job.status != Status::Completed {
+        return Err(ApiError::Refused(
+            "not_completed",
+            "The job is not completed.".to_owned(),
+        ));
+    }
+    let images = rows::images(api.db(), job.id).await?;
+    let entries = zip::entries(&images);
+    if entries.len() < FEWEST {
+        return Err(ApiError::NotFound("Zip file"));
+    }
+    let id = job
+        .job_id
+        .map_or_else(|| job.id.to_string(), |uuid| uuid.to_string());
+    let name = format!("generation-{id}-{}.zip", milliseconds(job.completed_at));
+    zip::stream(&api, entries, &name).await
+}
+
+/// The job of a path, if the token is for it.
+async fn by_token(api: &Api, named: &str, uuid: Uuid) -> Result<Job, ApiError> {
+    let job = rows::find(api.db(), JobRef::Uuid(uuid)).await?;
+    job.filter(|job| match named.parse() {
+        Ok(JobRef::Uuid(named)) => named == uuid,
+        Ok(JobRef::Id(named)) => named == job.id,
+        Err(_) => false,
+    })
+    .ok_or(ApiError::NotFound("Job"))
+}
+
+/// All pictures of a batch in one zip, `job-1/image-1.png` and so on.
+#[utoipa::path(
+    get, path = "/api/batches/{id}/download", tag = "extra",
+    params(("id" = i64, Path, description = "Of the batch"), Token),
+    responses(
+        (status = 200, description = "The zip", content_type = "application/zip"),
+        (status = 400, description = "Some job has not ended", body = ErrorBody),
+        (status = 401, description = "Nobody known", body = ErrorBody),
+        (status = 403, description = "A view token opens no batch", body = ErrorBody),
+        (status = 404, description = "No such batch, or no picture", body = ErrorBody),
+        (status = 502, description = "The storage fails", body = ErrorBody),
+        (status = 503, description = "Too many zips at once", body = ErrorBody),
+    )
+)]
+pub(super) async fn batch_zip(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Query(token): Query<Token>,
+    mut parts: Parts,
+) -> Result<Response, ApiError> {
+    let not_found = || ApiError::NotFound("Batch");
+    let caller = match opened(&api, &token) {
+        Some((Scope::BatchZip, batch))
+            if id.parse().is_ok_and(|id| zip::batch_uuid(id) == batch) =>
+        {
+            None
+        }
+        Some(_) | None => Some(Caller::from_request_parts(&mut parts, &api).await?),
+    };
+    let (batch, whose) = match caller {
+        Some(caller) => {
+            let batch = batches::of_caller(&api, &caller, &id).await?;
+            (batch, caller.tenant()?)
+        }
+        None => {
+            let number = id.parse().map_err(|_| not_found())?;
+            let batch = rows_of_batches::find(api.db(), number).await?;
+            let batch = batch.ok_or_else(not_found)?;
+            // Who has its token sees what its owner sees; nobody's is a service's.
+            let owner = batch.tenant();
+            (batch, (owner != Tenant::of(None, None)).then_some(owner))
+        }
+    };
+    if batch.jobs_ended < batch.jobs {
+        return Err(ApiError::Refused(
+            "not_completed",
+            "The batch is not completed: some of its jobs have not ended.".to_owned(),
+        ));
+    }
+    let images = rows_of_batches::stored(api.db(), batch.id).await?;
+    let theirs = |image: &&BatchImage| {
+        whose
+            .as_ref()
+            .is_none_or(|tenant| image.tenant() == *tenant)
+    };
+    let entries: Vec<Entry> = images
+        .iter()
+        .filter(theirs)
+        .filter_map(|image| {
+            let name = format!("job-{}/image-{}", image.job, image.index);
+            Entry::of(name, &image.storage_key, &image.mime_type, image.bytes)
+        })
+        .collect();
+    if entries.is_empty() {
+        return Err(ApiError::NotFound("Zip file"));
+    }
+    let name = format!(
+        "batch-{}-{}.zip",
+        batch.id,
+        milliseconds(batch.completed_at)
+    );
+    zip::stream(&api, entries, &name).await
+}
+
+fn opened(api: &Api, token: &Token) -> Option<(Scope, Uuid)> {
+    api.signer().opened(token.token.as_ref()?, Moment::now())
+}
+
+/// In the name of a file, as seed frontends expect it.
+fn milliseconds(ended: Option<DateTime<Utc>>) -> i64 {
+    ended.map_or(0, |ended| ended.timestamp_millis())
+}
