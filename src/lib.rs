@@ -48,7 +48,7 @@
 //! | [`pipeline`] | the steps of an attempt that need no database: inputs, publish | domain, providers, images, storage |
 //! | [`worker`] | many attempts: claim, work, renew, reclaim, settle | all of these |
 //! | [`api`] | the HTTP surface: who may, what is asked, how it is answered. It knows rows, not workers | domain, db, images, storage |
-//! | [`config`], [`telemetry`] | every setting; logs | |
+//! | [`config`], [`telemetry`] | every setting; logs and where metrics are collected | |
 //! | [`app`] | the composition root: from settings to things that run | everything above |
 //! | [`cli`] | the commands | everything |
 //!

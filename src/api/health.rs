@@ -16,6 +16,10 @@ use crate::db::vitals::Reach;
 
 /// One flag for each thing that this process needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a flag for each thing is what is asked for"
+)]
 pub(super) struct Health {
     /// `ok` if all of these are true, else `degraded`.
     #[schema(example = "ok")]

@@ -57,9 +57,6 @@ pub struct Ending {
 
 /// Serves until it is told to stop, and then until the last answer is sent.
 pub async fn serve(listener: TcpListener, router: Router, ending: Ending, limits: Limits) {
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "listening");
-    }
     let doorman = Doorman {
         service: TowerToHyperService::new(router),
         limits,

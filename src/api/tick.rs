@@ -70,3 +70,6 @@ async fn until_idle(worker: &WorkerHandle) {
     // It fails when the worker has ended, with nothing left here either.
     let _ = occupation.wait_for(|now| now.is_idle()).await;
 }
+
+#[cfg(test)]
+mod tests;

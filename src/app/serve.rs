@@ -46,6 +46,7 @@ pub async fn serve(
     let vitals = vitals(&db, open_storage(storage).await?, None, stop.clone());
     let api = api(db.clone(), http, storage, vitals, stop).await?;
     let _upkeep = keep_metrics();
+    tell(&listener);
     api::serve(listener, api::router(api), ending, Limits::default()).await;
     tracing::info!("server stopped");
     db.close().await;
@@ -145,6 +146,12 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     bound.map_err(|source| StartError::Bind { address, source })
 }
 
+/// Says that all is set up, and where; a port 0 has become another by now.
+fn tell(listener: &TcpListener) {
+    let address = listener.local_addr().map(tracing::field::display);
+    tracing::info!(address = address.ok(), "listening");
+}
+
 /// Signals for a worker and the server beside it. The worker's own abort, at the end of its grace time, is
 /// not the server's.
 fn obey() -> Result<(Shutdown, Ending), StartError> {
@@ -192,6 +199,7 @@ struct Beside {
 
 impl Beside {
     fn start(listener: TcpListener, router: Router, ending: Ending) -> Self {
+        tell(&listener);
         let served = api::serve(listener, router, ending.clone(), Limits::default());
         Self {
             ending,

@@ -104,6 +104,7 @@ async fn each_change_of_state_is_one_line_that_says_whose_it_is() {
         .sql("INSERT INTO photo_generation_batches (id) VALUES (1)")
         .await;
     let worker = stage.process_with_json_log(&[
+        "--bind=127.0.0.1:0",
         "--worker-id=w1",
         "--poll-interval-ms=200",
         "--call-timeout-seconds=3",
@@ -181,7 +182,7 @@ async fn each_change_of_state_is_one_line_that_says_whose_it_is() {
         .filter(|line| line.0["job"].is_null())
         .map(Line::message)
         .collect();
-    assert_eq!(others, ["worker started", "worker stopped"]);
+    assert_eq!(others, ["listening", "worker started", "worker stopped"]);
     for line in worker.log() {
         assert!(!line.contains(DEFAULT_KEY), "{line}");
     }
