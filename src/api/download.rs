@@ -67,10 +67,8 @@ pub(super) async fn job_zip(
     if entries.len() < FEWEST {
         return Err(ApiError::NotFound("Zip file"));
     }
-    let id = job
-        .job_id
-        .map_or_else(|| job.id.to_string(), |uuid| uuid.to_string());
-    let name = format!("generation-{id}-{}.zip", milliseconds(job.completed_at));
+    let ended = milliseconds(job.completed_at);
+    let name = format!("generation-{}-{ended}.zip", job.id);
     zip::stream(&api, entries, &name).await
 }
 

@@ -68,7 +68,7 @@ pub enum ApiError {
 }
 
 /// How long somebody is sent away whose jobs fill the queue.
-const QUEUE_FULL_PAUSE: Duration = Duration::from_secs(60);
+const QUEUE_FULL_PAUSE: Duration = Duration::from_mins(1);
 /// How long somebody is sent away while the server or what it needs is busy or away.
 const SHORT_PAUSE: Duration = Duration::from_secs(2);
 

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::ApiError;
 use super::request_id::RequestId;
+use crate::domain::hex;
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -42,10 +43,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         })?;
         let content = serde_json::from_slice(&bytes)
             .map_err(|error| ApiError::Invalid(format!("The body is not as expected: {error}.")))?;
-        let hash = Sha256::digest(&bytes);
         Ok(Self {
             content,
-            hash: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            hash: hex(&Sha256::digest(&bytes)),
         })
     }
 }

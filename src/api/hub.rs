@@ -170,8 +170,7 @@ impl Hub {
         };
         // Whether it came, was deleted meanwhile or the time is over: what was last seen counts.
         let _ = timeout(longest, changes.wait_for(|seen| wanted(seen))).await;
-        let last = changes.borrow().clone();
-        last
+        changes.borrow().clone()
     }
 }
 

@@ -40,6 +40,7 @@ impl Moment {
     }
 
     /// The end of something that lives this long at least and a quarter longer at most.
+    #[must_use]
     pub fn end_of(self, life: Duration) -> Self {
         let step = (life.as_secs() / 4).max(1);
         Self((self.0 + life.as_secs()).div_ceil(step) * step)

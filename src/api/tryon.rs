@@ -25,7 +25,8 @@ use crate::storage::ObjectKey;
 pub(super) struct TryonView {
     job_id: Option<Uuid>,
     /// `pending | processing | completed | failed`
-    status: &'static str,
+    #[schema(value_type = String)]
+    status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     image_url: Option<String>,
     /// Only with `?include=base64`.
@@ -75,12 +76,12 @@ pub(super) async fn poll(
         .images()
         .iter()
         .map(|image| ImageView::of(&api, job, image, now));
+    // That frontend knows four of the states.
     let (status, error) = match job.status {
-        Status::Pending | Status::RateLimited => ("pending", None),
-        Status::Processing => ("processing", None),
-        Status::Completed => ("completed", None),
-        Status::Failed => ("failed", job.error.clone()),
-        Status::Canceled => ("failed", Some("Canceled".to_owned())),
+        Status::Pending | Status::RateLimited => (Status::Pending, None),
+        Status::Processing | Status::Completed => (job.status, None),
+        Status::Failed => (Status::Failed, job.error.clone()),
+        Status::Canceled => (Status::Failed, Some("Canceled".to_owned())),
     };
     Ok(Json(TryonView {
         job_id: job.job_id,

@@ -18,7 +18,7 @@ use crate::api::extract::IdempotencyKey;
 use crate::api::request_id::RequestId;
 use crate::api::signing::Moment;
 use crate::db::jobs::{self, Again, JobRef, NewJob};
-use crate::domain::Status;
+use crate::domain::{Status, hex};
 
 /// Cancel a job
 ///
@@ -127,6 +127,5 @@ pub(in crate::api) async fn retry(
 
 /// What a retry asks for: this job again.
 fn hash_of(job: &jobs::Job) -> String {
-    let hash = Sha256::digest(format!("retry of {}", job.id));
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(format!("retry of {}", job.id)))
 }

@@ -170,12 +170,13 @@ impl Owner {
 
 /// The job is committed.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the frontends know it so")]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct Accepted {
     accepted: bool,
     job_id: Uuid,
     id: i64,
-    #[schema(value_type = String, example = "pending")]
+    #[schema(value_type = String)]
     status: Status,
     poll_url: String,
     /// Opens this job alone: `?token=` where no header can be sent.

@@ -161,7 +161,7 @@ fn ids(text: &str) -> Result<Vec<JobRef>, ApiError> {
 
 fn statuses(text: &str) -> Result<Vec<Status>, ApiError> {
     let words = text.split(',').map(str::trim);
-    let statuses = words.map(|word| word.parse::<Status>());
+    let statuses = words.map(str::parse::<Status>);
     statuses.collect::<Result<_, _>>().map_err(|_| {
         let all: Vec<_> = Status::ALL.iter().map(|status| status.as_str()).collect();
         ApiError::Invalid(format!("\"status\" must be of {}.", all.join(", ")))

@@ -42,17 +42,11 @@ pub(in crate::api) async fn poll(
     let mut seen = looked_at(&api, &caller, &job).await?;
     let known = headers.get(header::IF_NONE_MATCH);
     if let Some(wait) = wait {
-        seen = match known {
-            None => {
-                api.hub()
-                    .wait(seen, wait, |seen| seen.job().status.is_final())
-                    .await
-            }
-            Some(_) => {
-                let changed = |seen: &Seen| !is_known(&api, seen, known);
-                api.hub().wait(seen, wait, changed).await
-            }
+        let is_wanted = |seen: &Seen| match known {
+            None => seen.job().status.is_final(),
+            Some(_) => !is_known(&api, seen, known),
         };
+        seen = api.hub().wait(seen, wait, is_wanted).await;
     }
     let mut response = rendered(&api, &seen, known)?;
     if let Some(wait) = wait {

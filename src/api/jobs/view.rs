@@ -30,7 +30,7 @@ pub(in crate::api) struct JobView {
     #[serde(rename = "type")]
     kind: String,
     /// `pending | processing | rate_limited | completed | failed | canceled`
-    #[schema(value_type = String, example = "processing")]
+    #[schema(value_type = String)]
     status: Status,
     progress: Progress,
     /// How many jobs of its model begin before it, and one; about, above ten. Null when it runs, has
@@ -100,7 +100,7 @@ pub(in crate::api) struct ImageView {
     /// From 1.
     index: i32,
     /// `planned | calling | stored | refused | failed | ambiguous`
-    #[schema(value_type = String, example = "stored")]
+    #[schema(value_type = String)]
     state: ImageState,
     /// Signed; needs no header.
     url: Option<String>,

@@ -230,7 +230,7 @@ async fn without_any_key_nothing_but_this_machine_is_served() {
         assert!(line.contains("BIND"), "{line}");
     }
 
-    let with_key = stage.http(&["--bind=0.0.0.0:0", "--api-keys=7:abc"]);
+    let with_key = stage.http(&["--bind=0.0.0.0:0", "--api-keys=7:a-key-that-is-long-enough"]);
     with_key.url().await;
     stage
         .sql("INSERT INTO photo_generation_keys (sha256) VALUES (repeat('a', 64))")
