@@ -1,7 +1,7 @@
-# The worker as an image. Build: docker build -t safelight .
-# Run:   docker run --env-file .env -v photos:/var/lib/safelight --stop-timeout 90 safelight
-# The stop timeout is longer than SHUTDOWN_GRACE_SECONDS (60): Docker's own 10 s would cut off
-# calls that are already paid for.
+# Worker and HTTP as an image. Build: docker build -t safelight .
+# Run:   docker run --env-file .env -p 127.0.0.1:8088:8088 -v photos:/var/lib/safelight --stop-timeout 90 safelight
+# The stop timeout is longer than SHUTDOWN_GRACE_SECONDS (60) and the last answers (10): Docker's own 10 s
+# would cut off calls that are already paid for.
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
@@ -21,5 +21,8 @@ USER safelight
 # STORAGE=local:./photos is written below here.
 WORKDIR /var/lib/safelight
 VOLUME /var/lib/safelight
-# The form without a shell: SIGTERM reaches the worker itself.
-CMD ["safelight", "worker"]
+# Of every address of the container; without API_KEYS or the like the start says so and ends.
+ENV PORT=8088
+EXPOSE 8088
+# The form without a shell: SIGTERM reaches safelight itself.
+CMD ["safelight", "run"]

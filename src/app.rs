@@ -2,16 +2,19 @@
 //!
 //! The only file that knows all parts. Nothing here decides anything about jobs.
 
+mod serve;
+
+use std::net::SocketAddr;
 use std::num::NonZero;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, Access, Api, Gate, Hub, Project, Signer};
+use crate::api::{self, Access, Api, Gate, Hub, Project, Signer, Vitals};
 use crate::config::{
-    ConfigError, DatabaseArgs, FleetArgs, FleetSetting, HttpArgs, ProviderArgs, StorageArgs,
-    WorkerArgs,
+    ConfigError, DEFAULT_BIND, DatabaseArgs, FleetArgs, FleetSetting, HttpArgs, ProviderArgs,
+    StorageArgs, WorkerArgs,
 };
 use crate::db::pool::AddressError;
 use crate::db::schema::{self, SchemaError};
@@ -22,7 +25,9 @@ use crate::images::{Decoder, FetchError, Fetcher};
 use crate::pipeline::Inputs;
 use crate::providers::{self, Gemini, Providers};
 use crate::storage::{Storage, StorageError};
-use crate::worker::{self, Rhythm, Settings, Shutdown, Tools, Until};
+use crate::worker::{Presence, Rhythm, Settings, Shutdown, Tools, Until};
+
+pub use serve::{run, run_worker, serve, vitals};
 
 /// Why something could not be started, as one line for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +52,15 @@ pub enum StartError {
     NoRandomness,
     #[error("signals cannot be received: {0}")]
     Signals(#[from] std::io::Error),
+    #[error("cannot listen at {address}: {source}; choose another address with BIND=HOST:PORT")]
+    Bind {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error(
+        "nothing says who may call, and {0} can be reached from outside: set API_KEYS=team:key, or a key with safelight keys, or listen on this machine only, BIND={DEFAULT_BIND}"
+    )]
+    Open(SocketAddr),
 }
 
 /// Connections of a command that does one thing at a time.
@@ -112,6 +126,7 @@ impl WorkerConfig {
             providers,
             decoder,
             storage,
+            presence: Presence::default(),
         })
     }
 
@@ -180,8 +195,14 @@ fn tell_difference(wished: &FleetSetting, recorded: &str) {
 /// The row that holds what tokens and URLs are signed with.
 const SIGNING: &str = "signing";
 
-/// What the HTTP surface is made of.
-pub async fn api(db: Db, http: &HttpArgs, storage: &StorageArgs) -> Result<Api, StartError> {
+/// What the HTTP surface is made of. `stop` rings when its server ends.
+pub async fn api(
+    db: Db,
+    http: &HttpArgs,
+    storage: &StorageArgs,
+    vitals: Vitals,
+    stop: CancellationToken,
+) -> Result<Api, StartError> {
     let signer = signer(&db).await?;
     Ok(Api::new(api::Parts {
         storage: open_storage(storage).await?,
@@ -189,7 +210,8 @@ pub async fn api(db: Db, http: &HttpArgs, storage: &StorageArgs) -> Result<Api, 
         gate: gate(&db, http, storage).await?,
         signer,
         hub: Hub::start(db.clone()),
-        stop: CancellationToken::new(),
+        vitals,
+        stop,
         settings: api::Settings {
             public_url: http.public_url()?,
             signed_url_life: http.signed_url_life(),
@@ -236,29 +258,6 @@ pub fn random() -> Result<[u8; 32], StartError> {
         .fill(&mut bytes)
         .map_err(|_| StartError::NoRandomness)?;
     Ok(bytes)
-}
-
-/// Runs a worker until a signal ends it, or until the queue is drained.
-pub async fn run_worker(
-    database: &DatabaseArgs,
-    config: &WorkerConfig,
-    until: Until,
-) -> Result<(), StartError> {
-    let connections = config.worker.connections();
-    let db = Db::connect(database.url()?, database.listen_url(), connections).await?;
-    schema::check(&db).await?;
-    if !db.can_listen() {
-        tracing::warn!(
-            "DATABASE_URL is a transaction-mode pooler, so new rows are found by polling; \
-             set DATABASE_LISTEN_URL to a direct or session-mode address for wake-ups"
-        );
-    }
-    let tools = config.tools(db.clone()).await?;
-    let shutdown = Shutdown::default();
-    obey_signals(shutdown.clone())?;
-    worker::run(tools, config.settings(until), shutdown).await?;
-    db.close().await;
-    Ok(())
 }
 
 /// First SIGTERM or SIGINT: stop. Second: give everything back at once.

@@ -19,7 +19,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 pub use fleet::{FleetArgs, FleetSetting};
-pub use http::{Asked, DEFAULT_BIND, HttpArgs};
+pub use http::{Asked, DEFAULT_BIND, HttpArgs, ListenArgs};
 
 use crate::domain::model::{DEFAULT_MODEL, Model};
 use crate::images::{FetchPolicy, HostPort, ServiceKey, SupabaseAccess, fetch};
@@ -269,9 +269,16 @@ impl StorageArgs {
 
     /// The Supabase project, if there is one.
     pub fn project(&self) -> Result<Option<Url>, ConfigError> {
-        let url = set(self.supabase_url.as_ref());
-        url.map(|url| Url::parse(url).map_err(ConfigError::SupabaseUrl))
-            .transpose()
+        let Some(text) = set(self.supabase_url.as_ref()) else {
+            return Ok(None);
+        };
+        let url = Url::parse(text).map_err(ConfigError::SupabaseUrl)?;
+        // project.supabase.co:443 parses, with project.supabase.co for a scheme.
+        if url.has_host() && matches!(url.scheme(), "http" | "https") {
+            Ok(Some(url))
+        } else {
+            Err(ConfigError::SupabaseUrl(url::ParseError::EmptyHost))
+        }
     }
 
     fn supabase(&self) -> Result<Option<SupabaseAccess>, ConfigError> {

@@ -1,4 +1,5 @@
-//! Logs: human on a terminal, JSON otherwise, always to stderr. Results belong to stdout.
+//! Logs, and where metrics are collected. Logs: human on a terminal, JSON otherwise, always to stderr.
+//! Results belong to stdout.
 //!
 //! One line per change of state, told where it is committed. The same thing has the same name in
 //! every line: `job` (the row), `job_id`, `lease`, `attempt`, `model`, `request_id`, `tenant`,
@@ -9,6 +10,7 @@ mod line;
 
 use std::io::IsTerminal as _;
 
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::JsonFields;
 
@@ -51,4 +53,23 @@ pub enum Loudness {
     Worker,
     /// Only what goes wrong.
     Quiet,
+}
+
+/// Begins to collect what is counted anywhere in this process; `histograms` and the bounds of their
+/// buckets. What a name means is told by who counts.
+pub fn record_metrics(
+    histograms: impl Iterator<Item = (&'static str, &'static [f64])>,
+) -> PrometheusHandle {
+    let builder = histograms.fold(PrometheusBuilder::new(), |builder, (name, bounds)| {
+        let metric = Matcher::Full(name.to_owned());
+        // It fails for no bounds at all, and ours are constants.
+        builder
+            .set_buckets_for_metric(metric, bounds)
+            .unwrap_or_default()
+    });
+    let recorder = builder.build_recorder();
+    let handle = recorder.handle();
+    // A second recorder of a process (tests) gets nothing.
+    let _ = metrics::set_global_recorder(recorder);
+    handle
 }

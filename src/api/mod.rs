@@ -13,20 +13,25 @@ mod download;
 mod error;
 mod extract;
 mod files;
+mod health;
 mod hub;
 mod jobs;
+mod layers;
+mod metrics;
 mod openapi;
 mod request_id;
+mod server;
 mod signing;
+mod tick;
 mod tryon;
 mod uploads;
+mod vitals;
 mod zip;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -39,7 +44,11 @@ pub use auth::{Access, Gate, Project};
 pub use caller::Caller;
 pub use error::ApiError;
 pub use hub::Hub;
+pub use layers::layered;
+pub use metrics::{HISTOGRAMS, describe as describe_metrics};
+pub use server::{Ending, Limits, serve};
 pub use signing::{Moment, Scope, Signer};
+pub use vitals::{Vitals, WorkerHandle, router as router_of_worker};
 
 /// How one server behaves.
 #[derive(Debug, Clone)]
@@ -62,7 +71,8 @@ pub struct Parts {
     pub gate: Gate,
     pub signer: Signer,
     pub hub: Hub,
-    /// The server ends: streams end, too.
+    pub vitals: Vitals,
+    /// Rings when the server ends: what streams or waits must come to an end.
     pub stop: CancellationToken,
     pub settings: Settings,
 }
@@ -100,6 +110,10 @@ impl Api {
         &self.0.hub
     }
 
+    fn vitals(&self) -> &Vitals {
+        &self.0.vitals
+    }
+
     fn stop(&self) -> &CancellationToken {
         &self.0.stop
     }
@@ -112,6 +126,7 @@ impl Api {
 /// All routes.
 pub fn router(api: Api) -> Router {
     let routes = OpenApiRouter::with_openapi(openapi::frame())
+        .merge(vitals::routes(api.vitals().clone()))
         .routes(routes!(jobs::list::list, jobs::enqueue::enqueue))
         .routes(routes!(jobs::list::states))
         .routes(routes!(jobs::poll::poll))
@@ -127,14 +142,13 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(files::file))
         .routes(routes!(tryon::enqueue))
         .routes(routes!(tryon::poll))
-        .routes(routes!(credits::show));
-    let router = openapi::with_document(routes).layer(middleware::from_fn(error::envelope));
-    // Outside the envelope: errors, too, must say which pages may read them.
-    let router = match cors::layer(&api.settings().origins) {
+        .routes(routes!(credits::show))
+        .routes(routes!(tick::tick));
+    let cors = cors::layer(&api.settings().origins);
+    let router = layered(openapi::with_document(routes).with_state(api));
+    // Outside all else: errors, too, must say which pages may read them.
+    match cors {
         Some(cors) => router.layer(cors),
         None => router,
-    };
-    router
-        .layer(middleware::from_fn(request_id::carry))
-        .with_state(api)
+    }
 }

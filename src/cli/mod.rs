@@ -16,6 +16,8 @@ mod output;
 mod pause;
 mod resume;
 mod retry;
+mod run;
+mod serve;
 mod show;
 mod simulate;
 mod table;
@@ -40,7 +42,7 @@ use crate::telemetry::{self, Loudness};
     after_help = "Examples:\n  \
         safelight demo                                   see it work, nothing configured\n  \
         DATABASE_URL=... safelight migrate               create the tables\n  \
-        DATABASE_URL=... GEMINI_API_KEY=... safelight worker\n  \
+        DATABASE_URL=... GEMINI_API_KEY=... API_KEYS=team:key safelight run\n  \
         DATABASE_URL=... safelight enqueue \"a red bicycle\" --watch\n  \
         DATABASE_URL=... safelight doctor                what is wrong, and what mends it\n\n\
         Settings are read from the environment, from .env, and from flags; see each command's --help."
@@ -54,7 +56,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::RunCommand),
     Worker(worker::WorkerCommand),
+    Serve(serve::ServeCommand),
     Demo(demo::DemoCommand),
     Migrate(migrate::MigrateCommand),
     Doctor(doctor::DoctorCommand),
@@ -122,7 +126,9 @@ pub fn run() -> ExitCode {
         }
     };
     let loudness = match cli.command {
-        Command::Worker(_) | Command::Simulate(_) => Loudness::Worker,
+        Command::Run(_) | Command::Worker(_) | Command::Serve(_) | Command::Simulate(_) => {
+            Loudness::Worker
+        }
         Command::Demo(_)
         | Command::Migrate(_)
         | Command::Doctor(_)
@@ -147,7 +153,9 @@ pub fn run() -> ExitCode {
 
 async fn execute(command: Command) -> Result<(), CommandError> {
     match command {
+        Command::Run(command) => command.run().await,
         Command::Worker(command) => command.run().await,
+        Command::Serve(command) => command.run().await,
         Command::Demo(command) => command.run().await,
         Command::Migrate(command) => command.run().await,
         Command::Doctor(command) => command.run().await,

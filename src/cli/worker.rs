@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::CommandError;
 use crate::app::{self, WorkerConfig};
-use crate::config::{DatabaseArgs, FleetArgs, ProviderArgs, StorageArgs, WorkerArgs};
+use crate::config::{DatabaseArgs, FleetArgs, ListenArgs, ProviderArgs, StorageArgs, WorkerArgs};
 use crate::worker::Until;
 
 /// Work the queue: claim jobs, make their photos, store them
@@ -13,6 +13,8 @@ use crate::worker::Until;
     DATABASE_URL=postgres://... GEMINI_API_KEY=... safelight worker\n  \
     safelight worker --drain        work until nothing is due, then exit\n  \
     safelight worker --worker-concurrency 20 --storage local:/var/lib/safelight\n\n\
+    /health, /ready and /metrics are served at BIND, so that it can be watched; where somebody else \
+    has that address already, it works on without, unless you have set it.\n\n\
     SIGTERM: stop claiming, let paid calls in flight finish, hand the rest back. A second SIGTERM \
     hands everything back at once.")]
 pub(super) struct WorkerCommand {
@@ -29,6 +31,8 @@ pub(super) struct WorkerCommand {
     storage: StorageArgs,
     #[command(flatten)]
     fleet: FleetArgs,
+    #[command(flatten)]
+    listen: ListenArgs,
 }
 
 impl WorkerCommand {
@@ -44,7 +48,7 @@ impl WorkerCommand {
             worker: self.worker,
             fleet: self.fleet,
         };
-        app::run_worker(&self.database, &config, until).await?;
+        app::run_worker(&self.database, &self.listen, &config, until).await?;
         Ok(())
     }
 }

@@ -12,15 +12,23 @@ use crate::domain::api_key::{self, ApiKey};
 /// Where the server listens when nothing is said: this machine alone.
 pub const DEFAULT_BIND: &str = "127.0.0.1:8088";
 
+/// Where a server listens; of a worker it is all there is to say.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "HTTP")]
-pub struct HttpArgs {
+pub struct ListenArgs {
     /// Where to listen [default: 127.0.0.1:8088]
     #[arg(long, env = "BIND", value_name = "HOST:PORT")]
     pub bind: Option<SocketAddr>,
     /// Listen on this port of every address, as hosts of containers ask for; BIND goes before it
     #[arg(long, env = "PORT", value_name = "PORT")]
     pub port: Option<u16>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "HTTP")]
+pub struct HttpArgs {
+    #[command(flatten)]
+    pub listen: ListenArgs,
     /// Keys of callers, team:key,team:key; *:key may do everything. More with safelight keys
     #[arg(long, env = "API_KEYS", hide_env_values = true, value_name = "KEYS")]
     pub api_keys: Option<String>,
@@ -78,7 +86,7 @@ pub struct HttpArgs {
     pub upgrade_url: String,
 }
 
-impl HttpArgs {
+impl ListenArgs {
     /// Where to listen, and whether somebody asked for it.
     pub fn address(&self) -> (SocketAddr, Asked) {
         match (self.bind, self.port) {
@@ -87,7 +95,9 @@ impl HttpArgs {
             (None, None) => (SocketAddr::from(([127, 0, 0, 1], 8088)), Asked::No),
         }
     }
+}
 
+impl HttpArgs {
     /// Only their hashes.
     pub fn api_keys(&self) -> Result<Vec<ApiKey>, ConfigError> {
         set(self.api_keys.as_ref()).map_or(Ok(Vec::new()), |keys| Ok(api_key::parse(keys)?))

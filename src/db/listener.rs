@@ -5,6 +5,7 @@
 //! backoff, each (re)connection is itself a wake-up, and a ping finds a dead socket. Everything
 //! works without this file, only slower.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
@@ -21,9 +22,48 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(15);
 
-/// Wakes `wakeup` on each notification and after each connect, until it is dropped.
+/// What wakes a worker: a notification, or somebody in this process who knows of something to do.
+#[derive(Debug, Default)]
+pub struct Doorbell {
+    rung: Notify,
+    connected: AtomicBool,
+}
+
+impl Doorbell {
+    /// There may be something to do. Whoever waits next is woken, once for any number of rings.
+    pub fn ring(&self) {
+        self.rung.notify_one();
+    }
+
+    pub async fn rung(&self) {
+        self.rung.notified().await;
+    }
+
+    /// Whether notifications arrive at the moment.
+    pub fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+}
+
+/// Notifications arrive until this is dropped.
+struct Connected<'a>(&'a Doorbell);
+
+impl<'a> Connected<'a> {
+    fn to(bell: &'a Doorbell) -> Self {
+        bell.connected.store(true, Ordering::Relaxed);
+        Self(bell)
+    }
+}
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.connected.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Rings on each notification and after each connect, until it is dropped.
 /// Returns at once where there is nothing to listen on.
-pub async fn listen(db: &Db, wakeup: &Notify) {
+pub async fn listen(db: &Db, bell: &Doorbell) {
     let Some(options) = db.listen.clone() else {
         return;
     };
@@ -35,7 +75,7 @@ pub async fn listen(db: &Db, wakeup: &Notify) {
             .idle_timeout(None)
             .test_before_acquire(false)
             .connect_lazy_with(options.clone());
-        match session(&pool, wakeup, &mut backoff).await {
+        match session(&pool, bell, &mut backoff).await {
             Ok(()) => tracing::info!("the wake-up connection was closed, connecting again"),
             Err(error) => tracing::warn!(%error, "no wake-ups for now, polling"),
         }
@@ -48,18 +88,19 @@ pub async fn listen(db: &Db, wakeup: &Notify) {
 
 async fn session(
     pool: &sqlx::PgPool,
-    wakeup: &Notify,
+    bell: &Doorbell,
     backoff: &mut Duration,
 ) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     *backoff = FIRST_BACKOFF;
+    let _connected = Connected::to(bell);
     // What was sent while nobody listened is lost: look once.
-    wakeup.notify_one();
+    bell.ring();
     loop {
         match tokio::time::timeout(PING_EVERY, listener.try_recv()).await {
-            Ok(Ok(Some(_))) => wakeup.notify_one(),
+            Ok(Ok(Some(_))) => bell.ring(),
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => return Err(error),
             Err(_) => ping(&mut listener).await?,

@@ -18,6 +18,8 @@ use super::connections::{Between, Connections};
 const TRANSACTION_POOLER_PORTS: [u16; 2] = [6543, 6432];
 /// Longest wait for a free connection before the statement counts as failed.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections of [`Db::beside`].
+pub(super) const FEW: u32 = 2;
 /// A connection that is given back answers this soon, or is closed.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What we ask of a session that is ours alone (behind a transaction pooler none is).
@@ -111,6 +113,26 @@ impl Db {
             renewals: pool(1),
             trust: trust.clone(),
             listen: None,
+        }
+    }
+
+    /// The same database by connections of their own, for questions that must not wait behind others:
+    /// few, and none before the first statement.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let address = self.pool.pool.connect_options();
+        let between = self.pool.between;
+        let trust = Arc::new(Trust::default());
+        let pool = |connections| Connections {
+            pool: pool_options(connections, between, &trust)
+                .connect_lazy_with(address.as_ref().clone()),
+            between,
+        };
+        Self {
+            pool: pool(FEW),
+            renewals: pool(1),
+            trust: trust.clone(),
+            listen: self.listen.clone(),
         }
     }
 

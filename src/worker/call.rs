@@ -92,7 +92,7 @@ async fn make_in_span(
         biased;
         // Nothing may be written any more: the sweep settles the call.
         () = attempt.lost.cancelled() => {
-            lines::call_abandoned(started.elapsed());
+            lines::call_abandoned(&request.model, started.elapsed());
             return Ok(Step::Done(ImageOutcome::Lost));
         }
         () = context.shutdown.abort.cancelled() => CallResult::Ambiguous(Failure::retry(
@@ -180,7 +180,8 @@ impl Ended<'_> {
                     )
                 })
                 .await?;
-                lines::image_stored(self.took, answer.request_id.as_deref(), &picture.key);
+                let model = &self.request.model;
+                lines::image_stored(model, self.took, answer.request_id.as_deref(), &picture.key);
                 self.recovered().await?;
                 Ok(Step::Done(ImageOutcome::Settled))
             }
@@ -345,7 +346,7 @@ impl Ended<'_> {
         };
         let db = self.attempt.context.db();
         let image = persist(|| ledger::ended(db, self.attempt.lease, self.call, &end)).await?;
-        lines::call_ended(state, image, self.took, failure);
+        lines::call_ended(&self.request.model, (state, image), self.took, failure);
         Ok(image)
     }
 }

@@ -12,13 +12,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
-use super::{Context, Until, attempt, liveness};
+use super::{Context, Until, attempt, liveness, metrics};
 use crate::db::lease::{self, Window};
 use crate::db::workers::{self, Idle};
 use crate::db::{self, DbError};
@@ -42,10 +41,10 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Claims and spawns until told to stop or drained, then waits for what runs.
 pub(super) async fn work(context: &Arc<Context>) {
-    let wakeup = Arc::new(Notify::new());
+    let bell = &context.tools.presence.bell;
     let listener = AbortOnDropHandle::new(tokio::spawn({
-        let (context, wakeup) = (context.clone(), wakeup.clone());
-        async move { db::listener::listen(context.db(), &wakeup).await }.in_current_span()
+        let (context, bell) = (context.clone(), bell.clone());
+        async move { db::listener::listen(context.db(), &bell).await }.in_current_span()
     }));
     let mut desk = Desk {
         context,
@@ -54,10 +53,14 @@ pub(super) async fn work(context: &Arc<Context>) {
         doubling: LOOK_AGAIN,
         window: Window::Usual,
         nothing_left_since: None,
+        due: true,
     };
     let mut look = Look::Claim;
     while !context.shutdown.stop.is_cancelled() {
-        let pause = match desk.look_within(look).await {
+        desk.due = true;
+        let next = desk.look_within(look).await;
+        desk.tell(next.as_ref());
+        let pause = match next {
             Some(Ok(Next::Drained)) => break,
             Some(Ok(Next::Look)) => Duration::ZERO,
             Some(Ok(Next::Wait(pause))) => pause,
@@ -73,7 +76,7 @@ pub(super) async fn work(context: &Arc<Context>) {
         };
         look = tokio::select! {
             () = context.shutdown.stop.cancelled() => break,
-            () = wakeup.notified() => Look::Claim,
+            () = bell.rung() => Look::Claim,
             () = context.lines.shorter.notified() => Look::Claim,
             Some(ended) = desk.jobs.join_next() => { report(ended); Look::Claim }
             () = context.liveness.strangers_found.notified() => Look::Strangers,
@@ -123,9 +126,22 @@ struct Desk<'a> {
     window: Window,
     /// For a drain: since when nothing is due and nothing runs here.
     nothing_left_since: Option<Instant>,
+    /// What the look that goes on knows of jobs that are left to claim; until it knows, there are.
+    due: bool,
 }
 
 impl Desk<'_> {
+    /// A look has ended.
+    fn tell(&self, next: Option<&Result<Next, DbError>>) {
+        let at_rest = matches!(next, Some(Ok(Next::Wait(_) | Next::Drained)));
+        let presence = &self.context.tools.presence;
+        presence.occupation.send_modify(|said| {
+            said.looks += 1;
+            said.running = self.jobs.len();
+            said.due = self.due || !at_rest;
+        });
+    }
+
     /// A look that is given up may have claimed: its jobs are given back by the next renewal. One that
     /// is under way when the worker is told to stop is waited for, but not for long.
     async fn look_within(&mut self, look: Look) -> Option<Result<Next, DbError>> {
@@ -170,8 +186,10 @@ impl Desk<'_> {
             }
         }
         let crowded = context.lines.crowded();
+        let began = Instant::now();
         let claimed =
             lease::claim(context.db(), &context.claimer, free, self.window, &crowded).await?;
+        metrics::claim_ended(began.elapsed(), claimed.len());
         if !claimed.is_empty() {
             self.doubling = LOOK_AGAIN;
             self.window = Window::Usual;
@@ -196,6 +214,7 @@ impl Desk<'_> {
 
     /// Fewer jobs than slots: become idle, or wait for what comes next.
     async fn nothing_due(&mut self, due: Option<Duration>) -> Result<Next, DbError> {
+        self.due = due.is_some_and(|wait| wait.is_zero());
         if self.context.db().can_listen() && matches!(self.idle, IdleState::Busy) {
             self.flag(Idle::Yes).await?;
             let writers = workers::writers(self.context.db()).await?;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::call::{self, Step, Turn};
 use super::patience::Patience;
-use super::{Attempt, jitter};
+use super::{Attempt, jitter, metrics};
 use crate::db::ledger::{self, Gate, NewCall};
 use crate::db::limits::Granted;
 use crate::db::{DbError, persist};
@@ -101,6 +101,7 @@ async fn stand_in_line(attempt: Attempt<'_>, new: &NewCall<'_>) -> Result<InLine
             }
             Gate::Wait(wait) => wait,
         };
+        metrics::told_to_wait(wait.why);
         match wait.length {
             Some(length) if length <= WAIT_IN_PLACE => tokio::select! {
                 () = place.wait(length, wait.why) => {}

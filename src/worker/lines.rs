@@ -2,20 +2,21 @@
 //!
 //! What they have in common (job, lease, attempt, model, call, account) is said by the spans that
 //! they stand in, see [`crate::telemetry`]. What only helps to find a mistake of ours is `debug`.
+//! What is told here is also counted here, see [`metrics`].
 
 use std::time::Duration;
 
 use tracing::Span;
 use uuid::Uuid;
 
-use super::Attempt;
+use super::{Attempt, metrics};
 use crate::db::lease::Finished;
 use crate::db::ledger::{CallState, OrphanedCall};
 use crate::db::limits::Refusal;
 use crate::db::sweep::{Expired, Reclaimed};
 use crate::domain::failure::{Failure, excerpt};
 use crate::domain::outcome::{Outcome, Resume};
-use crate::domain::{ImageState, Status};
+use crate::domain::{ImageState, Model, Status};
 
 // Texts of an app, and labels, are told as excerpts: they are of any length.
 
@@ -36,7 +37,13 @@ pub(super) fn call_span(index: i32, call: Uuid, account: &str) -> Span {
     tracing::error_span!("call", image = index, %call, account)
 }
 
-pub(super) fn image_stored(took: Duration, provider_request_id: Option<&str>, key: &str) {
+pub(super) fn image_stored(
+    model: &Model,
+    took: Duration,
+    provider_request_id: Option<&str>,
+    key: &str,
+) {
+    metrics::call_ended(model, ImageState::Stored.as_str(), took);
     tracing::info!(
         elapsed_ms = millis(took),
         provider_request_id,
@@ -46,7 +53,13 @@ pub(super) fn image_stored(took: Duration, provider_request_id: Option<&str>, ke
 }
 
 /// A call that brought no picture, and what became of its image.
-pub(super) fn call_ended(state: CallState, image: ImageState, took: Duration, failure: &Failure) {
+pub(super) fn call_ended(
+    model: &Model,
+    (state, image): (CallState, ImageState),
+    took: Duration,
+    failure: &Failure,
+) {
+    metrics::call_ended(model, state.as_str(), took);
     let (elapsed_ms, code, error) = (millis(took), failure.code, &failure.message);
     let provider_request_id = failure.provider_request_id.as_deref();
     macro_rules! line {
@@ -65,7 +78,8 @@ pub(super) fn call_ended(state: CallState, image: ImageState, took: Duration, fa
 }
 
 /// The job was lost in the middle of a call. It may be billed; a later attempt or a sweep settles it.
-pub(super) fn call_abandoned(took: Duration) {
+pub(super) fn call_abandoned(model: &Model, took: Duration) {
+    metrics::call_ended(model, "abandoned", took);
     tracing::warn!(elapsed_ms = millis(took), "call abandoned");
 }
 
@@ -86,6 +100,7 @@ pub(super) fn orphan_settled(call: &OrphanedCall, call_state: &str) {
 
 /// The attempt ended the job, and with it perhaps a batch.
 pub(super) fn job_finished(attempt: Attempt<'_>, finished: &Finished) {
+    metrics::job_ended(finished.status);
     let elapsed_ms = millis(attempt.started.elapsed());
     let images = finished.stored;
     if finished.status == Status::Completed {
@@ -101,6 +116,7 @@ pub(super) fn job_finished(attempt: Attempt<'_>, finished: &Finished) {
 
 /// The attempt ended, the job did not.
 pub(super) fn attempt_ended(attempt: Attempt<'_>, outcome: &Outcome) {
+    metrics::attempt_ended(outcome);
     let elapsed_ms = millis(attempt.started.elapsed());
     match outcome {
         Outcome::Retry { failure, wait } | Outcome::Broken { failure, wait } => {
@@ -133,7 +149,8 @@ pub(super) fn attempt_ended(attempt: Attempt<'_>, outcome: &Outcome) {
 }
 
 /// `reason`: see [`why_lost`]; `None` if nobody could be asked.
-pub(super) fn job_lost(attempt: Attempt<'_>, reason: Option<&str>) {
+pub(super) fn job_lost(attempt: Attempt<'_>, reason: Option<&'static str>) {
+    metrics::lease_lost(reason);
     let elapsed_ms = millis(attempt.started.elapsed());
     tracing::warn!(elapsed_ms, reason, "job lost, it is no longer ours");
 }
@@ -150,6 +167,7 @@ pub(super) fn why_lost(status: Option<Status>) -> &'static str {
 }
 
 pub(super) fn job_reclaimed(job: &Reclaimed) {
+    metrics::job_reclaimed();
     tracing::warn!(
         job = job.id,
         job_id = job.job_id.map(tracing::field::display),
@@ -172,8 +190,10 @@ pub(super) fn job_expired(job: &Expired) {
         };
     }
     if images > 0 {
+        metrics::job_ended(Status::Completed);
         line!(info, "job completed");
     } else {
+        metrics::job_ended(Status::Failed);
         line!(warn, "job failed");
     }
 }

@@ -14,6 +14,7 @@ mod image;
 mod line;
 mod lines;
 mod liveness;
+pub mod metrics;
 mod patience;
 mod settle;
 mod sweep;
@@ -21,6 +22,7 @@ mod sweep;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -29,11 +31,12 @@ use uuid::Uuid;
 
 use crate::db::lease::Claimer;
 use crate::db::ledger::StoredPicture;
+use crate::db::listener::Doorbell;
 use crate::db::schema::{self, SchemaError};
 use crate::db::workers::Registration;
 use crate::db::{self, Db, Lease};
 use crate::domain::backoff::Jitter;
-use crate::domain::{ClaimedJob, Provider};
+use crate::domain::{ClaimedJob, Occupation, Provider};
 use crate::images::decode::Decoder;
 use crate::pipeline::inputs::Inputs;
 use crate::pipeline::publish;
@@ -54,6 +57,15 @@ pub struct Tools {
     pub inputs: Inputs,
     pub decoder: Decoder,
     pub storage: Storage,
+    pub presence: Presence,
+}
+
+/// By what others in this process know a worker: what wakes it, and what it says of itself. When it has
+/// ended, nobody sends any more.
+#[derive(Debug, Clone, Default)]
+pub struct Presence {
+    pub bell: Arc<Doorbell>,
+    pub occupation: watch::Sender<Occupation>,
 }
 
 /// How one worker process works.

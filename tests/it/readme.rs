@@ -14,11 +14,12 @@ use crate::harness::Stage;
 use crate::ops;
 
 /// The groups of settings in the order of the table.
-const HEADINGS: [&str; 6] = [
+const HEADINGS: [&str; 7] = [
     "Database",
     "Provider",
     "Storage and input images",
     "Worker",
+    "HTTP",
     "Fleet",
     "Logs",
 ];

@@ -5,12 +5,11 @@
 
 use std::time::Duration;
 
-use safelight::db::listener;
+use safelight::db::listener::{self, Doorbell};
 use safelight::db::workers::{self, Idle};
 use safelight::worker::Settings;
 use sqlx::postgres::PgListener;
 use sqlx::{Connection as _, PgConnection};
-use tokio::sync::Notify;
 
 use crate::harness::{InProcess, Stage};
 
@@ -221,12 +220,12 @@ async fn a_killed_listener_is_replaced() {
 async fn a_listener_that_connects_again_is_itself_a_wake_up() {
     let stage = Stage::new().await;
     let db = stage.db().await;
-    let wakeup = std::sync::Arc::new(Notify::new());
+    let bell = std::sync::Arc::new(Doorbell::default());
     let listener = tokio::spawn({
-        let (db, wakeup) = (db.clone(), wakeup.clone());
-        async move { listener::listen(&db, &wakeup).await }
+        let (db, bell) = (db.clone(), bell.clone());
+        async move { listener::listen(&db, &bell).await }
     });
-    tokio::time::timeout(SOON, wakeup.notified()).await.unwrap();
+    tokio::time::timeout(SOON, bell.rung()).await.unwrap();
 
     stage
         .sql(
@@ -236,7 +235,7 @@ async fn a_listener_that_connects_again_is_itself_a_wake_up() {
         .await;
 
     // What was sent while nobody listened is lost, so it must look.
-    tokio::time::timeout(SOON, wakeup.notified()).await.unwrap();
+    tokio::time::timeout(SOON, bell.rung()).await.unwrap();
     listener.abort();
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Users {
     seen: Mutex<HashMap<String, Seen>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Seen {
     id: Option<String>,
     until: Instant,
@@ -50,8 +50,8 @@ impl Users {
         let Some(query) = &self.query else {
             return Ok(Some(subject.to_owned()));
         };
-        if let Some(id) = self.remembered(subject) {
-            return Ok(id);
+        if let Some(seen) = self.remembered(subject) {
+            return Ok(seen.id);
         }
         let mut ids = users::ids(db, query, subject).await?;
         if ids.len() > 1 {
@@ -63,10 +63,9 @@ impl Users {
         Ok(id)
     }
 
-    fn remembered(&self, subject: &str) -> Option<Option<String>> {
-        let seen = self.seen();
-        let seen = seen.get(subject)?;
-        (Instant::now() < seen.until).then(|| seen.id.clone())
+    fn remembered(&self, subject: &str) -> Option<Seen> {
+        let seen = self.seen().get(subject)?.clone();
+        (Instant::now() < seen.until).then_some(seen)
     }
 
     fn remember(&self, subject: &str, id: Option<String>) {

@@ -55,7 +55,9 @@ fn not_set_up(error: &StartError) -> Line {
         | StartError::HttpClient(_)
         | StartError::TenantSql(_)
         | StartError::NoRandomness
-        | StartError::Signals(_) => {
+        | StartError::Signals(_)
+        | StartError::Bind { .. }
+        | StartError::Open(_) => {
             let mend = [
                 Mend::shell(SET_KEY),
                 Mend::say("Several: GEMINI_API_KEYS=account:key,account:key"),

@@ -27,7 +27,7 @@ pub(crate) use database::{create_database, create_database_on, empty_database, s
 pub(crate) use host::PictureHost;
 pub(crate) use odd_host::OddHost;
 pub(crate) use pooler::Pooler;
-pub(crate) use served::{Served, answer};
+pub(crate) use served::{Served, answer, client};
 pub(crate) use server::Server;
 pub(crate) use worker::{InProcess, Process, QUICK};
 

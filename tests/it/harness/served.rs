@@ -1,15 +1,15 @@
 //! The HTTP surface in this process, and a client that speaks to it.
 
-use std::net::SocketAddr;
-
+use axum::Router;
 use clap::Parser;
 use reqwest::{Client, Method, RequestBuilder};
-use safelight::api::{self, Api};
+use safelight::api::{self, Api, Ending, Limits};
 use safelight::app::{self, StartError};
 use safelight::config::{HttpArgs, StorageArgs};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::Stage;
 
@@ -25,43 +25,78 @@ struct ServeArguments {
 pub(crate) struct Served {
     pub(crate) url: String,
     pub(crate) client: Client,
-    task: AbortHandle,
+    ending: Ending,
+    task: Option<JoinHandle<()>>,
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 
 impl Stage {
     /// Serves this stage's database and photos, with the settings of a command line.
     pub(crate) async fn serve(&self, arguments: &[&str]) -> Served {
-        let router = api::router(self.api(arguments).await.unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let task = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
-        Served {
-            url,
-            client: Client::builder().no_proxy().build().unwrap(),
-            task: task.abort_handle(),
-        }
+        let ending = Ending::default();
+        let api = self.api_until(arguments, ending.stop.clone()).await;
+        Served::start(api::router(api.unwrap()), ending, Limits::default()).await
     }
 
     /// What would be served, or why nothing is.
     pub(crate) async fn api(&self, arguments: &[&str]) -> Result<Api, StartError> {
+        self.api_until(arguments, CancellationToken::new()).await
+    }
+
+    async fn api_until(
+        &self,
+        arguments: &[&str],
+        stop: CancellationToken,
+    ) -> Result<Api, StartError> {
         app::install_tls();
         let storage = format!("--storage=local:{}", self.photos().display());
         let all = ["serve", &storage]
             .into_iter()
             .chain(arguments.iter().copied());
-        let arguments = ServeArguments::parse_from(all);
-        app::api(self.db().await, &arguments.http, &arguments.storage).await
+        let ServeArguments { http, storage } = ServeArguments::parse_from(all);
+        let db = self.db().await;
+        let store = app::open_storage(&storage).await?;
+        let vitals = app::vitals(&db, store, None, stop.clone());
+        app::api(db, &http, &storage, vitals, stop).await
     }
 }
 
 impl Served {
+    /// Serves any routes as the program does.
+    pub(crate) async fn of(router: Router, limits: Limits) -> Self {
+        Self::start(router, Ending::default(), limits).await
+    }
+
+    async fn start(router: Router, ending: Ending, limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let task = tokio::spawn(api::serve(listener, router, ending.clone(), limits));
+        Self {
+            url,
+            client: client(),
+            ending,
+            task: Some(task),
+        }
+    }
+
+    /// `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// Tells it to stop and waits until it has.
+    pub(crate) async fn stop(mut self) {
+        self.ending.stop.cancel();
+        self.task.take().unwrap().await.unwrap();
+    }
+
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
@@ -80,6 +115,12 @@ impl Served {
         )
         .await
     }
+}
+
+/// A client that is ready to speak to any server.
+pub(crate) fn client() -> Client {
+    app::install_tls();
+    Client::builder().no_proxy().build().unwrap()
 }
 
 /// The status and the JSON of an answer.

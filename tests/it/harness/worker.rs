@@ -97,6 +97,16 @@ impl Process {
         }
     }
 
+    /// Where it listens, as it logs it.
+    pub(crate) async fn url(&self) -> String {
+        self.said("listening").await;
+        let log = self.log.borrow();
+        let line = log.iter().find(|line| line.contains("listening")).unwrap();
+        let (_, address) = line.split_once("address=").unwrap();
+        let address = address.split_whitespace().next().unwrap();
+        format!("http://{}", address.trim_matches('"'))
+    }
+
     /// All that it has logged so far.
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.borrow().clone()
@@ -202,6 +212,29 @@ impl Stage {
     /// The same, with a log for programs.
     pub(crate) fn process_with_json_log(&self, more: &[&str]) -> Process {
         self.process_that_logs("json", &self.url, more)
+    }
+
+    /// Worker and HTTP in one process, at a free address.
+    pub(crate) fn run(&self, more: &[&str]) -> Process {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_safelight"));
+        command
+            .args(self.arguments(&["run", "--bind=127.0.0.1:0", "--database-url", &self.url]))
+            .args(more)
+            .env("RUST_LOG", "safelight=info,warn")
+            .env("LOG_FORMAT", "text");
+        Process::spawn(command)
+    }
+
+    /// HTTP alone, as a process.
+    pub(crate) fn http(&self, more: &[&str]) -> Process {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_safelight"));
+        command
+            .args(["serve", "--database-url", &self.url])
+            .arg(format!("--storage=local:{}", self.photos().display()))
+            .args(more)
+            .env("RUST_LOG", "safelight=info,warn")
+            .env("LOG_FORMAT", "text");
+        Process::spawn(command)
     }
 
     fn process_that_logs(&self, format: &str, url: &str, more: &[&str]) -> Process {

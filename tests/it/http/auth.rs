@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response};
 use safelight::api::{Moment, Scope, Signer};
+use safelight::providers::simulator::SimulatorConfig;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::harness::{Served, Stage};
+use crate::harness::{Served, Server, Stage};
 
 const TEAM: &str = "key-of-team-7-key-of-team-7";
 const TEAM_AGAIN: &str = "another-key-of-team-7-another";
@@ -47,6 +48,15 @@ async fn until(wanted: u16, request: impl Fn() -> RequestBuilder) {
     };
     let waited = tokio::time::timeout(PATIENCE, answered).await;
     waited.unwrap_or_else(|_| panic!("no {wanted} within {PATIENCE:?}"));
+}
+
+/// Calls for longer than a server trusts what it knows, and is always answered so.
+async fn stays(wanted: u16, request: impl Fn() -> RequestBuilder) {
+    let end = tokio::time::Instant::now() + Duration::from_secs(6);
+    while tokio::time::Instant::now() < end {
+        assert_eq!(status(request()).await, wanted);
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
 }
 
 #[tokio::test]
@@ -158,6 +168,10 @@ async fn keys_that_cannot_be_meant_stop_the_start() {
             "API_KEYS: entry 1 is not",
         ),
         ("--supabase-jwt-secret=x", "SUPABASE_URL is not"),
+        (
+            "--supabase-url=project.supabase.co:443",
+            "SUPABASE_URL is not a URL",
+        ),
         ("--cors-origins=*", "CORS_ORIGINS: \"*\" is no origin"),
         (
             "--tenant-sql=select id from nowhere",
@@ -262,11 +276,22 @@ async fn revoking_the_last_key_opens_nothing() {
     // Nor does deleting it, for a server that knew it, or starting another while its row is there.
     assert_eq!(status(call(&stage.serve(&[]).await)).await, 401);
     stage.sql("DELETE FROM photo_generation_keys").await;
-    let asked_again = tokio::time::Instant::now() + Duration::from_secs(6);
-    while tokio::time::Instant::now() < asked_again {
-        assert_eq!(status(call(&server)).await, 401);
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+    stays(401, || call(&server)).await;
+}
+
+#[tokio::test]
+async fn a_known_key_opens_while_the_database_is_away() {
+    let database = Server::start().await;
+    let stage = Stage::on(&database, SimulatorConfig::instant()).await;
+    let made = stage.safelight(&["keys", "create", "--team", "7"]).await;
+    let key = made.stdout.trim();
+    let server = stage.serve(&[]).await;
+    assert_eq!(status(call(&server).bearer_auth(key)).await, 200);
+
+    database.stop().await;
+
+    stays(200, || call(&server).bearer_auth(key)).await;
+    assert_eq!(status(call(&server).bearer_auth("another")).await, 401);
 }
 
 #[tokio::test]

@@ -190,11 +190,10 @@ async fn a_user_is_who_the_app_says_by_its_own_query() {
         server.get(ROUTE, &token).await
     };
 
-    // One request each in a minute tells who is who.
+    // One request each in a minute tells who is who; team 7 is not user 7.
     assert_eq!(ask(ALICE).await.0, 200);
     assert_eq!(ask("alice too").await.0, 429);
     assert_eq!(ask(BOB).await.0, 200);
-    // Team 7 is not user 7.
     assert_eq!(server.get(ROUTE, "0123456789abcdef").await.0, 200);
     for unknown in ["no id", "nobody"] {
         let (status, body) = ask(unknown).await;
@@ -206,6 +205,51 @@ async fn a_user_is_who_the_app_says_by_its_own_query() {
     }
     // Whoever it is, it is not certain.
     assert_eq!(ask("twice").await.0, 500);
+}
+
+#[tokio::test]
+async fn team_7_is_not_user_7_and_a_view_token_opens_one_job() {
+    let stage = Stage::new().await;
+    let key = SigningKey::new("a");
+    let project = Project::start(&[&key]).await;
+    let url = format!("--supabase-url={}", project.url);
+    let query = format!("--tenant-sql=select '7' where $1 = '{ALICE}'");
+    let team = "0123456789abcdef";
+    let server = stage
+        .serve(&[&url, &query, &format!("--api-keys=7:{team}")])
+        .await;
+    let user = key.token(&project.claims(ALICE));
+    let enqueue = async |caller: &str| {
+        let body = json!({ "prompt": "a red bicycle", "numImages": 1 });
+        let (status, body) = server.post("/api/generations", caller, body).await;
+        assert_eq!(status, 202, "{body}");
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        (text("jobId"), text("viewToken"))
+    };
+
+    let (of_team, view) = enqueue(team).await;
+    let (of_user, _) = enqueue(&user).await;
+
+    let whose = r#"SELECT string_agg(concat_ws(' ', 'team', "teamId", 'user', "userId"), ', ' ORDER BY id)
+                   FROM photo_generation_queue"#;
+    assert_eq!(stage.text(whose).await, "team 7 user, team user 7");
+    let check = async |caller: &str, job: &str, expected: u16| {
+        let path = format!("/api/generations/{job}");
+        assert_eq!(
+            server.get(&path, caller).await.0,
+            expected,
+            "{caller} {job}"
+        );
+    };
+    check(team, &of_team, 200).await;
+    check(team, &of_user, 404).await;
+    check(&user, &of_user, 200).await;
+    check(&user, &of_team, 404).await;
+    for (job, expected) in [(&of_team, 200), (&of_user, 404)] {
+        let path = format!("/api/generations/{job}?token={view}");
+        let (status, body) = answer(server.request(Method::GET, &path)).await;
+        assert_eq!(status, expected, "{body}");
+    }
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ fn a_key_does_nothing_but_what_its_kind_does() {
     let point = DecodingKey::from_ec_der(&[4; 65]);
     let rsa = DecodingKey::from_rsa_components(MODULUS, "AQAB").unwrap();
     let check = |algorithm, key: &DecodingKey, expected| {
-        assert_eq!(verifier(&algorithm, key).is_ok(), expected, "{algorithm:?}");
+        assert_eq!(verifier(algorithm, key).is_ok(), expected, "{algorithm:?}");
     };
 
     check(Algorithm::HS256, &secret, true);
