@@ -15,7 +15,7 @@ use super::caller::Caller;
 use super::error::{ApiError, ErrorBody};
 use super::zip::{self, Entry};
 use super::{Api, Moment, Scope, batches, jobs};
-use crate::db::batches::{self as rows_of_batches, BatchImage};
+use crate::db::batches::{self as rows_of_batches, Batch, BatchImage};
 use crate::db::jobs::{self as rows, Job, JobRef};
 use crate::domain::{Status, Tenant};
 
@@ -101,31 +101,9 @@ pub(super) async fn batch_zip(
     State(api): State<Api>,
     Path(id): Path<String>,
     Query(token): Query<Token>,
-    mut parts: Parts,
+    parts: Parts,
 ) -> Result<Response, ApiError> {
-    let not_found = || ApiError::NotFound("Batch");
-    let caller = match opened(&api, &token) {
-        Some((Scope::BatchZip, batch))
-            if id.parse().is_ok_and(|id| zip::batch_uuid(id) == batch) =>
-        {
-            None
-        }
-        Some(_) | None => Some(Caller::from_request_parts(&mut parts, &api).await?),
-    };
-    let (batch, whose) = match caller {
-        Some(caller) => {
-            let batch = batches::of_caller(&api, &caller, &id).await?;
-            (batch, caller.tenant()?)
-        }
-        None => {
-            let number = id.parse().map_err(|_| not_found())?;
-            let batch = rows_of_batches::find(api.db(), number).await?;
-            let batch = batch.ok_or_else(not_found)?;
-            // Who has its token sees what its owner sees; nobody's is a service's.
-            let owner = batch.tenant();
-            (batch, (owner != Tenant::of(None, None)).then_some(owner))
-        }
-    };
+    let (batch, whose) = batch_of(&api, &id, &token, parts).await?;
     if batch.jobs_ended < batch.jobs {
         return Err(ApiError::Refused(
             "not_completed",
@@ -143,7 +121,7 @@ pub(super) async fn batch_zip(
         .filter(theirs)
         .filter_map(|image| {
             let name = format!("job-{}/image-{}", image.job, image.index);
-            Entry::of(name, &image.storage_key, &image.mime_type, image.bytes)
+            Entry::of(&name, &image.storage_key, &image.mime_type, image.bytes)
         })
         .collect();
     if entries.is_empty() {
@@ -155,6 +133,28 @@ pub(super) async fn batch_zip(
         milliseconds(batch.completed_at)
     );
     zip::stream(&api, entries, &name).await
+}
+
+/// The batch of a path, and whose jobs of it are shown; `None`: everybody's.
+async fn batch_of(
+    api: &Api,
+    id: &str,
+    token: &Token,
+    mut parts: Parts,
+) -> Result<(Batch, Option<Tenant>), ApiError> {
+    if let Some((Scope::BatchZip, uuid)) = opened(api, token)
+        && let Ok(number) = id.parse()
+        && zip::batch_uuid(number) == uuid
+    {
+        let batch = rows_of_batches::find(api.db(), number).await?;
+        let batch = batch.ok_or(ApiError::NotFound("Batch"))?;
+        // Who has its token sees what its owner sees; one without an owner is a service's.
+        let owner = batch.tenant();
+        return Ok((batch, (owner != Tenant::of(None, None)).then_some(owner)));
+    }
+    let caller = Caller::from_request_parts(&mut parts, api).await?;
+    let batch = batches::of_caller(api, &caller, id).await?;
+    Ok((batch, caller.tenant()?))
 }
 
 fn opened(api: &Api, token: &Token) -> Option<(Scope, Uuid)> {

@@ -99,7 +99,7 @@ impl Signature {
 
 /// A stored picture.
 #[utoipa::path(
-    get, path = "/files/{*key}", tag = "extra",
+    get, path = "/files/{*key}", tag = "extra", security(()),
     params(("key" = String, Path, description = "Of the object, with its slashes"), Signature),
     responses(
         (status = 200, description = "The picture", content_type = "image/*"),

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::Router;
 use axum::routing::get;
+use serde_json::Value;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -63,6 +64,17 @@ pub(super) fn frame() -> OpenApi {
 /// The routes with their document at `/openapi.json`.
 pub(super) fn with_document(routes: OpenApiRouter<Api>) -> Router<Api> {
     let (router, document) = routes.split_for_parts();
-    let document = serde_json::to_value(document).unwrap_or_default();
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    without_stars(&mut document);
     router.route("/openapi.json", get(move || async move { Json(document) }))
+}
+
+/// A parameter that takes slashes has a star where routes are matched, which the document does not know.
+fn without_stars(document: &mut Value) {
+    if let Some(paths) = document["paths"].as_object_mut() {
+        let named = std::mem::take(paths).into_iter();
+        *paths = named
+            .map(|(path, route)| (path.replace("{*", "{"), route))
+            .collect();
+    }
 }

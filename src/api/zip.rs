@@ -29,7 +29,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// `None` for a row that names no object or no picture of ours, which only hands can write.
-    pub(super) fn of(name: String, key: &str, mime: &str, bytes: i64) -> Option<Self> {
+    pub(super) fn of(name: &str, key: &str, mime: &str, bytes: i64) -> Option<Self> {
         let mut formats = PictureFormat::ALL.into_iter();
         let extension = formats.find(|format| format.mime() == mime)?.extension();
         Some(Self {
@@ -47,7 +47,7 @@ pub(super) fn entries(images: &[Image]) -> Vec<Entry> {
         .filter(|image| image.state == ImageState::Stored);
     let entry = |image: &Image| {
         let (key, mime) = (image.storage_key.as_ref()?, image.mime_type.as_ref()?);
-        Entry::of(format!("image-{}", image.index), key, mime, image.bytes?)
+        Entry::of(&format!("image-{}", image.index), key, mime, image.bytes?)
     };
     stored.filter_map(entry).collect()
 }

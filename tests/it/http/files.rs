@@ -89,6 +89,22 @@ async fn a_signed_url_shows_the_picture_and_lets_it_be_nothing_else() {
     assert_eq!(response.bytes().await.unwrap(), picture);
 }
 
+#[tokio::test]
+async fn the_document_names_the_route_as_documents_do() {
+    let stage = Stage::new().await;
+    let server = stage.serve(&[]).await;
+
+    let document: serde_json::Value = get(&server, "/openapi.json", &[])
+        .await
+        .json()
+        .await
+        .unwrap();
+
+    assert!(document["paths"]["/files/{key}"]["get"].is_object());
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.keys().all(|path| !path.contains('*')));
+}
+
 /// Whoever polls gets the URL, and nobody else can make it.
 #[tokio::test]
 async fn a_poll_shows_urls_that_open_the_pictures_of_the_job() {

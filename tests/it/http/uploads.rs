@@ -205,7 +205,7 @@ async fn an_upload_is_claimed_by_its_tenant_and_by_nobody_else() {
     assert_eq!(stage.use_of(&name).await, "unused");
 
     let gone = uploads::claim(&db, &user(), &names).await.unwrap();
-    assert_eq!(gone, [going.clone()]);
+    assert_eq!(gone, std::slice::from_ref(&going));
     assert_eq!(stage.use_of(&name).await, "used");
     assert_eq!(stage.use_of(&going).await, "going");
 
@@ -298,7 +298,7 @@ async fn the_sweep_removes_what_no_job_named_for_a_day() {
         stage.age(name, hours).await;
     }
     stage.age(&fresh, 23).await;
-    uploads::claim(&stage.db().await, &user(), &[used.clone()])
+    uploads::claim(&stage.db().await, &user(), std::slice::from_ref(&used))
         .await
         .unwrap();
     stage
