@@ -1,6 +1,6 @@
 //! The route handlers of `scripts/nextjs`, in plain node against a real server.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio::process::Command;
 
@@ -8,19 +8,17 @@ use crate::harness::{PATIENCE, Stage};
 
 const KEYS: &str = "--api-keys=*:key-of-the-service";
 const SERVICE: &str = "key-of-the-service";
-/// The one that the README shows.
-const SHOWN: &str = "app/api/generations/[jobId]/download/route.js";
 
 #[tokio::test]
 async fn an_app_in_front_serves_each_team_its_own_jobs_and_no_others() {
     let stage = Stage::new().await;
     let server = stage.serve(&[KEYS]).await;
     let worker = stage.worker().await;
-    let runner = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/http/nextjs.mjs");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
 
     let node = Command::new("node")
-        .arg(runner)
-        .arg(app())
+        .arg(root.join("tests/it/http/nextjs.mjs"))
+        .arg(root.join("scripts/nextjs"))
         .env("SAFELIGHT_URL", &server.url)
         .env("SAFELIGHT_KEY", SERVICE)
         .kill_on_drop(true)
@@ -37,17 +35,4 @@ async fn an_app_in_front_serves_each_team_its_own_jobs_and_no_others() {
         "7 - a lake, 7 - a lake [sim:blocked], 7 - a lake [sim:blocked], 7 - a lake [sim:hang]"
     );
     worker.stop().await;
-}
-
-#[test]
-fn the_readme_shows_one_of_them() {
-    let text = |path: PathBuf| std::fs::read_to_string(path).unwrap();
-    let readme = text(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
-    let shown = text(app().join(SHOWN));
-
-    assert!(readme.contains(&shown), "README.md lacks:\n{shown}");
-}
-
-fn app() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/nextjs")
 }
