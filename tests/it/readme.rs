@@ -31,6 +31,16 @@ const EXAMPLE_HOST: &str = "https://example.com";
 const CANCELED_PROMPT: &str = "a blue bicycle";
 /// Where the server of the README answers; beside other tests it needs an address of its own.
 const SERVER: &str = "127.0.0.1:8088";
+/// What it shows of files: from where, and to where they end or to this line.
+const SHOWN: [(&str, &str, &str); 3] = [
+    (
+        "scripts/nextjs/app/api/generations/[jobId]/download/route.js",
+        "",
+        "",
+    ),
+    ("scripts/Caddyfile", "photos.example.com {\n", ""),
+    ("scripts/nginx.conf", "    location / {\n", "\n    }\n"),
+];
 /// All commands together; they take a few seconds.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -87,6 +97,21 @@ fn every_file_for_operators_stands_in_it_with_what_it_is_for() {
         let row = format!("| [`{file}`](sql/ops/{file}) | {} |", purpose(&file));
 
         assert!(readme.contains(&row), "README.md lacks this row:\n{row}");
+    }
+}
+
+#[test]
+fn what_it_shows_of_files_is_what_stands_in_them() {
+    for (file, from, to) in SHOWN {
+        let text = text(file);
+        let (_, rest) = text.split_at(text.find(from).unwrap());
+        let end = rest.find(to).filter(|end| *end > 0);
+        let shown = &rest[..end.map_or(rest.len(), |end| end + to.len())];
+
+        assert!(
+            readme().contains(&format!("```text\n{shown}```\n")),
+            "README.md lacks this of {file}:\n{shown}"
+        );
     }
 }
 
