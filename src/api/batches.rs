@@ -6,21 +6,23 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::Api;
 use super::caller::Caller;
 use super::error::{ApiError, ErrorBody};
 use super::extract::{Body, IdempotencyKey};
-use super::jobs::enqueue::{Accepted, EnqueueBody, Id, Owner};
+use super::jobs::enqueue::{Accepted, EnqueueBody, Id, Owner, document, tenant_of};
 use super::jobs::view::{JobView, Progress};
 use super::jobs::{list, make_room};
 use super::request_id::RequestId;
 use super::signing::Moment;
 use super::uploads;
 use crate::db::batches::{self, Batch, Made, NewBatch};
-use crate::db::jobs::{self, Enqueued, Filter, Insertion, NewJob};
+use crate::db::jobs::{EnqueueError, Enqueued, Filter, NewJob};
 use crate::db::json::Json as Document;
+use crate::domain::Tenant;
 
 /// Most jobs of one request.
 const MOST_JOBS: usize = 100;
@@ -34,7 +36,7 @@ pub(super) struct BatchBody {
     jobs: Vec<EnqueueBody>,
     /// Your own; returned as it is.
     #[schema(value_type = Option<serde_json::Value>)]
-    metadata: Option<Box<serde_json::value::RawValue>>,
+    metadata: Option<Box<RawValue>>,
     /// Whose batch it is: only a service key may say it.
     team_id: Option<Id>,
     /// The same for a user.
@@ -93,14 +95,10 @@ pub(super) async fn create(
 ) -> Result<Response, ApiError> {
     let Body { content, hash } = body;
     let owner = Owner::of(&caller, content.team_id.as_ref(), content.user_id.as_ref())?;
-    let metadata = content.metadata.as_ref();
-    let metadata = metadata
-        .map(|metadata| metadata.get().parse::<Document>())
-        .transpose();
     let batch = NewBatch {
         team_id: owner.team_id.clone(),
         user_id: owner.user_id.clone(),
-        metadata: metadata.map_err(|error| ApiError::Invalid(error.to_string()))?,
+        metadata: document(content.metadata.as_deref(), "metadata")?,
     };
     let mut jobs = wanted(&api, &caller, &owner, content.jobs).await?;
     for (number, job) in jobs.iter_mut().enumerate() {
@@ -109,15 +107,11 @@ pub(super) async fn create(
         job.idempotency_key = key.as_ref().map(|key| key_of(key, number));
     }
     // One is there, see `wanted`.
-    let tenant = jobs::tenant_of(api.db(), &jobs[0]).await?;
-    make_room(&api, &tenant, &jobs[0], jobs.len()).await?;
-    let pictures: Vec<_> = jobs.iter().flat_map(|job| job.pictures.clone()).collect();
-    uploads::claim(&api, &tenant, &pictures).await?;
-    let (id, enqueued) = match (batches::make(api.db(), &batch, &jobs).await?, &key) {
-        (Made::New { id, jobs }, _) => (id, jobs),
-        (Made::KeyTaken, key) => {
-            made_before(&api, &tenant, key.as_deref().unwrap_or_default(), &hash).await?
-        }
+    let tenant = tenant_of(&api, &caller, &jobs[0]).await?;
+    // Sent again, it is answered again, however full the queue is by now.
+    let (id, enqueued) = match made_before(&api, &tenant, key.as_deref(), &hash).await? {
+        Some(before) => before,
+        None => make(&api, &tenant, &batch, &jobs, key.as_deref(), &hash).await?,
     };
     let answer = BatchAccepted {
         accepted: true,
@@ -169,37 +163,46 @@ fn key_of(key: &str, number: usize) -> String {
     format!("{key}#{}", number + 1)
 }
 
-/// The batch that the same request made before.
-async fn made_before(
+/// Makes the batch, if the queue has room.
+async fn make(
     api: &Api,
-    tenant: &crate::domain::Tenant,
-    key: &str,
+    tenant: &Tenant,
+    batch: &NewBatch,
+    jobs: &[NewJob],
+    key: Option<&str>,
     hash: &str,
 ) -> Result<(i64, Vec<Enqueued>), ApiError> {
-    let before = batches::keyed(api.db(), tenant, &key_of(key, 0), hash).await?;
-    let id = before.ok_or_else(|| {
-        ApiError::Conflict(
-            "idempotency_key_reused",
-            "This Idempotency-Key was used before, for another request.".to_owned(),
-        )
-    })?;
-    let filter = Filter {
-        batch_id: Some(id),
-        tenant: Some(tenant.clone()),
-        ..Filter::default()
+    make_room(api, tenant, &jobs[0], jobs.len()).await?;
+    let pictures: Vec<_> = jobs.iter().flat_map(|job| job.pictures.clone()).collect();
+    uploads::claim(api, tenant, &pictures).await?;
+    match batches::make(api.db(), batch, jobs).await? {
+        Made::New { id, jobs } => Ok((id, jobs)),
+        // The same request was quicker, or another has the key.
+        Made::KeyTaken => {
+            let before = made_before(api, tenant, key, hash).await?;
+            before.ok_or_else(|| EnqueueError::KeyHidden.into())
+        }
+    }
+}
+
+/// The batch that the same request made before, if it has a key.
+async fn made_before(
+    api: &Api,
+    tenant: &Tenant,
+    key: Option<&str>,
+    hash: &str,
+) -> Result<Option<(i64, Vec<Enqueued>)>, ApiError> {
+    let Some(key) = key else { return Ok(None) };
+    let keys: Vec<_> = (0..MOST_JOBS).map(|number| key_of(key, number)).collect();
+    let Some(before) = batches::keyed(api.db(), tenant, &keys).await? else {
+        return Ok(None);
     };
-    let mut jobs = jobs::list(api.db(), &filter).await?;
-    jobs.reverse();
-    let enqueued = jobs.into_iter().filter_map(|job| {
-        Some(Enqueued {
-            id: job.id,
-            job_id: job.job_id?,
-            status: job.status,
-            created_at: job.created_at,
-            how: Insertion::WasThere,
-        })
-    });
-    Ok((id, enqueued.collect()))
+    match before.batch {
+        Some(batch) if before.request_hash.as_deref() == Some(hash) => {
+            Ok(Some((batch, before.jobs)))
+        }
+        Some(_) | None => Err(EnqueueError::KeyHidden.into()),
+    }
 }
 
 /// Look at a batch
@@ -245,11 +248,13 @@ pub(super) async fn of_caller(api: &Api, caller: &Caller, id: &str) -> Result<Ba
     let not_found = || ApiError::NotFound("Batch");
     let own = caller.tenant()?;
     let id = id.parse().map_err(|_| not_found())?;
-    let batch = batches::find(api.db(), id).await?.ok_or_else(not_found)?;
-    match own {
-        Some(own) if own != batch.tenant() => Err(not_found()),
-        Some(_) | None => Ok(batch),
+    // Whose it is comes first: counting its jobs takes as long as there are many.
+    let owner = batches::owner(api.db(), id).await?.ok_or_else(not_found)?;
+    if own.is_some_and(|own| own != owner) {
+        return Err(not_found());
     }
+    let _turn = api.heavy().await?;
+    batches::find(api.db(), id).await?.ok_or_else(not_found)
 }
 
 /// Refuses a job for a batch of somebody else, in the words of a batch that is not there.
@@ -259,10 +264,10 @@ pub(super) async fn must_be_of(
     owner: &Owner,
     id: i64,
 ) -> Result<(), ApiError> {
-    let batch = batches::find(api.db(), id).await?;
-    let is_theirs = batch.is_some_and(|batch| {
-        let own = batch.tenant() == owner.tenant();
-        own || matches!(caller, Caller::Service)
+    let of_batch = batches::owner(api.db(), id).await?;
+    let is_theirs = of_batch.is_some_and(|of_batch| {
+        let is_service = matches!(caller, Caller::Service);
+        is_service || of_batch == owner.tenant()
     });
     if is_theirs {
         Ok(())

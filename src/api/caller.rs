@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::Api;
 use super::error::ApiError;
+use super::signing::Moment;
 use crate::domain::Tenant;
 
 /// Who asks.
@@ -18,8 +19,11 @@ pub enum Caller {
     Service,
     Team(String),
     User(String),
-    /// Holds the view token of one job.
-    Viewer(Uuid),
+    /// Holds the view token of one job, until that ends.
+    Viewer {
+        job: Uuid,
+        end: Moment,
+    },
 }
 
 impl Caller {
@@ -32,7 +36,7 @@ impl Caller {
             Self::Service => Ok(None),
             Self::Team(team) => Ok(Some(Tenant::of(Some(team), None))),
             Self::User(user) => Ok(Some(Tenant::of(None, Some(user)))),
-            Self::Viewer(_) => Err(ApiError::Forbidden(
+            Self::Viewer { .. } => Err(ApiError::Forbidden(
                 "A view token opens one job and nothing else.".to_owned(),
             )),
         }
@@ -44,7 +48,7 @@ impl Caller {
             Self::Service => true,
             Self::Team(team) => Tenant::of(Some(team), None) == *tenant,
             Self::User(user) => Tenant::of(None, Some(user)) == *tenant,
-            Self::Viewer(seen) => job == Some(*seen),
+            Self::Viewer { job: seen, .. } => job == Some(*seen),
         }
     }
 
@@ -53,7 +57,7 @@ impl Caller {
     pub fn must_be_service(&self) -> Result<(), ApiError> {
         match self {
             Self::Service => Ok(()),
-            Self::Team(_) | Self::User(_) | Self::Viewer(_) => Err(ApiError::Forbidden(
+            Self::Team(_) | Self::User(_) | Self::Viewer { .. } => Err(ApiError::Forbidden(
                 "Only a service key may do this.".to_owned(),
             )),
         }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::caller::Caller;
 use super::error::{ApiError, ErrorBody};
 use super::zip::{self, Entry};
-use super::{Api, Moment, Scope, batches, jobs};
+use super::{Api, Moment, Opened, Scope, batches, jobs};
 use crate::db::batches::{self as rows_of_batches, Batch, BatchImage};
 use crate::db::jobs::{self as rows, Job, JobRef};
 use crate::domain::{Status, Tenant};
@@ -50,8 +50,12 @@ pub(super) async fn job_zip(
     mut parts: Parts,
 ) -> Result<Response, ApiError> {
     let job = match opened(&api, &token) {
-        Some((Scope::Zip, uuid)) => by_token(&api, &job, uuid).await?,
-        Some((Scope::View | Scope::BatchZip, _)) | None => {
+        Some(Opened {
+            scope: Scope::Zip,
+            what,
+            ..
+        }) => by_token(&api, &job, what).await?,
+        Some(_) | None => {
             let caller = Caller::from_request_parts(&mut parts, &api).await?;
             jobs::named(&api, &caller, &job).await?
         }
@@ -142,7 +146,11 @@ async fn batch_of(
     token: &Token,
     mut parts: Parts,
 ) -> Result<(Batch, Option<Tenant>), ApiError> {
-    if let Some((Scope::BatchZip, uuid)) = opened(api, token)
+    if let Some(Opened {
+        scope: Scope::BatchZip,
+        what: uuid,
+        ..
+    }) = opened(api, token)
         && let Ok(number) = id.parse()
         && zip::batch_uuid(number) == uuid
     {
@@ -157,7 +165,7 @@ async fn batch_of(
     Ok((batch, caller.tenant()?))
 }
 
-fn opened(api: &Api, token: &Token) -> Option<(Scope, Uuid)> {
+fn opened(api: &Api, token: &Token) -> Option<Opened> {
     api.signer().opened(token.token.as_ref()?, Moment::now())
 }
 

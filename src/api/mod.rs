@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -47,8 +48,13 @@ pub use hub::Hub;
 pub use layers::layered;
 pub use metrics::{HISTOGRAMS, describe as describe_metrics};
 pub use server::{Ending, Limits, serve};
-pub use signing::{Moment, Scope, Signer};
+pub use signing::{Moment, Opened, Scope, Signer};
 pub use vitals::{Vitals, WorkerHandle, router as router_of_worker};
+
+/// Lists and counts at a time, of the eight connections that requests have.
+const HEAVY: usize = 3;
+/// How long one waits for its turn.
+const HEAVY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How one server behaves.
 #[derive(Debug, Clone)]
@@ -79,47 +85,65 @@ pub struct Parts {
 
 /// One server, as its handlers see it. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Api(Arc<Parts>);
+pub struct Api(Arc<Server>);
+
+#[derive(Debug)]
+struct Server {
+    parts: Parts,
+    heavy: Semaphore,
+}
 
 impl Api {
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(Server {
+            parts,
+            heavy: Semaphore::new(HEAVY),
+        }))
     }
 
     fn db(&self) -> &Db {
-        &self.0.db
+        &self.0.parts.db
     }
 
     fn storage(&self) -> &Storage {
-        &self.0.storage
+        &self.0.parts.storage
     }
 
     fn decoder(&self) -> &Decoder {
-        &self.0.decoder
+        &self.0.parts.decoder
     }
 
     fn gate(&self) -> &Gate {
-        &self.0.gate
+        &self.0.parts.gate
     }
 
     fn signer(&self) -> &Signer {
-        &self.0.signer
+        &self.0.parts.signer
+    }
+
+    /// A turn for what may take the database long, so that polls and enqueues always find a connection.
+    ///
+    /// # Errors
+    /// 503 when none comes free in time.
+    async fn heavy(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        let turn = tokio::time::timeout(HEAVY_PATIENCE, self.0.heavy.acquire()).await;
+        turn.ok().and_then(Result::ok).ok_or(ApiError::Busy)
     }
 
     fn hub(&self) -> &Hub {
-        &self.0.hub
+        &self.0.parts.hub
     }
 
     fn vitals(&self) -> &Vitals {
-        &self.0.vitals
+        &self.0.parts.vitals
     }
 
     fn stop(&self) -> &CancellationToken {
-        &self.0.stop
+        &self.0.parts.stop
     }
 
     fn settings(&self) -> &Settings {
-        &self.0.settings
+        &self.0.parts.settings
     }
 }
 

@@ -28,6 +28,14 @@ pub enum Scope {
     BatchZip,
 }
 
+/// What a token opens, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    pub scope: Scope,
+    pub what: Uuid,
+    pub end: Moment,
+}
+
 /// A moment, in seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub u64);
@@ -75,7 +83,7 @@ impl Signer {
     }
 
     /// What a token opens, if it is ours and not over.
-    pub fn opened(&self, token: &str, now: Moment) -> Option<(Scope, Uuid)> {
+    pub fn opened(&self, token: &str, now: Moment) -> Option<Opened> {
         let mut parts = token.split('.');
         let (Some(word), Some(what), Some(end), Some(signature), None) = (
             parts.next(),
@@ -89,7 +97,8 @@ impl Signer {
         let scope = Scope::from_word(word)?;
         let what = what.parse().ok()?;
         let end = Moment(end.parse().ok()?);
-        (self.is_signed(&scope.text(what, end), signature) && now < end).then_some((scope, what))
+        let is_ours = self.is_signed(&scope.text(what, end), signature);
+        (is_ours && now < end).then_some(Opened { scope, what, end })
     }
 }
 

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -18,6 +19,9 @@ use super::jobs::view::ImageView;
 use super::signing::Moment;
 use crate::domain::{ImageState, Status};
 use crate::storage::ObjectKey;
+
+/// Pictures read at a time: each is held in memory twice.
+static PICTURES: Semaphore = Semaphore::const_new(8);
 
 /// A job as that frontend polls it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -102,6 +106,7 @@ async fn picture(api: &Api, seen: &Seen) -> Result<Option<String>, ApiError> {
     let Some(key) = key.and_then(|key| ObjectKey::parse(key).ok()) else {
         return Ok(None);
     };
+    let _turn = PICTURES.try_acquire().map_err(|_| ApiError::Busy)?;
     let bytes = api.storage().get(&key).await?;
     Ok(Some(BASE64_STANDARD.encode(bytes)))
 }

@@ -1,12 +1,13 @@
 //! Batches as callers ask for them: made at once with all their jobs, and looked at.
 
-use chrono::{DateTime, Utc};
-use serde_json::json;
+use std::collections::BTreeMap;
 
-use super::jobs::{EnqueueError, Enqueued, NewJob, enqueue_within};
+use chrono::{DateTime, Utc};
+
+use super::jobs::{EnqueueError, Enqueued, Insertion, NewJob, document, enqueue_within};
 use super::json::Json;
 use super::{Db, DbError};
-use crate::domain::Tenant;
+use crate::domain::{Status, Tenant};
 
 /// A batch to be made.
 #[derive(Debug, Clone)]
@@ -72,20 +73,22 @@ pub enum Made {
 
 /// Makes a batch and all its jobs, or nothing.
 pub async fn make(db: &Db, batch: &NewBatch, jobs: &[NewJob]) -> Result<Made, EnqueueError> {
-    let row = json!({
-        "teamId": batch.team_id, "userId": batch.user_id, "metadata": batch.metadata,
-    });
+    let row = document(&BTreeMap::from([
+        ("teamId", batch.team_id.as_ref().map(document).transpose()?),
+        ("userId", batch.user_id.as_ref().map(document).transpose()?),
+        ("metadata", batch.metadata.clone()),
+    ]))?;
     let mut transaction = db.pool.begin().await.map_err(DbError::from)?;
     let id = sqlx::query_scalar!(
         r#"INSERT INTO photo_generation_batches ("teamId", "userId", metadata)
            SELECT "teamId", "userId", metadata
            FROM jsonb_populate_record(NULL::public.photo_generation_batches, $1::text::jsonb)
            RETURNING id::bigint AS "id!""#,
-        row.to_string()
+        row.as_str()
     )
     .fetch_one(&mut transaction)
     .await
-    .map_err(DbError::from)?;
+    .map_err(|error| misfit(error.into()))?;
     let mut made = Vec::with_capacity(jobs.len());
     for job in jobs {
         let job = NewJob {
@@ -102,24 +105,74 @@ pub async fn make(db: &Db, batch: &NewBatch, jobs: &[NewJob]) -> Result<Made, En
     Ok(Made::New { id, jobs: made })
 }
 
-/// The batch that a request with this key and this content made before.
-pub async fn keyed(
-    db: &Db,
-    tenant: &Tenant,
-    key: &str,
-    hash: &str,
-) -> Result<Option<i64>, DbError> {
-    let batch = sqlx::query_scalar!(
-        r#"SELECT "batchId"::bigint AS batch FROM photo_generation_queue
-           WHERE "idempotencyKey" = $2 AND "requestHash" = $3
-             AND coalesce('team:' || nullif("teamId"::text, ''), 'user:' || nullif("userId"::text, ''), 'none') = $1"#,
+/// Only the metadata may be anything: ids are those of the jobs, which were asked about before.
+fn misfit(error: DbError) -> EnqueueError {
+    if error.is_bad_value() {
+        EnqueueError::DoesNotFit {
+            column: "metadata",
+            kind: "jsonb".to_owned(),
+        }
+    } else {
+        error.into()
+    }
+}
+
+/// What a request with these keys, one for each job, made before.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// `None`: the first job is of no batch.
+    pub batch: Option<i64>,
+    pub request_hash: Option<String>,
+    /// In the order of the keys.
+    pub jobs: Vec<Enqueued>,
+}
+
+/// The jobs that have these keys.
+pub async fn keyed(db: &Db, tenant: &Tenant, keys: &[String]) -> Result<Option<Before>, DbError> {
+    let rows = sqlx::query!(
+        r#"SELECT job.id::bigint AS "id!", job."jobId" AS "job_id!",
+                  job.status::text AS "status!: Status", job."batchId"::bigint AS batch,
+                  job."requestHash" AS request_hash,
+                  CASE WHEN job."createdAt" BETWEEN '0001-01-01' AND '9999-12-31'
+                       THEN job."createdAt" END::timestamptz AS created_at
+           FROM unnest($2::text[]) WITH ORDINALITY AS asked (key, place)
+           JOIN photo_generation_queue AS job ON job."idempotencyKey" = asked.key
+            AND coalesce('team:' || nullif(job."teamId"::text, ''), 'user:' || nullif(job."userId"::text, ''), 'none') = $1
+           ORDER BY asked.place"#,
         tenant.as_str(),
-        key,
-        hash
+        keys
+    )
+    .fetch_all(&db.pool)
+    .await?;
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    Ok(Some(Before {
+        batch: first.batch,
+        request_hash: first.request_hash.clone(),
+        jobs: rows
+            .iter()
+            .map(|row| Enqueued {
+                id: row.id,
+                job_id: row.job_id,
+                status: row.status,
+                created_at: row.created_at,
+                how: Insertion::WasThere,
+            })
+            .collect(),
+    }))
+}
+
+/// Whose a batch is; `None`: there is none.
+pub async fn owner(db: &Db, id: i64) -> Result<Option<Tenant>, DbError> {
+    let owner = sqlx::query!(
+        r#"SELECT "teamId"::text AS team, "userId"::text AS person
+           FROM photo_generation_batches WHERE id = $1"#,
+        id
     )
     .fetch_optional(&db.pool)
     .await?;
-    Ok(batch.flatten())
+    Ok(owner.map(|row| Tenant::of(row.team.as_deref(), row.person.as_deref())))
 }
 
 /// The batch and how far its jobs are.

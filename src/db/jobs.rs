@@ -18,11 +18,16 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-pub use bulk::{Again, Retried, Selected, Selection, cancel, retry, retry_once, select};
+pub use bulk::{
+    Again, Retried, Selected, Selection, cancel, retried_before, retry, retry_once, select,
+};
 pub use circumstances::{Hindrance, Holder, HolderKind, Standing, hindrances, holder, standing};
 pub(super) use enqueue::enqueue_within;
-pub use enqueue::{EnqueueError, Enqueued, Insertion, enqueue, tenant_of, waiting};
+pub use enqueue::{
+    EnqueueError, Enqueued, Insertion, enqueue, enqueued_before, tenant_of, waiting,
+};
 pub use progress::{Progress, Watched, progress};
+pub(super) use wishes::document;
 pub use wishes::{DEFAULT_IMAGES, NewJob};
 
 use super::json::Json;

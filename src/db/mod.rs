@@ -111,10 +111,11 @@ impl DbError {
             .is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
     }
 
-    /// A value is none of its column's type (class 22, data exception).
+    /// A value is none of its column's type (class 22, data exception), or beyond what Postgres takes,
+    /// such as JSON that is nested too deep (class 54, program limit exceeded).
     fn is_bad_value(&self) -> bool {
         let code = self.answer().and_then(sqlx::error::DatabaseError::code);
-        code.is_some_and(|code| code.starts_with("22"))
+        code.is_some_and(|code| ["22", "54"].iter().any(|class| code.starts_with(class)))
     }
 
     /// The constraint that was violated.

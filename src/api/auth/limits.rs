@@ -42,7 +42,7 @@ impl Limits {
             Caller::Service => return Ok(()),
             Caller::Team(team) => format!("team:{team}"),
             Caller::User(user) => format!("user:{user}"),
-            Caller::Viewer(job) => format!("job:{job}"),
+            Caller::Viewer { job, .. } => format!("job:{job}"),
         };
         count(self.callers.as_ref(), &name)
     }

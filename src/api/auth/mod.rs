@@ -22,7 +22,7 @@ use url::Url;
 use super::Api;
 use super::caller::Caller;
 use super::error::ApiError;
-use super::signing::{Moment, Scope};
+use super::signing::{Moment, Opened, Scope};
 use crate::db::{Db, DbError};
 use crate::domain::{ApiKey, KeyOwner};
 use jwt::Tokens;
@@ -162,8 +162,12 @@ impl Gate {
         }
         match view_token(parts) {
             Some(token) => match api.signer().opened(&token, Moment::now()) {
-                Some((Scope::View, job)) => Ok(Caller::Viewer(job)),
-                Some((Scope::Zip | Scope::BatchZip, _)) | None => Err(Denied::Wrong(BAD_LINK)),
+                Some(Opened {
+                    scope: Scope::View,
+                    what,
+                    end,
+                }) => Ok(Caller::Viewer { job: what, end }),
+                Some(_) | None => Err(Denied::Wrong(BAD_LINK)),
             },
             None if is_open => Ok(Caller::Service),
             None => Err(Denied::Lacking(NOTHING_SENT)),

@@ -9,15 +9,15 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::view::{JobInShort, JobView, view_token};
+use super::view::{JobInShort, JobView, Reader};
 use super::{make_room, named, poll, read};
 use crate::api::Api;
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, ErrorBody};
 use crate::api::extract::IdempotencyKey;
 use crate::api::request_id::RequestId;
-use crate::api::signing::Moment;
-use crate::db::jobs::{self, Again, JobRef, NewJob};
+use crate::api::signing::{Moment, Scope, TOKEN_LIFE};
+use crate::db::jobs::{self, Again, JobRef, NewJob, Retried};
 use crate::domain::{Status, hex};
 
 /// Cancel a job
@@ -44,7 +44,7 @@ pub(in crate::api) async fn cancel(
             format!("The job is {} already.", seen.job().status),
         )),
         Status::Canceled | Status::Pending | Status::Processing | Status::RateLimited => {
-            poll::rendered(&api, &seen, None)
+            poll::rendered(&api, &seen, Reader::of(&caller), None)
         }
     }
 }
@@ -81,6 +81,44 @@ pub(in crate::api) async fn retry(
     request_id: RequestId,
 ) -> Result<Response, ApiError> {
     let job = named(&api, &caller, &job).await?;
+    let again = Again {
+        job: job.id,
+        request_id: request_id.as_str().to_owned(),
+        request_hash: hash_of(&job),
+        idempotency_key: match &caller {
+            Caller::Service | Caller::Team(_) | Caller::User(_) => key,
+            // Whoever has a link may repeat the job once, however often it asks.
+            Caller::Viewer { .. } => Some(format!("retry of {}", job.id)),
+        },
+    };
+    let retried = match jobs::retried_before(api.db(), &again).await? {
+        Some(retried) => retried,
+        None => retry_now(&api, &job, &again).await?,
+    };
+    let end = match caller {
+        Caller::Service | Caller::Team(_) | Caller::User(_) => Moment::now().end_of(TOKEN_LIFE),
+        // A link does not renew itself.
+        Caller::Viewer { end, .. } => end,
+    };
+    let answer = RetryAnswer {
+        job_id: retried.job_id,
+        id: retried.id,
+        original_job_id: job.job_id,
+        poll_url: format!("/api/generations/{}", retried.job_id),
+        view_token: api.signer().token(Scope::View, retried.job_id, end),
+        job: JobInShort::fresh(
+            retried.id,
+            retried.status,
+            job.images_total,
+            retried.created_at,
+        ),
+        message: "Retry job queued successfully",
+    };
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
+}
+
+/// Makes the new job, if the old one and the queue allow it.
+async fn retry_now(api: &Api, job: &jobs::Job, again: &Again) -> Result<Retried, ApiError> {
     let not_retryable = || {
         ApiError::Refused(
             "not_retryable",
@@ -98,31 +136,13 @@ pub(in crate::api) async fn retry(
         model: job.model.clone(),
         ..NewJob::default()
     };
-    make_room(&api, &job.tenant(), &coming, 1).await?;
-    let again = Again {
-        job: job.id,
-        request_id: request_id.as_str().to_owned(),
-        request_hash: hash_of(&job),
-        idempotency_key: key,
-    };
-    let retried = jobs::retry_once(api.db(), &again).await?;
-    let retried = retried.ok_or_else(not_retryable)?;
-    let now = Moment::now();
-    let answer = RetryAnswer {
-        job_id: retried.job_id,
-        id: retried.id,
-        original_job_id: job.job_id,
-        poll_url: format!("/api/generations/{}", retried.job_id),
-        view_token: view_token(&api, retried.job_id, now),
-        job: JobInShort::fresh(
-            retried.id,
-            retried.status,
-            job.images_total,
-            retried.created_at,
-        ),
-        message: "Retry job queued successfully",
-    };
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
+    make_room(api, &job.tenant(), &coming, 1).await?;
+    if let Some(retried) = jobs::retry_once(api.db(), again).await? {
+        return Ok(retried);
+    }
+    // The same request was quicker, or somebody moved the job.
+    let before = jobs::retried_before(api.db(), again).await?;
+    before.ok_or_else(not_retryable)
 }
 
 /// What a retry asks for: this job again.

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -28,6 +29,10 @@ use crate::domain::{Provider, Request, Status, Tenant};
 
 /// Tries of a job that says nothing; the column's own default.
 const MOST_ATTEMPTS: i32 = 100;
+/// Bytes of JSON that a job may carry along: it is read with every poll.
+const LARGEST_JSON: usize = 64 * 1024;
+/// Characters of an id; longer ones are cut in the index of tenants.
+const LONGEST_ID: usize = 190;
 /// A job that is to be given up later than this need not say so.
 const LONGEST_EXPIRY: u64 = 30 * 24 * 60 * 60;
 
@@ -70,7 +75,7 @@ pub(in crate::api) struct EnqueueBody {
     expires_in_seconds: Option<u64>,
     /// Your own; returned as it is.
     #[schema(value_type = Option<serde_json::Value>)]
-    metadata: Option<Box<serde_json::value::RawValue>>,
+    metadata: Option<Box<RawValue>>,
     /// Whose job it is: only a service key may say it.
     team_id: Option<Id>,
     /// The same for a user.
@@ -132,6 +137,13 @@ impl Owner {
         user: Option<&Id>,
     ) -> Result<Self, ApiError> {
         let (team, user) = (team.map(Id::text), user.map(Id::text));
+        for id in [&team, &user].into_iter().flatten() {
+            if id.chars().count() > LONGEST_ID {
+                return Err(ApiError::Invalid(format!(
+                    "An id of a team or user has at most {LONGEST_ID} characters."
+                )));
+            }
+        }
         let own = match caller {
             Caller::Service => {
                 return Ok(Self {
@@ -147,7 +159,7 @@ impl Owner {
                 team_id: None,
                 user_id: Some(id.clone()),
             },
-            Caller::Viewer(_) => {
+            Caller::Viewer { .. } => {
                 return Err(ApiError::Forbidden(
                     "A view token opens one job and enqueues none.".to_owned(),
                 ));
@@ -212,10 +224,16 @@ pub(in crate::api) async fn enqueue(
     job.request_id = Some(request_id.as_str().to_owned());
     job.request_hash = key.is_some().then_some(body.hash);
     job.idempotency_key = key;
-    let tenant = jobs::tenant_of(api.db(), &job).await?;
-    make_room(&api, &tenant, &job, 1).await?;
-    uploads::claim(&api, &tenant, &job.pictures).await?;
-    let enqueued = jobs::enqueue(api.db(), &job).await?;
+    let tenant = tenant_of(&api, &caller, &job).await?;
+    // Sent again, it is answered again, however full the queue is by now.
+    let enqueued = match jobs::enqueued_before(api.db(), &job).await? {
+        Some(before) => before,
+        None => {
+            make_room(&api, &tenant, &job, 1).await?;
+            uploads::claim(&api, &tenant, &job.pictures).await?;
+            jobs::enqueue(api.db(), &job).await?
+        }
+    };
     let mut answer = Accepted::of(&api, &job, enqueued);
     if let Some(wait) = wait {
         answer.generation = ended(&api, enqueued, wait).await;
@@ -231,15 +249,28 @@ pub(in crate::api) async fn enqueue(
     Ok(response)
 }
 
+/// Whose the job will be, as the table writes it: an id that a column changes on its way must not make
+/// it somebody else's.
+pub(in crate::api) async fn tenant_of(
+    api: &Api,
+    caller: &Caller,
+    job: &NewJob,
+) -> Result<Tenant, ApiError> {
+    let tenant = jobs::tenant_of(api.db(), job).await?;
+    match caller.tenant()? {
+        Some(own) if own != tenant => Err(ApiError::Forbidden(format!(
+            "This database takes \"{}\" for another; jobs of it cannot be told apart.",
+            own.as_str()
+        ))),
+        Some(_) | None => Ok(tenant),
+    }
+}
+
 /// The job when it has ended or the time is over. It is committed: whatever goes wrong here changes
 /// nothing about that.
 async fn ended(api: &Api, enqueued: Enqueued, wait: Duration) -> Option<JobView> {
-    let seen = api
-        .hub()
-        .read(JobRef::Id(enqueued.id))
-        .await
-        .ok()
-        .flatten()?;
+    let read = tokio::time::timeout(wait, api.hub().read(JobRef::Id(enqueued.id)));
+    let seen = read.await.ok()?.ok().flatten()?;
     let seen = api
         .hub()
         .wait(seen, wait, |seen| seen.job().status.is_final())
@@ -377,10 +408,11 @@ impl EnqueueBody {
             let settings = self.settings.as_ref();
             settings.and_then(|settings| settings.get(name)?.as_str().map(str::to_owned))
         };
-        let metadata = self
-            .metadata
-            .as_ref()
-            .map(|metadata| metadata.get().parse::<Document>());
+        let metadata = document(self.metadata.as_deref(), "metadata")?;
+        small(
+            payload.as_ref().map(Value::to_string).as_deref(),
+            "settings",
+        )?;
         Ok(NewJob {
             images: self.num_images,
             aspect_ratio: self
@@ -396,9 +428,7 @@ impl EnqueueBody {
             max_attempts: self.max_attempts,
             pictures: self.images.unwrap_or_default(),
             payload,
-            metadata: metadata
-                .transpose()
-                .map_err(|error| ApiError::Invalid(error.to_string()))?,
+            metadata,
             expires_in: self.expires_in_seconds.map(Duration::from_secs),
             kind: self.kind,
             prompt: self.prompt.unwrap_or_default(),
@@ -425,6 +455,28 @@ impl EnqueueBody {
             .collect();
         (!said.is_empty()).then_some(Value::Object(said))
     }
+}
+
+/// The app's own JSON, letter by letter.
+pub(in crate::api) fn document(
+    text: Option<&RawValue>,
+    field: &str,
+) -> Result<Option<Document>, ApiError> {
+    small(text.map(RawValue::get), field)?;
+    let document = text.map(|text| text.get().parse::<Document>());
+    document
+        .transpose()
+        .map_err(|error| ApiError::Invalid(error.to_string()))
+}
+
+fn small(text: Option<&str>, field: &str) -> Result<(), ApiError> {
+    if text.is_some_and(|text| text.len() > LARGEST_JSON) {
+        return Err(ApiError::Invalid(format!(
+            "\"{field}\" is larger than {} kB.",
+            LARGEST_JSON / 1024
+        )));
+    }
+    Ok(())
 }
 
 fn is_picture(text: &str) -> bool {

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::looked_at;
-use super::view::{ImageView, JobView, ProgressEvent, Rendered};
+use super::view::{ImageView, JobView, ProgressEvent, Reader, Rendered};
 use crate::api::Api;
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, ErrorBody};
@@ -62,6 +62,7 @@ pub(in crate::api) async fn events(
         .map_or(seen, |changes| changes.borrow_and_update().clone());
     let stream = tell(Teller {
         api,
+        reader: Reader::of(&caller),
         seen,
         changes,
         told: None,
@@ -83,6 +84,7 @@ pub(in crate::api) async fn events(
 /// One stream.
 struct Teller {
     api: Api,
+    reader: Reader,
     seen: Arc<Seen>,
     /// `None`: nobody follows it any more.
     changes: Option<watch::Receiver<Arc<Seen>>>,
@@ -130,7 +132,7 @@ impl Teller {
 
     /// Puts into the queue what is new.
     fn describe(&mut self) {
-        let Ok(rendered) = Rendered::of(&self.api, &self.seen) else {
+        let Ok(rendered) = Rendered::of(&self.api, &self.seen, self.reader) else {
             self.ended = true;
             return;
         };
@@ -138,7 +140,7 @@ impl Teller {
             return;
         }
         let now = Moment::now();
-        let view = JobView::of(&self.api, &self.seen, now);
+        let view = JobView::of(&self.api, &self.seen, now).for_reader(self.reader);
         let job = self.seen.job();
         let mut events = vec![event("progress", &ProgressEvent::of(&view))];
         for image in self.seen.images() {

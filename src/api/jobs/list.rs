@@ -82,6 +82,7 @@ pub(in crate::api) async fn list(
 
 /// The jobs of a filter with their images.
 pub(in crate::api) async fn page(api: &Api, filter: &Filter) -> Result<Vec<Seen>, ApiError> {
+    let _turn = api.heavy().await?;
     let found = jobs::list(api.db(), filter).await?;
     let ids: Vec<_> = found.iter().map(|job| job.id).collect();
     let mut images = jobs::images_of(api.db(), &ids).await?;

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::looked_at;
-use super::view::{JobView, Rendered, StatusView};
+use super::view::{JobView, Reader, Rendered, StatusView};
 use crate::api::Api;
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, ErrorBody};
@@ -40,15 +40,16 @@ pub(in crate::api) async fn poll(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let mut seen = looked_at(&api, &caller, &job).await?;
+    let reader = Reader::of(&caller);
     let known = headers.get(header::IF_NONE_MATCH);
     if let Some(wait) = wait {
         let is_wanted = |seen: &Seen| match known {
             None => seen.job().status.is_final(),
-            Some(_) => !is_known(&api, seen, known),
+            Some(_) => !is_known(&api, seen, reader, known),
         };
         seen = api.hub().wait(seen, wait, is_wanted).await;
     }
-    let mut response = rendered(&api, &seen, known)?;
+    let mut response = rendered(&api, &seen, reader, known)?;
     if let Some(wait) = wait {
         applied(&mut response, wait);
     }
@@ -59,9 +60,10 @@ pub(in crate::api) async fn poll(
 pub(in crate::api) fn rendered(
     api: &Api,
     seen: &Seen,
+    reader: Reader,
     known: Option<&HeaderValue>,
 ) -> Result<Response, ApiError> {
-    let rendered = Rendered::of(api, seen)?;
+    let rendered = Rendered::of(api, seen, reader)?;
     let mut response = if matches(known, &rendered.tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -84,8 +86,8 @@ pub(in crate::api) fn applied(response: &mut Response, wait: Duration) {
     }
 }
 
-fn is_known(api: &Api, seen: &Seen, known: Option<&HeaderValue>) -> bool {
-    Rendered::of(api, seen).is_ok_and(|rendered| matches(known, &rendered.tag))
+fn is_known(api: &Api, seen: &Seen, reader: Reader, known: Option<&HeaderValue>) -> bool {
+    Rendered::of(api, seen, reader).is_ok_and(|rendered| matches(known, &rendered.tag))
 }
 
 /// Whether a list of tags has this one. Weak or not makes no difference here (RFC 9110, 13.1.2).

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::hub::Seen;
 use crate::api::signing::{Moment, Scope, TOKEN_LIFE};
@@ -75,7 +76,8 @@ pub(in crate::api) struct JobView {
     started_at: Option<DateTime<Utc>>,
     completed_at: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
-    /// Opens this job alone, for six hours at least: `?token=` where no header can be sent.
+    /// Opens this job alone, for six hours at least: `?token=` where no header can be sent. Null for
+    /// whoever came by one, as are `teamId`, `userId` and `idempotencyKey`.
     view_token: Option<String>,
     job: JobInShort,
 }
@@ -132,9 +134,27 @@ pub(in crate::api) struct ZipOnly {
     zip_url: Option<String>,
 }
 
+/// Who reads a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::api) enum Reader {
+    Owner,
+    /// Somebody with a view token, which must not renew itself, and who need not know whose the job is.
+    Viewer,
+}
+
+impl Reader {
+    pub(in crate::api) fn of(caller: &Caller) -> Self {
+        match caller {
+            Caller::Service | Caller::Team(_) | Caller::User(_) => Self::Owner,
+            Caller::Viewer { .. } => Self::Viewer,
+        }
+    }
+}
+
 /// A job as it is sent, and a tag that changes whenever that does.
 #[derive(Clone, Debug)]
 pub(in crate::api) struct Rendered {
+    reader: Reader,
     /// Until then the signatures in it are those of today.
     signed: Signed,
     pub(in crate::api) body: Bytes,
@@ -150,7 +170,7 @@ struct Signed {
 
 impl Rendered {
     /// The job as JSON; written once for all who ask for it.
-    pub(in crate::api) fn of(api: &Api, seen: &Seen) -> Result<Self, ApiError> {
+    pub(in crate::api) fn of(api: &Api, seen: &Seen, reader: Reader) -> Result<Self, ApiError> {
         let now = Moment::now();
         let signed = Signed {
             token: now.end_of(TOKEN_LIFE),
@@ -160,13 +180,17 @@ impl Rendered {
             .rendered
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(rendered) = kept.as_ref().filter(|kept| kept.signed == signed) {
+        if let Some(rendered) = kept
+            .as_ref()
+            .filter(|kept| kept.reader == reader && kept.signed == signed)
+        {
             return Ok(rendered.clone());
         }
-        let view = JobView::of(api, seen, now);
+        let view = JobView::of(api, seen, now).for_reader(reader);
         let body = serde_json::to_vec(&view).map_err(|e| ApiError::Internal(e.to_string()))?;
         let hash = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..16]);
         let rendered = Self {
+            reader,
             signed,
             tag: HeaderValue::from_str(&format!("W/\"{hash}\""))
                 .map_err(|e| ApiError::Internal(e.to_string()))?,
@@ -223,6 +247,21 @@ impl JobView {
             started_at: job.started_at,
             completed_at: job.completed_at,
             expires_at: job.expires_at,
+        }
+    }
+}
+
+impl JobView {
+    pub(in crate::api) fn for_reader(self, reader: Reader) -> Self {
+        match reader {
+            Reader::Owner => self,
+            Reader::Viewer => Self {
+                view_token: None,
+                team_id: None,
+                user_id: None,
+                idempotency_key: None,
+                ..self
+            },
         }
     }
 }

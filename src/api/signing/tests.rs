@@ -10,10 +10,12 @@ fn signer() -> Signer {
 fn a_token_opens_what_it_was_made_for_until_its_end() {
     let token = signer().token(Scope::View, JOB, Moment(1000));
 
-    assert_eq!(
-        signer().opened(&token, Moment(999)),
-        Some((Scope::View, JOB))
-    );
+    let opened = Opened {
+        scope: Scope::View,
+        what: JOB,
+        end: Moment(1000),
+    };
+    assert_eq!(signer().opened(&token, Moment(999)), Some(opened));
     assert_eq!(signer().opened(&token, Moment(1000)), None);
 }
 

@@ -98,8 +98,8 @@ pub async fn retry(db: &Db, jobs: &[JobId]) -> Result<Vec<Retried>, DbError> {
     Ok(retried)
 }
 
-/// The new job, or the one that the same request made before; `None`: the job can be retried no more.
-pub async fn retry_once(db: &Db, again: &Again) -> Result<Option<Retried>, EnqueueError> {
+/// The new job; `None`: the job can be retried no more, or the key is taken.
+pub async fn retry_once(db: &Db, again: &Again) -> Result<Option<Retried>, DbError> {
     let retried = sqlx::query_file_as!(
         Retried,
         "sql/queue/retry.sql",
@@ -108,9 +108,13 @@ pub async fn retry_once(db: &Db, again: &Again) -> Result<Option<Retried>, Enque
         again.idempotency_key,
         again.request_hash
     );
-    let retried = retried.fetch_optional(&db.pool).await;
-    let (Ok(None), Some(key)) = (&retried, &again.idempotency_key) else {
-        return Ok(retried.map_err(DbError::from)?);
+    Ok(retried.fetch_optional(&db.pool).await?)
+}
+
+/// The job that the same request made before, if it has a key.
+pub async fn retried_before(db: &Db, again: &Again) -> Result<Option<Retried>, EnqueueError> {
+    let Some(key) = &again.idempotency_key else {
+        return Ok(None);
     };
     let there = sqlx::query!(
         r#"SELECT job.id::bigint AS "id!", job."jobId" AS "job_id!", job."retryOf" AS original,

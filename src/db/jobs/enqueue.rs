@@ -99,6 +99,19 @@ pub async fn tenant_of(db: &Db, job: &NewJob) -> Result<Tenant, EnqueueError> {
     }
 }
 
+/// The job that was inserted with this one's key before, if it has a key.
+pub async fn enqueued_before(db: &Db, job: &NewJob) -> Result<Option<Enqueued>, EnqueueError> {
+    if job.idempotency_key.is_none() {
+        return Ok(None);
+    }
+    let row = document(&job.columns()?)?;
+    match keyed(db, job, &row).await? {
+        None => Ok(None),
+        Some((there, true)) => Ok(Some(there)),
+        Some((there, false)) => Err(EnqueueError::KeyTaken(there.id)),
+    }
+}
+
 /// Inserts the job, or finds the one that was inserted with its key before.
 pub async fn enqueue(db: &Db, job: &NewJob) -> Result<Enqueued, EnqueueError> {
     let columns = job.columns()?;

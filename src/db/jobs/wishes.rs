@@ -112,6 +112,6 @@ impl Wishes {
     }
 }
 
-pub(super) fn document(value: &impl Serialize) -> Result<Json, DbError> {
+pub(in crate::db) fn document(value: &impl Serialize) -> Result<Json, DbError> {
     Json::of(value).map_err(|error| DbError::Corrupt(error.to_string()))
 }

@@ -1,5 +1,6 @@
 //! The HTTP surface as its callers see it.
 
+mod abuse;
 mod auth;
 mod batches;
 mod errors;

@@ -1,6 +1,7 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::api::Moment;
 
 fn team(id: &str) -> Caller {
     Caller::Team(id.to_owned())
@@ -11,7 +12,11 @@ fn each_tenant_has_its_own_number_of_requests() {
     let limits = Limits::new(2);
     let user = Caller::User("7".to_owned());
 
-    for caller in [team("7"), user, Caller::Viewer(Uuid::from_u128(7))] {
+    let viewer = Caller::Viewer {
+        job: Uuid::from_u128(7),
+        end: Moment(0),
+    };
+    for caller in [team("7"), user, viewer] {
         limits.count(&caller).unwrap();
         limits.count(&caller).unwrap();
         let over = limits.count(&caller).unwrap_err();

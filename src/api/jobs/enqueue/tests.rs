@@ -117,7 +117,11 @@ fn only_a_service_names_whose_a_job_is() {
     check(team(), None, seven(), None);
     check(user(), None, None, Some("user:7"));
     check(user(), seven(), None, None);
-    check(Caller::Viewer(Uuid::nil()), None, None, None);
+    let viewer = Caller::Viewer {
+        job: Uuid::nil(),
+        end: Moment(0),
+    };
+    check(viewer, None, None, None);
 }
 
 #[test]
