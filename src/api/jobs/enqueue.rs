@@ -10,9 +10,11 @@ use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{SchemaType, Type};
+use utoipa::openapi::{Object, ObjectBuilder};
 use uuid::Uuid;
 
-use super::view::{JobInShort, JobView, view_token};
+use super::view::{JobInShort, JobView, states, view_token};
 use super::{make_room, poll};
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, ErrorBody};
@@ -36,12 +38,12 @@ const LONGEST_EXPIRY: u64 = 30 * 24 * 60 * 60;
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::api) struct EnqueueBody {
-    /// `photo_generation`
     #[serde(rename = "type")]
+    #[schema(schema_with = types)]
     kind: Option<String>,
-    #[schema(example = "a red bicycle")]
+    #[schema(required, nullable = false, pattern = r"\S", example = "a red bicycle")]
     prompt: Option<String>,
-    /// One per image, for types that take several.
+    #[schema(schema_with = not_yet)]
     prompts: Option<Vec<String>>,
     #[schema(minimum = 1, maximum = 100, default = 4)]
     num_images: Option<i32>,
@@ -55,7 +57,7 @@ pub(in crate::api) struct EnqueueBody {
     /// Pictures to work from, in order: URLs, or what `POST /api/uploads` answered.
     images: Option<Vec<String>>,
     /// `urgent | normal | batch`
-    #[schema(value_type = Option<String>, example = "normal")]
+    #[schema(example = "normal")]
     priority: Option<Priority>,
     model: Option<String>,
     provider: Option<String>,
@@ -63,7 +65,7 @@ pub(in crate::api) struct EnqueueBody {
     batch_id: Option<i64>,
     #[schema(minimum = 1, maximum = 100, default = 5)]
     max_attempts: Option<i32>,
-    /// Not built yet: a body that has it is refused.
+    #[schema(schema_with = not_yet)]
     webhook_url: Option<String>,
     /// Give the job up when it is not made within this time.
     #[schema(minimum = 1, maximum = 2_592_000)]
@@ -78,8 +80,26 @@ pub(in crate::api) struct EnqueueBody {
     client_id: Option<Value>,
     product_ids: Option<Value>,
     settings: Option<BTreeMap<String, Value>>,
+    #[schema(schema_with = not_yet)]
     source_image_url: Option<String>,
+    #[schema(schema_with = not_yet)]
     edit_prompt: Option<String>,
+}
+
+/// What this version refuses.
+fn not_yet() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Null)
+        .description(Some("Not built yet, or for a type that is not: refused"))
+        .build()
+}
+
+/// Those that this version works: `check` tells of the others that they are not built.
+fn types() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .enum_values(Some([Some(TYPES[0]), None]))
+        .build()
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
@@ -176,7 +196,7 @@ pub(in crate::api) struct Accepted {
     accepted: bool,
     job_id: Uuid,
     id: i64,
-    #[schema(value_type = String)]
+    #[schema(schema_with = states)]
     status: Status,
     poll_url: String,
     /// Opens this job alone: `?token=` where no header can be sent.
@@ -194,12 +214,14 @@ pub(in crate::api) struct Accepted {
 #[utoipa::path(post, path = "/api/generations", tag = "core",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters"),
            ("Prefer" = Option<String>, Header, description = "wait=SECONDS, 60 at most: until the job has ended")),
-    request_body = EnqueueBody,
-    responses((status = 202, body = Accepted),
+    request_body(content = EnqueueBody, example = json!({"prompt": "a red bicycle", "numImages": 4})),
+    responses((status = 202, body = Accepted, description = "It is committed",
+               headers(("Location" = String, description = "Where to poll"),
+                       ("Preference-Applied" = String, description = "The wait, where one was wished"))),
               (status = 409, body = ErrorBody, description = "The key was used for another request: `idempotency_key_reused`"),
               (status = 501, body = ErrorBody, description = "This version does not work that type: `type_unavailable`"),
-              (status = 503, body = ErrorBody, description = "Too many jobs wait: `queue_full`"),
-              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+              (status = 503, body = ErrorBody, description = "Too many jobs wait: `queue_full`; or the server or its database is away"),
+              (status = 502, body = ErrorBody, description = "The storage of uploads fails: `storage_failed`")))]
 pub(in crate::api) async fn enqueue(
     State(api): State<Api>,
     caller: Caller,

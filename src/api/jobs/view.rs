@@ -8,10 +8,12 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
 use uuid::Uuid;
 
 use crate::api::error::ApiError;
 use crate::api::hub::Seen;
+use crate::api::openapi::one_of;
 use crate::api::signing::{Moment, Scope, TOKEN_LIFE};
 use crate::api::{Api, files, zip};
 use crate::db::jobs::{Image, Job, Standing};
@@ -29,8 +31,7 @@ pub(in crate::api) struct JobView {
     /// `photo_generation`, ...
     #[serde(rename = "type")]
     kind: String,
-    /// `pending | processing | rate_limited | completed | failed | canceled`
-    #[schema(value_type = String)]
+    #[schema(schema_with = states)]
     status: Status,
     progress: Progress,
     /// How many jobs of its model begin before it, and one; about, above ten. Null when it runs, has
@@ -99,8 +100,7 @@ pub(in crate::api) struct ImageView {
     id: String,
     /// From 1.
     index: i32,
-    /// `planned | calling | stored | refused | failed | ambiguous`
-    #[schema(value_type = String)]
+    #[schema(schema_with = image_states)]
     state: ImageState,
     /// Signed; needs no header.
     url: Option<String>,
@@ -118,7 +118,7 @@ pub(in crate::api) struct ImageView {
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct JobInShort {
     id: i64,
-    /// `queued | running | success | failed | canceled`
+    #[schema(schema_with = states_in_short)]
     status: &'static str,
     progress: Progress,
     error: Option<String>,
@@ -130,6 +130,23 @@ pub(in crate::api) struct JobInShort {
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct ZipOnly {
     zip_url: Option<String>,
+}
+
+/// The states, as the document lists them.
+pub(in crate::api) fn states() -> Object {
+    one_of(&Status::ALL.map(Status::as_str))
+}
+
+fn image_states() -> Object {
+    one_of(&ImageState::ALL.map(ImageState::as_str))
+}
+
+fn states_in_short() -> Object {
+    one_of(&Status::ALL.map(in_short))
+}
+
+fn states_of_queue() -> Object {
+    one_of(&["pending", "active", "completed", "failed"])
 }
 
 /// A job as it is sent, and a tag that changes whenever that does.
@@ -410,14 +427,16 @@ pub(in crate::api) struct StatusView {
     id: String,
     #[serde(rename = "type")]
     kind: String,
-    /// `pending | active | completed | failed`
+    #[schema(schema_with = states_of_queue)]
     status: &'static str,
     /// 0 to 100.
     #[schema(minimum = 0, maximum = 100)]
     progress: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     result: Option<StatusResult>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<String>,
     /// Milliseconds since 1970.
     updated_at: i64,

@@ -10,6 +10,7 @@ mod jobs;
 mod jwt;
 mod metrics;
 mod project;
+mod schema;
 mod seeds;
 mod server;
 mod tenants;
