@@ -209,7 +209,7 @@ pub async fn api(
         decoder: Decoder::new(std::thread::available_parallelism().map_or(1, NonZero::get)),
         gate: gate(&db, http, storage).await?,
         signer,
-        hub: Hub::start(db.clone()),
+        hub: Hub::start(db.clone(), stop.clone()),
         vitals,
         stop,
         settings: api::Settings {

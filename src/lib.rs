@@ -36,6 +36,11 @@
 //! of one than its cap. Claims of the whole fleet come one after the other, a few milliseconds each; who
 //! inserts waits for none of them.
 //!
+//! Over HTTP the same rows are written and read by [`api`], which knows nothing of workers: enqueueing is
+//! an INSERT, answered after its commit; canceling is an UPDATE. What many watch is read once for all of
+//! them (`api::hub`): a number per watched job that changes with it, twice a second, and the rows of those
+//! that did.
+//!
 //! # Map, in reading order
 //!
 //! | folder | what it is | may know |
@@ -122,6 +127,14 @@
 //!   counts, but never ends the job: calls may be open, and only the next claim settles them.
 //! - *Behind a transaction-mode pooler each statement has a transaction of its own*, because sqlx
 //!   parses and executes in two steps that may meet two servers.
+//! - *A poll's tag is a hash of what would be sent,* so it cannot be wrong; no column and no trigger count
+//!   versions. That a watched row changed is read from `xmin`, which Postgres writes anyway.
+//! - *What is signed is signed by a secret of the database* (`photo_generation_secrets`), made by the first
+//!   server: nothing to configure, and any server honours what another has signed. Ends are rounded up to a
+//!   quarter of the life, so URLs stay the same between polls.
+//! - *An idempotency key compares the request's hash or the row's wishes:* the first holds when an operator
+//!   has changed the row since, the second when the same wishes are written with other spaces.
+//! - *`QUEUE_MAX_WAITING` is per tenant:* one that floods the queue is refused, and no other.
 //! - *A knowledge of limits outlives the lease:* a 429 is told to the fleet after the call is
 //!   settled in the ledger, so a worker that lost its job tells nothing.
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
@@ -26,10 +27,14 @@ use crate::domain::JobId;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A job is watched for this long after the last poll: longer than between two polls of most.
 const WATCH_FOR: Duration = Duration::from_secs(10);
-/// What was last looked at longer ago is read anew: the task is behind, or the database away.
+/// What was read or looked at longer ago is read anew: the task is behind, or the database away.
 const FRESH_FOR: Duration = Duration::from_secs(2);
 /// A statement that takes longer is given up.
 const READ_PATIENCE: Duration = Duration::from_secs(5);
+/// Who waits for a read waits no longer: the reads of others come first.
+const ASK_PATIENCE: Duration = Duration::from_secs(10);
+/// So many may wait for a read; more are sent away. That is ten seconds of a database that is away.
+const MOST_ASKING: usize = 5000;
 /// Jobs of one read; more would hold up those that come after.
 const MOST_AT_ONCE: usize = 500;
 /// Where a job stands in the queue is expensive to know, and worth knowing only about so often.
@@ -83,6 +88,8 @@ impl Seen {
 #[derive(Debug)]
 pub struct Hub {
     shared: Arc<Shared>,
+    /// The server ends: nobody is held any longer.
+    stop: CancellationToken,
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
@@ -98,28 +105,27 @@ struct Shared {
 struct State {
     watched: HashMap<JobId, Watched>,
     by_uuid: HashMap<Uuid, JobId>,
-    wanted: Vec<Wanted>,
-    /// When all that is watched was last looked at.
-    looked_at: Option<Instant>,
+    wanted: HashMap<JobRef, Vec<Answer>>,
 }
 
 #[derive(Debug)]
 struct Watched {
     seen: watch::Sender<Arc<Seen>>,
     version: Option<i64>,
+    /// When it was last known to be so.
+    known_at: Instant,
     asked_at: Instant,
     turn_at: Option<Instant>,
 }
 
-#[derive(Debug)]
-struct Wanted {
-    job: JobRef,
-    answer: oneshot::Sender<Result<Option<Arc<Seen>>, String>>,
-}
+/// To somebody who waits for a read.
+type Answer = oneshot::Sender<Result<Option<Arc<Seen>>, String>>;
+/// The jobs of one read, and who waits for each.
+type Wanted = HashMap<JobRef, Vec<Answer>>;
 
 impl Hub {
     /// Must be called within a runtime: the reading is a task.
-    pub fn start(db: Db) -> Self {
+    pub fn start(db: Db, stop: CancellationToken) -> Self {
         let shared = Arc::new(Shared {
             db,
             state: Mutex::default(),
@@ -129,6 +135,7 @@ impl Hub {
         let turns = tokio::spawn(keep_turns(shared.clone()));
         Self {
             shared,
+            stop,
             _tasks: [AbortOnDropHandle::new(reads), AbortOnDropHandle::new(turns)],
         }
     }
@@ -145,10 +152,13 @@ impl Hub {
     /// The job as it stands now: for whoever has just changed it.
     pub(super) async fn read(&self, job: JobRef) -> Result<Option<Arc<Seen>>, ApiError> {
         let (answer, answered) = oneshot::channel();
-        self.shared.state().wanted.push(Wanted { job, answer });
+        self.shared.state().want(job, answer)?;
         self.shared.asked.notify_one();
-        let gone = |_| ApiError::Internal("the reader of jobs is gone".to_owned());
-        answered.await.map_err(gone)?.map_err(ApiError::Unavailable)
+        let unanswered = || ApiError::Unavailable("nobody read in time".to_owned());
+        match timeout(ASK_PATIENCE, answered).await {
+            Ok(Ok(answer)) => answer.map_err(ApiError::Unavailable),
+            Ok(Err(_)) | Err(_) => Err(unanswered()),
+        }
     }
 
     /// All that becomes of a job that was looked at a moment ago. Ends when the job is deleted.
@@ -158,7 +168,7 @@ impl Hub {
         Some(watched.seen.subscribe())
     }
 
-    /// The job once it is as wanted, or as it stands when the time is over.
+    /// The job once it is as wanted, or as it stands when the time is over or the server ends.
     pub(super) async fn wait(
         &self,
         seen: Arc<Seen>,
@@ -169,7 +179,10 @@ impl Hub {
             return seen;
         };
         // Whether it came, was deleted meanwhile or the time is over: what was last seen counts.
-        let _ = timeout(longest, changes.wait_for(|seen| wanted(seen))).await;
+        tokio::select! {
+            _ = timeout(longest, changes.wait_for(|seen| wanted(seen))) => {}
+            () = self.stop.cancelled() => {}
+        }
         changes.borrow().clone()
     }
 }
@@ -196,48 +209,59 @@ impl Shared {
     }
 
     /// Reads for those who wait, all that they ask for in one go.
-    async fn answer(&self, wanted: Vec<Wanted>) {
-        let jobs = wanted.iter().map(|wanted| wanted.job).collect();
+    async fn answer(&self, mut wanted: Wanted) {
+        let jobs = wanted.keys().copied().collect();
         let found = match timeout(READ_PATIENCE, self.fetch(jobs)).await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => return fail(wanted, &error.to_string()),
-            Err(_) => return fail(wanted, "the database does not answer"),
+            Err(_) => {
+                self.db.distrust_connections();
+                return fail(wanted, "the database does not answer");
+            }
         };
-        let mut of_each: HashMap<JobRef, Arc<Seen>> = HashMap::new();
-        let mut state = self.state();
         for seen in found {
-            let seen = state.keep(seen, None);
+            let seen = self.state().keep(seen, None);
             let job = seen.job();
-            of_each.insert(JobRef::Id(job.id), seen.clone());
-            if let Some(uuid) = job.job_id {
-                of_each.insert(JobRef::Uuid(uuid), seen.clone());
+            let names = [Some(JobRef::Id(job.id)), job.job_id.map(JobRef::Uuid)];
+            for name in names.into_iter().flatten() {
+                tell(
+                    wanted.remove(&name).unwrap_or_default(),
+                    &Ok(Some(seen.clone())),
+                );
             }
         }
-        drop(state);
-        for wanted in wanted {
-            // Whoever has hung up does not want it any more.
-            let _ = wanted.answer.send(Ok(of_each.get(&wanted.job).cloned()));
+        // These are not there.
+        for (_, answers) in wanted {
+            tell(answers, &Ok(None));
         }
     }
 
-    /// Looks whether something that is watched has changed.
-    async fn look(&self) -> Result<(), DbError> {
+    /// Looks whether something that is watched has changed, some hundred jobs at a time.
+    async fn look(&self) {
         let ids = self.state().still_watched();
         for ids in ids.chunks(MOST_AT_ONCE) {
-            let versions = jobs::versions(&self.db, ids).await?;
-            let changed = self.state().changed(ids, &versions);
-            if changed.is_empty() {
-                continue;
-            }
-            let found = self.fetch(changed).await?;
-            let mut state = self.state();
-            for seen in found {
-                // Read after the number: what changed in between is seen at the next look.
-                let version = versions.get(&seen.job().id).copied();
-                state.keep(seen, version);
+            match timeout(READ_PATIENCE, self.look_at(ids)).await {
+                Ok(Ok(())) => {}
+                // Those who ask are told; those who follow wait on.
+                Ok(Err(error)) => tracing::debug!(%error, "could not look at the watched jobs"),
+                Err(_) => self.db.distrust_connections(),
             }
         }
-        self.state().looked_at = Some(Instant::now());
+    }
+
+    async fn look_at(&self, ids: &[JobId]) -> Result<(), DbError> {
+        let versions = jobs::versions(&self.db, ids).await?;
+        let changed = self.state().changed(ids, &versions);
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let found = self.fetch(changed).await?;
+        let mut state = self.state();
+        for seen in found {
+            // Read after the number: what changed in between is seen at the next look.
+            let version = versions.get(&seen.job().id).copied();
+            state.keep(seen, version);
+        }
         Ok(())
     }
 }
@@ -249,17 +273,32 @@ impl State {
             JobRef::Id(id) => id,
             JobRef::Uuid(uuid) => *self.by_uuid.get(&uuid)?,
         };
-        self.looked_at.filter(|at| at.elapsed() < FRESH_FOR)?;
         let watched = self.watched.get_mut(&id)?;
-        // Not looked at since it was first read: that was a moment ago.
         watched.asked_at = Instant::now();
-        Some(watched.seen.borrow().clone())
+        let is_fresh = watched.known_at.elapsed() < FRESH_FOR;
+        is_fresh.then(|| watched.seen.borrow().clone())
     }
 
-    /// Those who wait for a read, as many as one read is for.
-    fn take_wanted(&mut self) -> Vec<Wanted> {
-        let some = self.wanted.len().min(MOST_AT_ONCE);
-        self.wanted.drain(..some).collect()
+    /// Somebody waits for a read of this job.
+    fn want(&mut self, job: JobRef, answer: Answer) -> Result<(), ApiError> {
+        if self.wanted.values().map(Vec::len).sum::<usize>() >= MOST_ASKING {
+            return Err(ApiError::Busy);
+        }
+        self.wanted.entry(job).or_default().push(answer);
+        Ok(())
+    }
+
+    /// Those who wait for a read, as many as one read is for. Who has hung up waits no more.
+    fn take_wanted(&mut self) -> Wanted {
+        self.wanted.retain(|_, answers| {
+            answers.retain(|answer| !answer.is_closed());
+            !answers.is_empty()
+        });
+        let jobs: Vec<_> = self.wanted.keys().take(MOST_AT_ONCE).copied().collect();
+        let taken = jobs
+            .into_iter()
+            .filter_map(|job| self.wanted.remove_entry(&job));
+        taken.collect()
     }
 
     /// Remembers how a job stands, and tells whoever follows it.
@@ -276,6 +315,7 @@ impl State {
                     _ => seen,
                 });
                 watched.version = version.or(watched.version);
+                watched.known_at = Instant::now();
                 watched.seen.send_replace(seen.clone());
                 seen
             }
@@ -284,6 +324,7 @@ impl State {
                 place.insert(Watched {
                     seen: watch::Sender::new(seen.clone()),
                     version,
+                    known_at: Instant::now(),
                     asked_at: Instant::now(),
                     turn_at: None,
                 });
@@ -306,14 +347,16 @@ impl State {
     fn changed(&mut self, ids: &[JobId], versions: &HashMap<JobId, i64>) -> Vec<JobRef> {
         let mut changed = Vec::new();
         for id in ids {
-            match versions.get(id) {
-                None => drop(self.watched.remove(id)),
-                Some(version) => {
-                    let known = self.watched.get(id).and_then(|watched| watched.version);
-                    if known != Some(*version) {
-                        changed.push(JobRef::Id(*id));
-                    }
+            let Some(version) = versions.get(id) else {
+                self.watched.remove(id);
+                continue;
+            };
+            match self.watched.get_mut(id) {
+                Some(watched) if watched.version == Some(*version) => {
+                    watched.known_at = Instant::now();
                 }
+                Some(_) => changed.push(JobRef::Id(*id)),
+                None => {}
             }
         }
         changed
@@ -331,13 +374,21 @@ impl State {
     }
 }
 
-fn fail(wanted: Vec<Wanted>, why: &str) {
-    for wanted in wanted {
-        let _ = wanted.answer.send(Err(why.to_owned()));
+fn fail(wanted: Wanted, why: &str) {
+    for (_, answers) in wanted {
+        tell(answers, &Err(why.to_owned()));
     }
 }
 
-/// The one who reads.
+fn tell(answers: Vec<Answer>, answer: &Result<Option<Arc<Seen>>, String>) {
+    for waiting in answers {
+        // Whoever has hung up does not want it any more.
+        let _ = waiting.send(answer.clone());
+    }
+}
+
+/// The one who reads. However many ask, what is watched is looked at in between: else nothing would ever
+/// be told to those who follow.
 async fn read_for_all(shared: Arc<Shared>) {
     let mut look_at = Instant::now();
     loop {
@@ -346,21 +397,16 @@ async fn read_for_all(shared: Arc<Shared>) {
             () = shared.asked.notified() => {}
             () = tokio::time::sleep_until(look_at), if !idle => {}
         }
-        loop {
-            let wanted = shared.state().take_wanted();
-            if wanted.is_empty() {
-                break;
-            }
+        let wanted = shared.state().take_wanted();
+        if !wanted.is_empty() {
             shared.answer(wanted).await;
         }
         if look_at <= Instant::now() {
-            match timeout(READ_PATIENCE, shared.look()).await {
-                Ok(Ok(())) => {}
-                // Those who ask are told; those who follow wait on.
-                Ok(Err(error)) => tracing::debug!(%error, "could not look at the watched jobs"),
-                Err(_) => shared.db.distrust_connections(),
-            }
+            shared.look().await;
             look_at = Instant::now() + LOOK_EVERY;
+        }
+        if !shared.state().wanted.is_empty() {
+            shared.asked.notify_one();
         }
     }
 }

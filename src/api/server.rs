@@ -28,7 +28,9 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The headers of a request arrive within this time, or the connection is closed; also when none
-    /// has begun. Clients on slow lines need less than a second.
+    /// has begun. Clients on slow lines need less than a second, but nginx and the load balancers of
+    /// clouds keep a connection for 60 s: one that we close first may break the request that they send
+    /// on it at that moment.
     pub header: Duration,
     /// Open connections. More wait in the backlog of the kernel.
     pub connections: usize,
@@ -39,7 +41,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            header: Duration::from_secs(10),
+            header: Duration::from_secs(75),
             connections: 10_000,
             grace: Duration::from_secs(10),
         }

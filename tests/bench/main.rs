@@ -15,6 +15,7 @@
     reason = "the harness of the tests, of which this needs a part"
 )]
 mod harness;
+mod http;
 mod quota;
 mod shares;
 
@@ -45,6 +46,9 @@ async fn main() {
     }
     if asked_for("shares") {
         return shares::measure().await;
+    }
+    if asked_for("http") {
+        return http::measure().await;
     }
     let commit = commits().await;
     commit.print("one synchronous commit", &commit);

@@ -29,6 +29,18 @@ const SCRIPTS: [&str; 2] = ["scripts/demo", "scripts/test"];
 const EXAMPLE_HOST: &str = "https://example.com";
 /// The job that the README cancels, and makes again. It must not be over by then.
 const CANCELED_PROMPT: &str = "a blue bicycle";
+/// Where the server of the README answers; beside other tests it needs an address of its own.
+const SERVER: &str = "127.0.0.1:8088";
+/// What it shows of files: from where, and to where they end or to this line.
+const SHOWN: [(&str, &str, &str); 3] = [
+    (
+        "scripts/nextjs/app/api/generations/[jobId]/download/route.js",
+        "",
+        "",
+    ),
+    ("scripts/Caddyfile", "photos.example.com {\n", ""),
+    ("scripts/nginx.conf", "    location / {\n", "\n    }\n"),
+];
 /// All commands together; they take a few seconds.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -89,6 +101,21 @@ fn every_file_for_operators_stands_in_it_with_what_it_is_for() {
 }
 
 #[test]
+fn what_it_shows_of_files_is_what_stands_in_them() {
+    for (file, from, to) in SHOWN {
+        let text = text(file);
+        let (_, rest) = text.split_at(text.find(from).unwrap());
+        let end = rest.find(to).filter(|end| *end > 0);
+        let shown = &rest[..end.map_or(rest.len(), |end| end + to.len())];
+
+        assert!(
+            readme().contains(&format!("```text\n{shown}```\n")),
+            "README.md lacks this of {file}:\n{shown}"
+        );
+    }
+}
+
+#[test]
 fn it_promises_nothing_exactly_once() {
     for line in readme().to_lowercase().lines() {
         assert!(
@@ -105,7 +132,9 @@ async fn every_command_in_it_runs() {
     stage.pool = PgPool::connect(&stage.url).await.unwrap();
     let folder = folder();
     let pictures = pictures().await;
+    let server = free_address().await;
     let script = script(&readme())
+        .replace(SERVER, &server)
         .replace(EXAMPLE_HOST, &format!("http://{pictures}"))
         .replace(CANCELED_PROMPT, &format!("{CANCELED_PROMPT} [sim:slow=5s]"));
 
@@ -117,6 +146,7 @@ async fn every_command_in_it_runs() {
         .env("PATH", path())
         .env("RUST_LOG", "warn")
         .env("DATABASE_URL", &stage.url)
+        .env("BIND", server)
         .env("GEMINI_BASE_URL", stage.simulator.base_url())
         .env(
             "GEMINI_API_KEY",
@@ -136,7 +166,7 @@ async fn every_command_in_it_runs() {
                 FROM photo_generation_queue";
     assert_eq!(
         stage.text(ends).await,
-        "1 completed 4, 2 completed 2, 3 completed 1, 4 completed 2, 5 completed 4, 6 canceled 0, 7 completed 1, 8 completed 1"
+        "1 completed 4, 2 completed 2, 3 completed 1, 4 completed 2, 5 completed 4, 6 canceled 0, 7 completed 1, 8 completed 1, 9 completed 2"
     );
     // Those of the app's own table came by photo_generation_on_image, from where it was replaced.
     assert!(stage.number("SELECT count(*) FROM photos").await >= 7);
@@ -161,11 +191,7 @@ fn script(readme: &str) -> String {
                     if SCRIPTS.contains(&command) || command.starts_with("export ") {
                         continue;
                     }
-                    let background = if command == "safelight worker" {
-                        " &"
-                    } else {
-                        ""
-                    };
+                    let background = if command == "safelight run" { " &" } else { "" };
                     lines.push(format!("{command}{background}"));
                 }
             }
@@ -304,6 +330,12 @@ async fn pictures() -> String {
     let router = Router::new().fallback(async || picture());
     tokio::spawn(async move { axum::serve(listener, router).await });
     address.to_string()
+}
+
+/// `host:port` that nobody listens at.
+async fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().to_string()
 }
 
 /// The program under test comes first.

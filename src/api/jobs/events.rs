@@ -15,6 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, Stream};
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
@@ -31,6 +32,8 @@ use crate::api::signing::Moment;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// When to come back after a stream has ended, the server's own end included.
 const RECONNECT: Duration = Duration::from_secs(2);
+/// A stream that is older ends: whoever comes back must still be allowed to.
+const LONGEST: Duration = Duration::from_mins(10);
 /// The id of the last event.
 const DONE: &str = "done";
 
@@ -71,7 +74,11 @@ pub(in crate::api) async fn events(
     if last == Some(DONE) && seen.job().status.is_final() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let changes = api.hub().follow(&seen);
+    let mut changes = api.hub().follow(&seen);
+    // It may have changed since it was looked at, and what is new by then is no news later.
+    let seen = changes
+        .as_mut()
+        .map_or(seen, |changes| changes.borrow_and_update().clone());
     let stream = tell(Teller {
         api,
         seen,
@@ -80,6 +87,7 @@ pub(in crate::api) async fn events(
         images: BTreeSet::new(),
         queue: vec![Event::default().retry(RECONNECT).comment("safelight")],
         ended: false,
+        until: Instant::now() + LONGEST,
     });
     let alive = KeepAlive::new().interval(KEEP_ALIVE);
     let mut response = Sse::new(stream).keep_alive(alive).into_response();
@@ -103,6 +111,7 @@ struct Teller {
     /// Events to be sent, the next one last.
     queue: Vec<Event>,
     ended: bool,
+    until: Instant,
 }
 
 fn tell(teller: Teller) -> impl Stream<Item = Result<Event, Infallible>> {
@@ -123,7 +132,7 @@ fn tell(teller: Teller) -> impl Stream<Item = Result<Event, Infallible>> {
 }
 
 impl Teller {
-    /// Waits for a change; `false` when there is none to come: deleted, or the server ends.
+    /// Waits for a change; `false` when the stream ends: the job is deleted, the server ends, or it is time.
     async fn changed(&mut self) -> bool {
         let Some(changes) = self.changes.as_mut() else {
             return false;
@@ -134,6 +143,7 @@ impl Teller {
                 changed.is_ok()
             }
             () = self.api.stop().cancelled() => false,
+            () = tokio::time::sleep_until(self.until) => false,
         }
     }
 

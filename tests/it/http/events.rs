@@ -110,3 +110,24 @@ async fn a_job_that_is_deleted_ends_its_stream() {
         "{events:?}"
     );
 }
+
+#[tokio::test]
+async fn a_server_that_ends_ends_its_streams_cleanly_and_says_when_to_come_back() {
+    let stage = Stage::new().await;
+    let server = stage.serve(&[KEYS]).await;
+    let (_, accepted) = server
+        .post("/api/generations", SEVEN, json!({"prompt": "a lake"}))
+        .await;
+    let stream = follow(&server, &accepted, None).await;
+
+    server.stop().await;
+
+    let text = tokio::time::timeout(PATIENCE, stream.text()).await.unwrap();
+    // No error: the last chunk is there.
+    let text = text.unwrap();
+    assert!(
+        text.contains("retry: 2000") && text.contains("event: progress"),
+        "{text}"
+    );
+    assert!(!text.contains("event: done"), "{text}");
+}

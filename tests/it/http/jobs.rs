@@ -318,3 +318,88 @@ async fn a_list_goes_on_where_it_ended_and_is_narrowed() {
     let (status, refused) = server.get("/api/generations?teamId=8", SEVEN).await;
     assert_eq!((status, &refused["code"]), (403, &json!("forbidden")));
 }
+
+#[tokio::test]
+async fn a_job_that_waits_is_told_its_place_in_the_queue() {
+    let stage = Stage::new().await;
+    // As the first worker records it; until then nobody knows what a job waits for.
+    stage
+        .sql(
+            "INSERT INTO photo_generation_settings (key, value)
+             VALUES ('defaultProvider', 'gemini'), ('defaultModel.gemini', 'gemini-2.5-flash-image')",
+        )
+        .await;
+    let server = stage.serve(&[KEYS]).await;
+    for _ in 0..2 {
+        server
+            .post("/api/generations", SEVEN, json!({"prompt": "a lake"}))
+            .await;
+    }
+
+    let job = until(&server, "/api/generations/2", |job| {
+        job["queuePosition"] == 2
+    })
+    .await;
+    assert_eq!(job["status"], "pending");
+
+    stage
+        .sql("UPDATE photo_generation_queue SET status = 'canceled' WHERE id = 1")
+        .await;
+    until(&server, "/api/generations/2", |job| {
+        job["queuePosition"] == 1
+    })
+    .await;
+    // One that may not begin yet has none.
+    stage
+        .sql(r#"UPDATE photo_generation_queue SET "retryAt" = now() + interval '1 hour'"#)
+        .await;
+    let job = until(&server, "/api/generations/2", |job| {
+        job["queuePosition"].is_null()
+    })
+    .await;
+    assert!(job["retryAt"].is_string());
+}
+
+#[tokio::test]
+async fn a_tenant_that_fills_the_queue_is_sent_away_and_no_other() {
+    let stage = Stage::new().await;
+    let server = stage.serve(&[KEYS, "--queue-max-waiting=2"]).await;
+    let send =
+        |key: &'static str| server.post("/api/generations", key, json!({"prompt": "a lake"}));
+    for _ in 0..2 {
+        assert_eq!(send(SEVEN).await.0, 202);
+    }
+
+    let request = server
+        .request(Method::POST, "/api/generations")
+        .bearer_auth(SEVEN);
+    let full = request
+        .json(&json!({"prompt": "a lake"}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(full.status(), 503);
+    assert_eq!(full.headers()["retry-after"], "60");
+    assert_eq!(full.json::<Value>().await.unwrap()["code"], "queue_full");
+    let batch = json!({"jobs": [{"prompt": "a lake"}]});
+    assert_eq!(server.post("/api/batches", SEVEN, batch).await.0, 503);
+    stage
+        .sql("UPDATE photo_generation_queue SET status = 'failed' WHERE id = 1")
+        .await;
+    assert_eq!(
+        server
+            .post("/api/generations/1/retry", SEVEN, json!({}))
+            .await
+            .0,
+        201
+    );
+    assert_eq!(
+        server
+            .post("/api/generations/1/retry", SEVEN, json!({}))
+            .await
+            .0,
+        503
+    );
+
+    assert_eq!(send("key-of-team-eight").await.0, 202);
+}

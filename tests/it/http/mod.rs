@@ -9,6 +9,7 @@ mod health;
 mod jobs;
 mod jwt;
 mod metrics;
+mod nextjs;
 mod project;
 mod schema;
 mod seeds;

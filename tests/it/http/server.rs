@@ -7,15 +7,18 @@ use axum::Router;
 use axum::routing::{get, post};
 use reqwest::Method;
 use safelight::api::{self, Limits};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use crate::harness::{PATIENCE, Served, Stage, client};
 
 /// Far more than a local answer takes.
 const A_MOMENT: Duration = Duration::from_millis(300);
+/// Enough that some are being answered when the first answer is there.
+const AT_ONCE: usize = 16;
 /// What a panic must not tell.
 const DETAIL: &str = "the secret detail";
 
@@ -80,6 +83,40 @@ async fn a_second_sigterm_ends_a_run_at_once() {
 }
 
 #[tokio::test]
+async fn what_was_accepted_is_there_although_the_server_is_killed_at_once() {
+    let stage = Stage::new().await;
+    let process = stage.http(&["--bind=127.0.0.1:0"]);
+    let url = process.url().await;
+    let mut requests = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let request = client().post(format!("{url}/api/generations"));
+        requests.spawn(request.json(&json!({"prompt": "a lake"})).send());
+    }
+
+    let first = requests.join_next().await.unwrap();
+    process.kill_9().await;
+
+    let mut answers = vec![first];
+    while let Some(answer) = requests.join_next().await {
+        answers.push(answer);
+    }
+    let answers = answers
+        .into_iter()
+        .filter_map(|answer| answer.unwrap().ok());
+    let answers: Vec<_> = answers.collect();
+    assert!(!answers.is_empty());
+    for answer in answers {
+        assert_eq!(answer.status(), 202);
+        let path = answer.headers()["location"].to_str().unwrap();
+        let job = path.strip_prefix("/api/generations/").unwrap();
+        let there = format!(
+            r#"SELECT count(*) FROM photo_generation_queue WHERE "jobId" = '{job}' AND status = 'pending'"#
+        );
+        assert_eq!(stage.number(&there).await, 1, "{job} is lost");
+    }
+}
+
+#[tokio::test]
 async fn sigterm_ends_a_server_that_nobody_asks() {
     let stage = Stage::new().await;
     let process = stage.http(&["--bind=127.0.0.1:0"]);
@@ -122,7 +159,7 @@ async fn headers_that_never_end_are_cut_off() {
         .await
         .unwrap();
 
-    // Long before the ten seconds of the default.
+    // Long before the time of the default.
     let mut answer = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(8), connection.read_to_end(&mut answer));
     read.await.expect("the connection stays open").unwrap();

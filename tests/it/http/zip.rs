@@ -104,7 +104,7 @@ async fn the_zip_of_a_job_holds_its_pictures_byte_by_byte() {
     let ended = stage
         .text(r#"SELECT floor(extract(epoch FROM "completedAt") * 1000)::bigint FROM photo_generation_queue"#)
         .await;
-    let name = format!("attachment; filename=\"generation-{uuid}-{ended}.zip\"");
+    let name = format!("attachment; filename=\"generation-{job}-{ended}.zip\"");
     assert_eq!(headers["content-disposition"], name.as_str());
     let zip = response.bytes().await.unwrap();
     assert_eq!(headers["content-length"], zip.len().to_string().as_str());
