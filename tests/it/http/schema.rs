@@ -35,7 +35,7 @@ const LONGEST: Duration = Duration::from_secs(170);
 const WITHOUT: &str = "^/api/(tryon|tick)$";
 
 impl Stage {
-    /// Jobs in every state, a batch, an upload.
+    /// Jobs in every state, two of them a batch.
     async fn one_of_each(&self, server: &Served) {
         let jobs = json!({"userId": "7", "jobs": [{"prompt": "a lake"}, {"prompt": "a hill", "numImages": 1}]});
         let (status, batch) = server.post("/api/batches", KEY, jobs).await;
@@ -65,7 +65,6 @@ async fn settings(server: &Served) -> String {
     };
     let mut settings = String::from(
         r#"
-        seed = 7
         max-stream-events = 4
         request-timeout = 30
         dictionaries.jobs.values = ["1", "2", "3", "4", "5", "6", "7"]
