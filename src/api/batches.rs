@@ -8,14 +8,18 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use super::Api;
 use super::caller::Caller;
 use super::error::{ApiError, ErrorBody};
 use super::extract::{Body, IdempotencyKey};
-use super::jobs::enqueue::{Accepted, EnqueueBody, Id, Owner, document, tenant_of};
+use super::jobs::body::{EnqueueBody, document};
+use super::jobs::enqueue::{Accepted, tenant_of};
 use super::jobs::view::{JobView, Progress};
 use super::jobs::{list, make_room};
+use super::openapi::one_of;
+use super::owner::{Id, Owner};
 use super::request_id::RequestId;
 use super::signing::Moment;
 use super::uploads;
@@ -62,7 +66,7 @@ pub(super) struct BatchAccepted {
 #[serde(rename_all = "camelCase")]
 pub(super) struct BatchView {
     batch_id: i64,
-    /// `generating | completed | failed`
+    #[schema(schema_with = states)]
     status: String,
     /// Of all images of all jobs.
     progress: Progress,
@@ -78,14 +82,23 @@ pub(super) struct BatchView {
     completed_at: Option<DateTime<Utc>>,
 }
 
+fn states() -> Object {
+    one_of(&["generating", "completed", "failed"])
+}
+
 /// Enqueue many jobs
 ///
 /// All of them or none. With an `Idempotency-Key` the same request may be sent again.
-#[utoipa::path(post, path = "/api/batches", tag = "extra",
+#[utoipa::path(post, path = "/api/batches", tag = "extra", operation_id = "createBatch",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 characters")),
-    request_body = BatchBody,
-    responses((status = 202, body = BatchAccepted),
-              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+    request_body(content = BatchBody,
+                 example = json!({"jobs": [{"prompt": "a red bicycle"}, {"prompt": "a blue one"}]})),
+    responses((status = 202, body = BatchAccepted, description = "It is committed, with all its jobs",
+               headers(("Location" = String, description = "Where to poll"))),
+              (status = 409, body = ErrorBody, description = "The key was used for another request: `idempotency_key_reused`"),
+              (status = 501, body = ErrorBody, description = "This version does not work a type: `type_unavailable`"),
+              (status = 502, body = ErrorBody, description = "The storage of uploads fails: `storage_failed`"),
+              (status = 503, body = ErrorBody, description = "Too many jobs wait: `queue_full`; or the server or its database is away")))]
 pub(super) async fn create(
     State(api): State<Api>,
     caller: Caller,
@@ -206,10 +219,9 @@ async fn made_before(
 }
 
 /// Look at a batch
-#[utoipa::path(get, path = "/api/batches/{id}", tag = "extra",
+#[utoipa::path(get, path = "/api/batches/{id}", tag = "extra", operation_id = "batch",
     params(("id" = i64, Path, description = "The batch's number")),
-    responses((status = 200, body = BatchView),
-              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+    responses((status = 200, body = BatchView, description = "The batch")))]
 pub(super) async fn look(
     State(api): State<Api>,
     caller: Caller,

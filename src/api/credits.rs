@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
-use super::error::{ApiError, ErrorBody};
+use super::error::ApiError;
 
 /// Credits of a tenant.
 #[derive(Debug, Serialize, ToSchema)]
@@ -21,12 +21,9 @@ pub(super) struct Credits {
     get,
     path = "/api/credits",
     tag = "extra",
+    operation_id = "credits",
     responses(
         (status = 200, description = "What is left", body = Credits),
-        (status = 401, description = "Nobody is known by what was sent", body = ErrorBody),
-        (status = 403, description = "A view token, or a user whom the app does not know", body = ErrorBody),
-        (status = 429, description = "Too many requests", body = ErrorBody),
-        (status = 503, description = "Something that is needed is away", body = ErrorBody),
     )
 )]
 pub(super) async fn show(caller: Caller) -> Result<Json<Credits>, ApiError> {

@@ -32,15 +32,15 @@ pub(super) struct Token {
 
 /// All pictures of a completed job in one zip, `image-1.png` and so on.
 #[utoipa::path(
-    get, path = "/api/generations/{jobId}/download", tag = "core",
+    get, path = "/api/generations/{jobId}/download", tag = "core", operation_id = "download",
     params(("jobId" = String, Path, description = "The uuid, or the number of the row"), Token),
     responses(
-        (status = 200, description = "The zip", content_type = "application/zip"),
+        (status = 200, description = "The zip", content_type = "application/zip", body = Vec<u8>,
+         headers(("Content-Disposition" = String, description = "With the name of the file"))),
         (status = 400, description = "The job is not completed", body = ErrorBody),
-        (status = 401, description = "Nobody known", body = ErrorBody),
         (status = 404, description = "No such job, or a single picture", body = ErrorBody),
         (status = 502, description = "The storage fails", body = ErrorBody),
-        (status = 503, description = "Too many zips at once", body = ErrorBody),
+        (status = 503, description = "Too many zips at once; or the server or its database is away", body = ErrorBody),
     )
 )]
 pub(super) async fn job_zip(
@@ -89,16 +89,15 @@ async fn by_token(api: &Api, named: &str, uuid: Uuid) -> Result<Job, ApiError> {
 
 /// All pictures of a batch in one zip, `job-1/image-1.png` and so on.
 #[utoipa::path(
-    get, path = "/api/batches/{id}/download", tag = "extra",
+    get, path = "/api/batches/{id}/download", tag = "extra", operation_id = "downloadBatch",
     params(("id" = i64, Path, description = "Of the batch"), Token),
     responses(
-        (status = 200, description = "The zip", content_type = "application/zip"),
+        (status = 200, description = "The zip", content_type = "application/zip", body = Vec<u8>,
+         headers(("Content-Disposition" = String, description = "With the name of the file"))),
         (status = 400, description = "Some job has not ended", body = ErrorBody),
-        (status = 401, description = "Nobody known", body = ErrorBody),
-        (status = 403, description = "A view token opens no batch", body = ErrorBody),
         (status = 404, description = "No such batch, or no picture", body = ErrorBody),
         (status = 502, description = "The storage fails", body = ErrorBody),
-        (status = 503, description = "Too many zips at once", body = ErrorBody),
+        (status = 503, description = "Too many zips at once; or the server or its database is away", body = ErrorBody),
     )
 )]
 pub(super) async fn batch_zip(

@@ -65,16 +65,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or_default();
-        let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect();
-        // What Postgres holds in no text.
+        let pairs = url::form_urlencoded::parse(query.as_bytes());
+        let pairs: Vec<_> = pairs.into_owned().collect();
+        // No text of the database can hold one, so it would refuse to compare with it.
+        let has_null = |text: &String| text.contains('\0');
         if pairs
             .iter()
-            .any(|(name, value)| name.contains('\0') || value.contains('\0'))
+            .any(|(name, value)| has_null(name) || has_null(value))
         {
             return Err(ApiError::Invalid(
-                "The query holds a NUL character.".to_owned(),
+                "A query cannot hold the character NUL.".to_owned(),
             ));
         }
         Ok(Self(pairs))

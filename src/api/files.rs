@@ -100,10 +100,11 @@ impl Signature {
 /// A stored picture.
 #[utoipa::path(
     get, path = "/files/{*key}", tag = "extra", security(()),
-    params(("key" = String, Path, description = "Of the object, with its slashes"), Signature),
+    params(("key" = String, Path, description = "Of the object, with its slashes"), Signature,
+           ("Range" = Option<String>, Header, description = "bytes=FIRST-LAST: a part of it")),
     responses(
-        (status = 200, description = "The picture", content_type = "image/*"),
-        (status = 206, description = "The part of it that Range asked for", content_type = "image/*"),
+        (status = 200, description = "The picture", content_type = "image/*", body = Vec<u8>),
+        (status = 206, description = "The part of it that Range asked for", content_type = "image/*", body = Vec<u8>),
         (status = 304, description = "It is what the caller has"),
         (status = 403, description = "The URL is altered, or has expired", body = ErrorBody),
         (status = 404, description = "There is no such picture any more", body = ErrorBody),

@@ -9,8 +9,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use super::error::Whole;
+use super::openapi::one_of;
 use super::vitals::Vitals;
 use crate::db::vitals::Reach;
 
@@ -22,7 +24,7 @@ use crate::db::vitals::Reach;
 )]
 pub(super) struct Health {
     /// `ok` if all of these are true, else `degraded`.
-    #[schema(example = "ok")]
+    #[schema(schema_with = words)]
     status: &'static str,
     /// Postgres answers.
     database: bool,
@@ -38,8 +40,13 @@ pub(super) struct Health {
     version: &'static str,
 }
 
+fn words() -> Object {
+    one_of(&["ok", "degraded"])
+}
+
 /// What works
-#[utoipa::path(get, path = "/health", tag = "core", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/health", tag = "core", security(()),
+    responses((status = 200, body = Health, description = "Always")))]
 pub(super) async fn health(State(vitals): State<Vitals>) -> Json<Health> {
     let (reach, alive, storage) = tokio::join!(vitals.database(), vitals.fleet(), vitals.storage());
     let here = vitals.worker();
@@ -77,9 +84,9 @@ pub(super) struct Readiness {
 }
 
 /// Whether to send requests here
-#[utoipa::path(get, path = "/ready", tag = "extra", responses(
-    (status = 200, body = Readiness),
-    (status = 503, body = Readiness),
+#[utoipa::path(get, path = "/ready", tag = "extra", security(()), responses(
+    (status = 200, body = Readiness, description = "Yes"),
+    (status = 503, body = Readiness, description = "No"),
 ))]
 pub(super) async fn ready(State(vitals): State<Vitals>) -> Response {
     let reason = obstacle(&vitals).await;

@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::error::ApiError;
-use super::jobs::view::Rendered;
+use super::jobs::rendered::Rendered;
 use crate::db::jobs::{self, Filter, Image, Job, JobRef, Standing};
 use crate::db::{Db, DbError};
 use crate::domain::JobId;

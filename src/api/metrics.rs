@@ -45,8 +45,8 @@ pub(super) fn request_ended(route: &str, method: &'static str, status: StatusCod
 }
 
 /// What Prometheus scrapes
-#[utoipa::path(get, path = "/metrics", tag = "extra", responses(
-    (status = 200, body = String, content_type = "text/plain; version=0.0.4"),
+#[utoipa::path(get, path = "/metrics", tag = "extra", security(()), responses(
+    (status = 200, body = String, description = "Its text format", content_type = "text/plain; version=0.0.4"),
 ))]
 pub(super) async fn metrics(State(vitals): State<Vitals>) -> impl IntoResponse {
     let mut page = vitals.recorder().render();

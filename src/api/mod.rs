@@ -19,6 +19,7 @@ mod jobs;
 mod layers;
 mod metrics;
 mod openapi;
+mod owner;
 mod request_id;
 mod server;
 mod signing;
@@ -167,7 +168,8 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(tryon::enqueue))
         .routes(routes!(tryon::poll))
         .routes(routes!(credits::show))
-        .routes(routes!(tick::tick));
+        .routes(routes!(tick::tick))
+        .routes(routes!(openapi::document));
     let cors = cors::layer(&api.settings().origins);
     let router = layered(openapi::with_document(routes).with_state(api));
     // Outside all else: errors, too, must say which pages may read them.

@@ -1,14 +1,21 @@
 //! The document that describes the routes, made from the routes themselves.
 
-use axum::Json;
+mod answers;
+
 use axum::Router;
-use axum::routing::get;
+use axum::body::Bytes;
+use axum::extract::Extension;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, Object, ObjectBuilder, OpenApi, OpenApiBuilder,
+};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Api;
@@ -61,12 +68,33 @@ pub(super) fn frame() -> OpenApi {
         .build()
 }
 
-/// The routes with their document at `/openapi.json`.
+/// A text that is one of a few words.
+pub(super) fn one_of(words: &[&str]) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words.iter().copied()))
+        .build()
+}
+
+/// The document, as it is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Written(Bytes);
+
+/// This document
+#[utoipa::path(get, path = "/openapi.json", tag = "extra", security(()),
+    responses((status = 200, body = Object, description = "OpenAPI 3.1")))]
+pub(super) async fn document(Extension(Written(document)): Extension<Written>) -> Response {
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (json, document).into_response()
+}
+
+/// The routes, which know their document.
 pub(super) fn with_document(routes: OpenApiRouter<Api>) -> Router<Api> {
     let (router, document) = routes.split_for_parts();
     let mut document = serde_json::to_value(document).unwrap_or_default();
     without_stars(&mut document);
-    router.route("/openapi.json", get(move || async move { Json(document) }))
+    answers::complete(&mut document);
+    router.layer(Extension(Written(document.to_string().into())))
 }
 
 /// A parameter that takes slashes has a star where routes are matched, which the document does not know.

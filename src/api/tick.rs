@@ -10,10 +10,12 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use super::Api;
 use super::caller::Caller;
 use super::error::{ApiError, ErrorBody};
+use super::openapi::one_of;
 use super::vitals::WorkerHandle;
 
 /// Below the minute after which a timer calls again, and most proxies lose their patience.
@@ -23,17 +25,19 @@ const LONGEST: Duration = Duration::from_secs(50);
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Tick {
     /// `idle`: nothing is due. `working`: the time was up.
-    #[schema(example = "idle")]
+    #[schema(schema_with = standings)]
     status: &'static str,
     /// Jobs that run here.
     running: usize,
 }
 
+fn standings() -> Object {
+    one_of(&["idle", "working"])
+}
+
 /// Work while this request is open
 #[utoipa::path(post, path = "/api/tick", tag = "extra", responses(
-    (status = 200, body = Tick),
-    (status = 401, body = ErrorBody),
-    (status = 403, body = ErrorBody),
+    (status = 200, body = Tick, description = "How the worker stands"),
     (status = 409, body = ErrorBody, description = "`no_worker`: this process has none"),
 ))]
 pub(super) async fn tick(State(api): State<Api>, caller: Caller) -> Result<Json<Tick>, ApiError> {

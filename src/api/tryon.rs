@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
 use uuid::Uuid;
 
 use super::Api;
@@ -16,6 +17,7 @@ use super::extract::Query;
 use super::hub::Seen;
 use super::jobs::looked_at;
 use super::jobs::view::ImageView;
+use super::openapi::one_of;
 use super::signing::Moment;
 use crate::domain::{ImageState, Status};
 use crate::storage::ObjectKey;
@@ -28,24 +30,36 @@ static PICTURES: Semaphore = Semaphore::const_new(8);
 #[serde(rename_all = "camelCase")]
 pub(super) struct TryonView {
     job_id: Option<Uuid>,
-    /// `pending | processing | completed | failed`
-    #[schema(value_type = String)]
+    #[schema(schema_with = states)]
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     image_url: Option<String>,
     /// Only with `?include=base64`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     base64_image: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<String>,
+}
+
+/// The four states that the frontend knows.
+fn states() -> Object {
+    let known = [
+        Status::Pending,
+        Status::Processing,
+        Status::Completed,
+        Status::Failed,
+    ];
+    one_of(&known.map(Status::as_str))
 }
 
 /// Enqueue a try-on
 ///
 /// This version does not work them yet: 501.
-#[utoipa::path(post, path = "/api/tryon", tag = "extra",
-    responses((status = 501, body = ErrorBody, description = "`type_unavailable`"),
-              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+#[utoipa::path(post, path = "/api/tryon", tag = "extra", operation_id = "enqueueTryon",
+    responses((status = 501, body = ErrorBody, description = "`type_unavailable`")))]
 pub(super) async fn enqueue(_: Caller) -> ApiError {
     ApiError::NotBuilt(
         "type_unavailable",
@@ -54,11 +68,11 @@ pub(super) async fn enqueue(_: Caller) -> ApiError {
 }
 
 /// Look at a try-on
-#[utoipa::path(get, path = "/api/tryon/jobs/{jobId}", tag = "extra",
+#[utoipa::path(get, path = "/api/tryon/jobs/{jobId}", tag = "extra", operation_id = "pollTryon",
     params(("jobId" = String, Path, description = "The job's uuid or number"),
            ("include" = Option<String>, Query, description = "base64: the picture in the answer")),
-    responses((status = 200, body = TryonView),
-              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+    responses((status = 200, body = TryonView, description = "The job"),
+              (status = 502, body = ErrorBody, description = "The storage fails: `storage_failed`")))]
 pub(super) async fn poll(
     State(api): State<Api>,
     caller: Caller,

@@ -70,12 +70,10 @@ pub(super) struct Uploaded {
     responses(
         (status = 201, description = "It is stored", body = Uploaded),
         (status = 400, description = "The picture is damaged or has too many pixels", body = ErrorBody),
-        (status = 401, description = "Nobody known", body = ErrorBody),
-        (status = 403, description = "A view token uploads nothing", body = ErrorBody),
         (status = 413, description = "Larger than 10 MB", body = ErrorBody),
         (status = 415, description = "Neither JPEG, PNG nor WebP", body = ErrorBody),
         (status = 502, description = "The storage fails", body = ErrorBody),
-        (status = 503, description = "Too many uploads at once", body = ErrorBody),
+        (status = 503, description = "Too many uploads at once; or the server or its database is away", body = ErrorBody),
     )
 )]
 pub(super) async fn upload(

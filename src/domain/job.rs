@@ -63,7 +63,7 @@ pub enum ImageState {
 }
 
 impl ImageState {
-    const ALL: [Self; 6] = [
+    pub const ALL: [Self; 6] = [
         Self::Planned,
         Self::Calling,
         Self::Stored,

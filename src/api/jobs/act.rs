@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::view::{JobInShort, JobView, Reader};
+use super::rendered::Reader;
+use super::view::{JobInShort, JobView};
 use super::{make_room, named, poll, read};
 use crate::api::Api;
 use crate::api::caller::Caller;
@@ -27,8 +28,7 @@ use crate::domain::{Status, hex};
 #[utoipa::path(post, path = "/api/generations/{jobId}/cancel", tag = "core",
     params(("jobId" = String, Path, description = "The job's uuid or number")),
     responses((status = 200, body = JobView, description = "It is canceled"),
-              (status = 409, body = ErrorBody, description = "It has ended already: `already_ended`"),
-              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+              (status = 409, body = ErrorBody, description = "It has ended already: `already_ended`")))]
 pub(in crate::api) async fn cancel(
     State(api): State<Api>,
     caller: Caller,
@@ -70,9 +70,9 @@ pub(in crate::api) struct RetryAnswer {
 #[utoipa::path(post, path = "/api/generations/{jobId}/retry", tag = "core",
     params(("jobId" = String, Path, description = "The uuid or number of a failed or canceled job"),
            ("Idempotency-Key" = Option<String>, Header, description = "One new job however often it is sent")),
-    responses((status = 201, body = RetryAnswer),
+    responses((status = 201, body = RetryAnswer, description = "The new job is committed"),
               (status = 400, body = ErrorBody, description = "It is neither failed nor canceled: `not_retryable`"),
-              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+              (status = 409, body = ErrorBody, description = "The key was used for another request: `idempotency_key_reused`")))]
 pub(in crate::api) async fn retry(
     State(api): State<Api>,
     caller: Caller,

@@ -16,13 +16,17 @@ use futures_util::stream::{self, Stream};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use super::looked_at;
-use super::view::{ImageView, JobView, ProgressEvent, Reader, Rendered};
+use super::rendered::{Reader, Rendered};
+use super::view::{ImageView, JobView, ProgressEvent};
 use crate::api::Api;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::ApiError;
 use crate::api::hub::Seen;
+use crate::api::openapi::one_of;
 use crate::api::signing::Moment;
 
 /// Silence that proxies bear; a comment breaks it.
@@ -34,6 +38,23 @@ const LONGEST: Duration = Duration::from_mins(10);
 /// The id of the last event.
 const DONE: &str = "done";
 
+/// One event of the stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is written by hand")]
+struct Told {
+    #[schema(schema_with = kinds)]
+    event: String,
+    /// JSON: how the job stands, an image, or the whole job.
+    data: String,
+    /// `done`, of the last one.
+    #[schema(nullable = false)]
+    id: Option<String>,
+}
+
+fn kinds() -> Object {
+    one_of(&["progress", "image", DONE])
+}
+
 /// Follow a job
 ///
 /// `progress` when anything changes, `image` for each stored picture, `done` with the whole job when it
@@ -41,9 +62,8 @@ const DONE: &str = "done";
 #[utoipa::path(get, path = "/api/generations/{jobId}/events", tag = "extra",
     params(("jobId" = String, Path, description = "The job's uuid or number"),
            ("Last-Event-ID" = Option<String>, Header, description = "Sent by browsers that come back")),
-    responses((status = 200, content_type = "text/event-stream", body = String),
-              (status = 204, description = "It was told to the end before"),
-              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+    responses((status = 200, content_type = "text/event-stream", body = Told, description = "Events"),
+              (status = 204, description = "It was told to the end before")))]
 pub(in crate::api) async fn events(
     State(api): State<Api>,
     caller: Caller,

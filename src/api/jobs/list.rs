@@ -5,10 +5,11 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::view::{JobView, StatusView};
+use super::status::StatusView;
+use super::view::JobView;
 use crate::api::Api;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::ApiError;
 use crate::api::extract::Query;
 use crate::api::hub::Seen;
 use crate::api::signing::Moment;
@@ -35,15 +36,14 @@ pub(in crate::api) struct Page {
 /// taken.
 #[utoipa::path(get, path = "/api/generations", tag = "extra",
     params(("limit" = Option<i64>, Query, minimum = 1, maximum = 100, description = "Jobs of a page, 20"),
-           ("cursor" = Option<String>, Query, description = "nextCursor of the page before"),
+           ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,18}$", description = "nextCursor of the page before"),
            ("ids" = Option<String>, Query, description = "Up to 100 uuids or numbers with commas; unknown ones are left out"),
            ("status" = Option<String>, Query, description = "One or more states with commas"),
            ("active" = Option<bool>, Query, description = "true: only jobs that have not ended"),
            ("batchId" = Option<i64>, Query, description = "Of this batch"),
            ("teamId" = Option<String>, Query, description = "Of this team; for service keys"),
            ("userId" = Option<String>, Query, description = "Of this user; for service keys")),
-    responses((status = 200, body = Page),
-              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+    responses((status = 200, body = Page, description = "A page of them")))]
 pub(in crate::api) async fn list(
     State(api): State<Api>,
     caller: Caller,
@@ -187,8 +187,7 @@ fn active(text: &str) -> Result<Vec<Status>, ApiError> {
 /// In the order of the ids; unknown ones are left out.
 #[utoipa::path(get, path = "/api/generations/status", tag = "extra",
     params(("ids" = String, Query, description = "Up to 100 uuids or numbers with commas")),
-    responses((status = 200, body = Vec<StatusView>),
-              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+    responses((status = 200, body = Vec<StatusView>, description = "Those that are there")))]
 pub(in crate::api) async fn states(
     State(api): State<Api>,
     caller: Caller,

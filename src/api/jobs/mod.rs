@@ -1,10 +1,13 @@
 //! Jobs over HTTP: enqueue, look, act.
 
 pub(super) mod act;
+pub(super) mod body;
 pub(super) mod enqueue;
 pub(super) mod events;
 pub(super) mod list;
 pub(super) mod poll;
+pub(super) mod rendered;
+pub(super) mod status;
 pub(super) mod view;
 
 use std::sync::Arc;

@@ -8,10 +8,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::looked_at;
-use super::view::{JobView, Reader, Rendered, StatusView};
+use super::rendered::{Reader, Rendered};
+use super::status::StatusView;
+use super::view::JobView;
 use crate::api::Api;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::ApiError;
 use crate::api::extract::Wait;
 use crate::api::hub::Seen;
 use crate::api::signing::Moment;
@@ -30,8 +32,14 @@ const CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
     params(("jobId" = String, Path, description = "The job's uuid or number"),
            ("Prefer" = Option<String>, Header, description = "wait=SECONDS, 60 at most"),
            ("If-None-Match" = Option<String>, Header, description = "The ETag of the last answer")),
-    responses((status = 200, body = JobView), (status = 304, description = "Nothing has changed"),
-              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+    responses((status = 200, body = JobView, description = "The job",
+               headers(("ETag" = String, description = "Changes whenever the job does"),
+                       ("Retry-After" = i64, description = "Seconds; while it has not ended"),
+                       ("Preference-Applied" = String, description = "The wait, where one was wished"))),
+              (status = 304, description = "Nothing has changed",
+               headers(("ETag" = String, description = "Of what the caller has"),
+                       ("Retry-After" = i64, description = "Seconds; while it has not ended"),
+                       ("Preference-Applied" = String, description = "The wait, where one was wished")))))]
 pub(in crate::api) async fn poll(
     State(api): State<Api>,
     caller: Caller,
@@ -107,8 +115,7 @@ fn matches(known: Option<&HeaderValue>, tag: &HeaderValue) -> bool {
 /// `pending | active | completed | failed`, and the progress as one number.
 #[utoipa::path(get, path = "/api/generations/{jobId}/status", tag = "extra",
     params(("jobId" = String, Path, description = "The job's uuid or number")),
-    responses((status = 200, body = StatusView),
-              (status = "4XX", body = ErrorBody), (status = "5XX", body = ErrorBody)))]
+    responses((status = 200, body = StatusView, description = "The job")))]
 pub(in crate::api) async fn status(
     State(api): State<Api>,
     caller: Caller,

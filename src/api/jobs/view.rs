@@ -1,18 +1,14 @@
-//! A job as callers see it, and in the words of the frontends that were there before.
+//! A job as callers see it, and once more in the short words of a frontend that was there before.
 
-use axum::body::Bytes;
-use axum::http::HeaderValue;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
 use uuid::Uuid;
 
-use crate::api::caller::Caller;
-use crate::api::error::ApiError;
+use super::rendered::Reader;
 use crate::api::hub::Seen;
+use crate::api::openapi::one_of;
 use crate::api::signing::{Moment, Scope, TOKEN_LIFE};
 use crate::api::{Api, files, zip};
 use crate::db::jobs::{Image, Job, Standing};
@@ -30,8 +26,7 @@ pub(in crate::api) struct JobView {
     /// `photo_generation`, ...
     #[serde(rename = "type")]
     kind: String,
-    /// `pending | processing | rate_limited | completed | failed | canceled`
-    #[schema(value_type = String)]
+    #[schema(schema_with = states)]
     status: Status,
     progress: Progress,
     /// How many jobs of its model begin before it, and one; about, above ten. Null when it runs, has
@@ -89,7 +84,7 @@ pub(in crate::api) struct Progress {
     current: i64,
     /// Images that were asked for.
     total: i64,
-    percent: i64,
+    pub(super) percent: i64,
     /// The indexes of the stored images, from 1.
     completed_images: Vec<i32>,
 }
@@ -98,14 +93,13 @@ pub(in crate::api) struct Progress {
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct ImageView {
     /// The job's number and the index.
-    id: String,
+    pub(super) id: String,
     /// From 1.
     index: i32,
-    /// `planned | calling | stored | refused | failed | ambiguous`
-    #[schema(value_type = String)]
+    #[schema(schema_with = image_states)]
     state: ImageState,
     /// Signed; needs no header.
-    url: Option<String>,
+    pub(super) url: Option<String>,
     /// When that URL ends; a poll has a new one before.
     expires_at: Option<DateTime<Utc>>,
     mime_type: Option<String>,
@@ -120,7 +114,7 @@ pub(in crate::api) struct ImageView {
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct JobInShort {
     id: i64,
-    /// `queued | running | success | failed | canceled`
+    #[schema(schema_with = states_in_short)]
     status: &'static str,
     progress: Progress,
     error: Option<String>,
@@ -134,71 +128,17 @@ pub(in crate::api) struct ZipOnly {
     zip_url: Option<String>,
 }
 
-/// Who reads a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::api) enum Reader {
-    Owner,
-    /// Somebody with a view token, which must not renew itself, and who need not know whose the job is.
-    Viewer,
+/// The states, as the document lists them.
+pub(in crate::api) fn states() -> Object {
+    one_of(&Status::ALL.map(Status::as_str))
 }
 
-impl Reader {
-    pub(in crate::api) fn of(caller: &Caller) -> Self {
-        match caller {
-            Caller::Service | Caller::Team(_) | Caller::User(_) => Self::Owner,
-            Caller::Viewer { .. } => Self::Viewer,
-        }
-    }
+fn image_states() -> Object {
+    one_of(&ImageState::ALL.map(ImageState::as_str))
 }
 
-/// A job as it is sent, and a tag that changes whenever that does.
-#[derive(Clone, Debug)]
-pub(in crate::api) struct Rendered {
-    reader: Reader,
-    /// Until then the signatures in it are those of today.
-    signed: Signed,
-    pub(in crate::api) body: Bytes,
-    pub(in crate::api) tag: HeaderValue,
-}
-
-/// The ends of what is signed: the same for all polls within a quarter of their lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Signed {
-    token: Moment,
-    urls: Moment,
-}
-
-impl Rendered {
-    /// The job as JSON; written once for all who ask for it.
-    pub(in crate::api) fn of(api: &Api, seen: &Seen, reader: Reader) -> Result<Self, ApiError> {
-        let now = Moment::now();
-        let signed = Signed {
-            token: now.end_of(TOKEN_LIFE),
-            urls: now.end_of(api.settings().signed_url_life),
-        };
-        let mut kept = seen
-            .rendered
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(rendered) = kept
-            .as_ref()
-            .filter(|kept| kept.reader == reader && kept.signed == signed)
-        {
-            return Ok(rendered.clone());
-        }
-        let view = JobView::of(api, seen, now).for_reader(reader);
-        let body = serde_json::to_vec(&view).map_err(|e| ApiError::Internal(e.to_string()))?;
-        let hash = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..16]);
-        let rendered = Self {
-            reader,
-            signed,
-            tag: HeaderValue::from_str(&format!("W/\"{hash}\""))
-                .map_err(|e| ApiError::Internal(e.to_string()))?,
-            body: body.into(),
-        };
-        *kept = Some(rendered.clone());
-        Ok(rendered)
-    }
+fn states_in_short() -> Object {
+    one_of(&Status::ALL.map(in_short))
 }
 
 impl JobView {
@@ -438,70 +378,6 @@ impl ProgressEvent {
             retry_at: view.retry_at,
             error: view.error.clone(),
             error_code: view.error_code.clone(),
-        }
-    }
-}
-
-/// The state of a job in the words of a frontend that was written for a Redis queue.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::api) struct StatusView {
-    id: String,
-    #[serde(rename = "type")]
-    kind: String,
-    /// `pending | active | completed | failed`
-    status: &'static str,
-    /// 0 to 100.
-    #[schema(minimum = 0, maximum = 100)]
-    progress: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<StatusResult>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    /// Milliseconds since 1970.
-    updated_at: i64,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::api) struct StatusResult {
-    image_urls: Vec<String>,
-    image_ids: Vec<String>,
-}
-
-impl StatusView {
-    pub(in crate::api) fn of(api: &Api, seen: &Seen, now: Moment) -> Self {
-        let job = seen.job();
-        let images = seen
-            .images()
-            .iter()
-            .map(|image| ImageView::of(api, job, image, now));
-        let stored: Vec<_> = images.filter(ImageView::is_stored).collect();
-        let result = (job.status == Status::Completed).then(|| StatusResult {
-            image_urls: stored
-                .iter()
-                .filter_map(|image| image.url.clone())
-                .collect(),
-            image_ids: stored.iter().map(|image| image.id.clone()).collect(),
-        });
-        let (status, error) = match job.status {
-            Status::Pending | Status::RateLimited => ("pending", None),
-            Status::Processing => ("active", None),
-            Status::Completed => ("completed", None),
-            Status::Failed => ("failed", Some(job.error.clone().unwrap_or_default())),
-            Status::Canceled => ("failed", Some("Canceled".to_owned())),
-        };
-        let changed = job.updated_at.or(job.created_at);
-        Self {
-            id: job
-                .job_id
-                .map_or_else(|| job.id.to_string(), |id| id.to_string()),
-            kind: job.kind.clone(),
-            status,
-            progress: Progress::of(job, seen.images()).percent,
-            result,
-            error,
-            updated_at: changed.map_or(0, |at| at.timestamp_millis()),
         }
     }
 }

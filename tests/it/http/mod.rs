@@ -12,6 +12,7 @@ mod jwt;
 mod metrics;
 mod nextjs;
 mod project;
+mod schema;
 mod seeds;
 mod server;
 mod tenants;

@@ -1,4 +1,7 @@
+use uuid::Uuid;
+
 use super::*;
+use crate::api::signing::Moment;
 
 fn body(text: &str) -> EnqueueBody {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
