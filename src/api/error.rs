@@ -50,6 +50,9 @@ pub enum ApiError {
     /// Too many jobs of this tenant wait.
     #[error("Too many jobs wait already; try again later.")]
     QueueFull,
+    /// Too many pictures of this tenant lie here that no job has named.
+    #[error("Your uploads that no job uses exceed 500 MB; use them, or wait: they go after a day.")]
+    UploadsFull,
     /// Too much of this at once; another try a moment later succeeds.
     #[error("The server is busy; try again in a moment.")]
     Busy,
@@ -69,6 +72,8 @@ pub enum ApiError {
 
 /// How long somebody is sent away whose jobs fill the queue.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_mins(1);
+/// How long somebody is sent away whose uploads fill their room; some of them go each hour.
+const UPLOADS_FULL_PAUSE: Duration = Duration::from_hours(1);
 /// How long somebody is sent away while the server or what it needs is busy or away.
 const SHORT_PAUSE: Duration = Duration::from_secs(2);
 
@@ -82,7 +87,7 @@ impl ApiError {
             Self::Conflict(..) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) | Self::UploadsFull => StatusCode::TOO_MANY_REQUESTS,
             Self::QueueFull | Self::Busy | Self::KeysUnavailable(_) | Self::Unavailable(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -104,6 +109,7 @@ impl ApiError {
             Self::WrongType(_) => "unsupported_media_type",
             Self::TooMany(_) => "too_many_requests",
             Self::QueueFull => "queue_full",
+            Self::UploadsFull => "uploads_full",
             Self::Busy => "busy",
             Self::Storage(_) => "storage_failed",
             Self::KeysUnavailable(_) => "keys_unavailable",
@@ -116,6 +122,7 @@ impl ApiError {
         match self {
             Self::TooMany(wait) | Self::KeysUnavailable(wait) => Some(*wait),
             Self::QueueFull => Some(QUEUE_FULL_PAUSE),
+            Self::UploadsFull => Some(UPLOADS_FULL_PAUSE),
             Self::Busy | Self::Unavailable(_) | Self::Storage(_) => Some(SHORT_PAUSE),
             Self::Invalid(_)
             | Self::Refused(..)
@@ -146,6 +153,7 @@ impl ApiError {
             | Self::WrongType(_)
             | Self::TooMany(_)
             | Self::QueueFull
+            | Self::UploadsFull
             | Self::Busy
             // By who fetches them, once for all who wait.
             | Self::KeysUnavailable(_)

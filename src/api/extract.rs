@@ -14,7 +14,7 @@ use super::request_id::RequestId;
 use crate::domain::hex;
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const PREFER: HeaderName = HeaderName::from_static("prefer");
+pub(super) const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// Bytes of an idempotency key; an index takes no more than some 2700.
 const LONGEST_KEY: usize = 255;
 /// No answer is held back for longer.

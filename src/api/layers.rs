@@ -16,7 +16,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{error, metrics, request_id};
+use super::{error, metrics, request_id, waits};
 
 /// A hundred prompts of the longest kind are far below; uploads set their own.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -58,6 +58,7 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
 pub fn layered(router: Router) -> Router {
     router
         .layer(middleware::from_fn(arrive_in_time))
+        .layer(middleware::from_fn(waits::bound))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(error::envelope))

@@ -27,6 +27,7 @@ mod tick;
 mod tryon;
 mod uploads;
 mod vitals;
+mod waits;
 mod zip;
 
 use std::sync::Arc;

@@ -1,7 +1,10 @@
 //! The listening server: accepts connections, serves them, and ends without breaking off an answer.
 //!
-//! Its own loop instead of axum's, which has no time limit for headers, no bound on connections, and no
-//! end to its patience with the last ones.
+//! Its own loop instead of axum's, which has no time limit for headers nor for clients that never read, no
+//! bound on connections, and no end to its patience with the last ones.
+
+mod impatient;
+mod open_files;
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,11 +18,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+
+use self::impatient::Impatient;
+use super::waits::Waits;
 
 /// After an error of accept that is the machine's (no file descriptors left), not the connection's.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
@@ -32,6 +38,8 @@ pub struct Limits {
     /// clouds keep a connection for 60 s: one that we close first may break the request that they send
     /// on it at that moment.
     pub header: Duration,
+    /// A client that takes nothing for so long of what is sent to it is given up.
+    pub write: Duration,
     /// Open connections. More wait in the backlog of the kernel.
     pub connections: usize,
     /// Requests in flight may go on for so long once the server is told to stop.
@@ -42,8 +50,21 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             header: Duration::from_secs(75),
+            write: Duration::from_secs(30),
             connections: 10_000,
             grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    /// The default, with no more connections than this process may have files open.
+    pub fn of_this_process() -> Self {
+        let limits = Self::default();
+        let room = open_files::room().unwrap_or(limits.connections);
+        Self {
+            connections: limits.connections.min(room),
+            ..limits
         }
     }
 }
@@ -62,6 +83,7 @@ pub async fn serve(listener: TcpListener, router: Router, ending: Ending, limits
     let doorman = Doorman {
         service: TowerToHyperService::new(router),
         limits,
+        waits: Waits::among(limits.connections),
         graceful: GracefulShutdown::new(),
         cut: CancellationToken::new(),
     };
@@ -116,10 +138,11 @@ fn is_of_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Gives each connection its task.
+/// Gives each connection a task, in which all its requests are answered.
 struct Doorman {
     service: TowerToHyperService<Router>,
     limits: Limits,
+    waits: Waits,
     graceful: GracefulShutdown,
     /// Ends all connections where they are.
     cut: CancellationToken,
@@ -127,38 +150,29 @@ struct Doorman {
 
 impl Doorman {
     fn let_in(&self, stream: TcpStream, peer: SocketAddr, seat: OwnedSemaphorePermit) {
-        let (service, header) = (self.service.clone(), self.limits.header);
-        let (watcher, cut) = (self.graceful.watcher(), self.cut.clone());
+        // Small answers would wait for an acknowledgement; a socket that cannot is merely slower.
+        let _ = stream.set_nodelay(true);
+        let (router, waits) = (self.service.clone(), self.waits.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(waits.clone());
+            router.call(request)
+        });
+        let stream = Impatient::new(stream, self.limits.write);
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header)
+            .serve_connection(TokioIo::new(stream), service);
+        let (conversation, cut) = (self.graceful.watch(connection), self.cut.clone());
         tokio::spawn(async move {
             tokio::select! {
-                () = converse(stream, peer, service, header, watcher) => {}
+                ended = conversation => if let Err(error) = ended {
+                    // The client's: it went away, was too slow, or did not speak HTTP.
+                    tracing::debug!(%error, "a connection ended");
+                },
                 () = cut.cancelled() => {}
             }
             drop(seat);
         });
-    }
-}
-
-/// All requests of one connection.
-async fn converse(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: TowerToHyperService<Router>,
-    header: Duration,
-    watcher: Watcher,
-) {
-    // Small answers would wait for an acknowledgement; a socket that cannot is merely slower.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        router.call(request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(header)
-        .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection).await {
-        // The client's: it went away, was too slow, or did not speak HTTP.
-        tracing::debug!(%error, "a connection ended");
     }
 }

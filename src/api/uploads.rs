@@ -26,6 +26,10 @@ use crate::storage::ObjectKey;
 
 /// Uploads at a time in this process: each is held in memory as a whole.
 const AT_ONCE: usize = 32;
+/// Bytes of a tenant's uploads that no job has named yet, about: 50 of the largest pictures, more than
+/// anybody works with at a time. Without a bound one tenant could fill the disk, and the pictures that
+/// others have paid for could not be stored.
+const MOST_UNUSED: i64 = 500 * 1000 * 1000;
 /// Of a body that is too large so much is still taken and thrown away: a client that is cut off while it
 /// sends never reads why.
 const DRAINED: usize = MAX_BYTES;
@@ -72,6 +76,7 @@ pub(super) struct Uploaded {
         (status = 400, description = "The picture is damaged or has too many pixels", body = ErrorBody),
         (status = 413, description = "Larger than 10 MB", body = ErrorBody),
         (status = 415, description = "Neither JPEG, PNG nor WebP", body = ErrorBody),
+        (status = 429, description = "500 MB of unused uploads are there already", body = ErrorBody),
         (status = 502, description = "The storage fails", body = ErrorBody),
         (status = 503, description = "Too many uploads at once; or the server or its database is away", body = ErrorBody),
     )
@@ -96,6 +101,10 @@ pub(super) async fn upload(
     let length = bytes.len();
     // Before the object: one without a row would never be removed.
     let recorded = i64::try_from(length).unwrap_or(i64::MAX);
+    let others = uploads::unused_bytes(api.db(), &tenant, &name).await?;
+    if others.saturating_add(recorded) > MOST_UNUSED {
+        return Err(ApiError::UploadsFull);
+    }
     uploads::record(api.db(), &tenant, &name, recorded).await?;
     api.storage().put(&key, bytes).await?;
     let uploaded = Uploaded {

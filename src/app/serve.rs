@@ -46,8 +46,9 @@ pub async fn serve(
     let vitals = vitals(&db, open_storage(storage).await?, None, stop.clone());
     let api = api(db.clone(), http, storage, vitals, stop).await?;
     let _upkeep = keep_metrics();
-    tell(&listener);
-    api::serve(listener, api::router(api), ending, Limits::default()).await;
+    let limits = Limits::of_this_process();
+    tell(&listener, limits);
+    api::serve(listener, api::router(api), ending, limits).await;
     tracing::info!("server stopped");
     db.close().await;
     Ok(())
@@ -146,10 +147,11 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     bound.map_err(|source| StartError::Bind { address, source })
 }
 
-/// Says that all is set up, and where; a port 0 has become another by now.
-fn tell(listener: &TcpListener) {
+/// Says that all is set up, where, and for how many; a port 0 has become another by now.
+fn tell(listener: &TcpListener, limits: Limits) {
     let address = listener.local_addr().map(tracing::field::display);
-    tracing::info!(address = address.ok(), "listening");
+    let connections = limits.connections;
+    tracing::info!(address = address.ok(), connections, "listening");
 }
 
 /// Signals for a worker and the server beside it. The worker's own abort, at the end of its grace time, is
@@ -199,8 +201,9 @@ struct Beside {
 
 impl Beside {
     fn start(listener: TcpListener, router: Router, ending: Ending) -> Self {
-        tell(&listener);
-        let served = api::serve(listener, router, ending.clone(), Limits::default());
+        let limits = Limits::of_this_process();
+        tell(&listener, limits);
+        let served = api::serve(listener, router, ending.clone(), limits);
         Self {
             ending,
             task: tokio::spawn(served),

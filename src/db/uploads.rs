@@ -39,6 +39,18 @@ pub async fn record(db: &Db, tenant: &Tenant, name: &str, bytes: i64) -> Result<
     Ok(())
 }
 
+/// Bytes of a tenant's uploads that no job has named yet, without this one.
+pub async fn unused_bytes(db: &Db, tenant: &Tenant, but: &str) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(bytes), 0)::bigint AS "bytes!" FROM photo_generation_uploads
+           WHERE tenant = $1 AND name <> $2 AND "usedAt" IS NULL"#,
+        tenant.as_str(),
+        but
+    )
+    .fetch_one(&db.pool)
+    .await?)
+}
+
 /// From now on these are used. Returns those that cannot be: they are being removed. Nothing is said of a
 /// name that has no row: it came by another way, if it is there at all.
 pub async fn claim(db: &Db, tenant: &Tenant, names: &[String]) -> Result<Vec<String>, DbError> {

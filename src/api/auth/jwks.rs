@@ -3,7 +3,8 @@
 //! The only HTTP client of the surface. It calls the one address of the settings, never one that a token
 //! names. A key that is not known is asked for once, and then not again for a while, so that made-up
 //! tokens make no requests; and what is known is not kept longer than Supabase's own caches keep it, so
-//! that a key which the project took back is not honoured for hours.
+//! that a key which the project took back is not honoured for hours. Only while the project cannot be
+//! asked, what is known counts for somewhat longer: its short absence should lock nobody out.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,10 +18,23 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use url::Url;
 
-/// Supabase's own caches keep them as long.
-const KEEP: Duration = Duration::from_mins(10);
-/// Between two requests, also after one that failed.
-const FLOOR: Duration = Duration::from_secs(30);
+/// How long what is known counts.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    /// Without asking.
+    keep: Duration,
+    /// On top of it, while asking fails.
+    unless_told: Duration,
+    /// Between two requests, also after one that failed.
+    floor: Duration,
+}
+
+/// Supabase's own caches keep them for ten minutes.
+const TIMES: Times = Times {
+    keep: Duration::from_mins(10),
+    unless_told: Duration::from_mins(30),
+    floor: Duration::from_secs(30),
+};
 /// From the look-up of the name to the last byte; somebody waits for it.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// A project has two or three keys, of less than a kilobyte each.
@@ -45,7 +59,7 @@ pub(super) struct Jwks(Arc<Shared>);
 struct Shared {
     client: Client,
     url: Url,
-    floor: Duration,
+    times: Times,
     kept: RwLock<Option<Kept>>,
     /// When the last request ended; held while one is under way.
     last: Mutex<Option<Try>>,
@@ -78,10 +92,10 @@ enum FetchError {
 
 impl Jwks {
     pub(super) fn new(url: Url) -> Result<Self, reqwest::Error> {
-        Self::with_floor(url, FLOOR)
+        Self::with_times(url, TIMES)
     }
 
-    fn with_floor(url: Url, floor: Duration) -> Result<Self, reqwest::Error> {
+    fn with_times(url: Url, times: Times) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .user_agent(concat!("safelight/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -91,7 +105,7 @@ impl Jwks {
         Ok(Self(Arc::new(Shared {
             client,
             url,
-            floor,
+            times,
             kept: RwLock::default(),
             last: Mutex::default(),
         })))
@@ -99,35 +113,44 @@ impl Jwks {
 
     /// The key of this id, if the project has it.
     pub(super) async fn key(&self, id: &str) -> Result<Option<PublicKey>, Unreachable> {
-        if let Some(key) = self.0.kept(id) {
+        if let Some(key) = self.0.fresh(id) {
             return Ok(Some(key));
         }
         let (shared, id) = (self.0.clone(), id.to_owned());
         // A task of its own: who hangs up must not take the answer from the others who wait for it.
         let look = tokio::spawn(async move { shared.look(&id).await });
-        look.await.unwrap_or(Err(Unreachable(self.0.floor)))
+        look.await.unwrap_or(Err(Unreachable(self.0.times.floor)))
     }
 }
 
 impl Shared {
-    fn kept(&self, id: &str) -> Option<PublicKey> {
+    fn fresh(&self, id: &str) -> Option<PublicKey> {
+        self.younger_than(self.times.keep, id)
+    }
+
+    /// What counts while the project cannot be asked.
+    fn known(&self, id: &str) -> Option<PublicKey> {
+        self.younger_than(self.times.keep + self.times.unless_told, id)
+    }
+
+    fn younger_than(&self, age: Duration, id: &str) -> Option<PublicKey> {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        let kept = kept.as_ref().filter(|kept| kept.since.elapsed() < KEEP)?;
+        let kept = kept.as_ref().filter(|kept| kept.since.elapsed() < age)?;
         kept.keys.get(id).cloned()
     }
 
     async fn look(&self, id: &str) -> Result<Option<PublicKey>, Unreachable> {
         let mut last = self.last.lock().await;
         // Somebody may have fetched them while we waited.
-        if let Some(key) = self.kept(id) {
+        if let Some(key) = self.fresh(id) {
             return Ok(Some(key));
         }
         if let Some(last) = &*last {
-            let rest = self.floor.saturating_sub(last.at.elapsed());
+            let rest = self.times.floor.saturating_sub(last.at.elapsed());
             if !rest.is_zero() && last.succeeded {
                 return Ok(None);
             } else if !rest.is_zero() {
-                return Err(Unreachable(rest));
+                return self.known(id).map(Some).ok_or(Unreachable(rest));
             }
         }
         let fetched = self.fetch().await;
@@ -145,7 +168,8 @@ impl Shared {
             }
             Err(error) => {
                 tracing::warn!(%error, url = %self.url, "the public keys of the Supabase project could not be fetched");
-                Err(Unreachable(self.floor))
+                let known = self.known(id).map(Some);
+                known.ok_or(Unreachable(self.times.floor))
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! It listens on loopback only, but so does the browser of whoever started it, and any web page may have a
 //! browser send requests to 127.0.0.1. Two headers that no page can forge tell them apart: `Host`, which a
-//! page that points its own name to 127.0.0.1 must send with that name, and `Origin`.
+//! page that points its own name to 127.0.0.1 must send with that name, and `Origin`. A proxy on this
+//! machine makes all the world look like it, so what came through one is not let in.
 
 use axum::http::header::{HOST, HeaderValue, ORIGIN};
 use axum::http::request::Parts;
@@ -13,10 +14,26 @@ use crate::api::error::ApiError;
 
 const FOREIGN_HOST: &str = "This server has no keys, so it answers to this machine alone, as localhost or 127.0.0.1. For others to call it, make a key: safelight keys create --help";
 const FOREIGN_ORIGIN: &str = "This server has no keys, so only web pages of this machine may call it, and those in CORS_ORIGINS.";
+const PROXIED: &str = "This server has no keys, so it answers to this machine alone, and this request came through a proxy. Set API_KEYS, or make a key: safelight keys create --help";
+
+/// What proxies add, at least one of them each.
+const OF_PROXIES: [&str; 5] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-real-ip",
+    "via",
+];
 
 /// # Errors
 /// 403 for what does not come from this machine.
 pub(super) fn check(parts: &Parts, origins: &[String]) -> Result<(), ApiError> {
+    if OF_PROXIES
+        .iter()
+        .any(|name| parts.headers.contains_key(*name))
+    {
+        return Err(ApiError::Forbidden(PROXIED.to_owned()));
+    }
     let mut hosts = parts.headers.get_all(HOST).iter().peekable();
     let has_host = hosts.peek().is_some();
     let target = parts.uri.authority();

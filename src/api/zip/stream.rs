@@ -1,12 +1,12 @@
 //! An archive on its way to a client, in constant memory.
 //!
 //! A thread reads objects and writes chunks into a short queue; the answer's body takes them out. A client
-//! that reads slowly stops the thread, one that takes nothing for a minute is given up, one that hangs up
-//! ends it at once. If a read fails in the middle, the body breaks off: the client has been told the whole
+//! that reads slowly stops the thread, one that takes nothing for a minute or is slower than any line is
+//! given up, one that hangs up ends it at once. If a read fails in the middle, the body breaks off: the client has been told the whole
 //! length, and sees that it did not get it.
 
 use std::io::{self, Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::http::header;
@@ -31,7 +31,27 @@ const CHUNK: usize = 64 * 1024;
 /// Chunks that wait for the client.
 const QUEUE: usize = 4;
 /// How long a client may take nothing before it is given up.
-const PATIENCE: Duration = Duration::from_mins(1);
+const STALL: Duration = Duration::from_mins(1);
+/// What it may take for the whole, in bytes a second, beside one such minute; as bodies may that come.
+const SLOWEST: u64 = 32 * 1024;
+
+/// How long a client is waited for. What the storage takes for itself breaks nothing off.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// For each chunk.
+    stall: Duration,
+    /// For all of them: who takes one a minute must not hold a thread for days.
+    whole: Duration,
+}
+
+impl Patience {
+    fn with(bytes: u64) -> Self {
+        Self {
+            stall: STALL,
+            whole: STALL + Duration::from_secs(bytes / SLOWEST),
+        }
+    }
+}
 
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
 
@@ -54,7 +74,7 @@ pub(in crate::api) async fn stream(
     let length = size(&entries);
     let storage = api.storage().clone();
     let open = move |key: &ObjectKey| storage.open(key).map_err(io::Error::other);
-    let (chunks, thread) = produce(entries, open, PATIENCE);
+    let (chunks, thread) = produce(entries, open, Patience::with(length));
     tokio::spawn(async move {
         let _turn = turn;
         match thread.await {
@@ -86,13 +106,14 @@ pub(in crate::api) async fn stream(
 fn produce<R: Read>(
     entries: Vec<Entry>,
     open: impl Fn(&ObjectKey) -> io::Result<R> + Send + 'static,
-    patience: Duration,
+    patience: Patience,
 ) -> (Receiver<Bytes>, JoinHandle<io::Result<()>>) {
     let (queue, chunks) = mpsc::channel(QUEUE);
     let sink = Chunks {
         begun: Vec::with_capacity(CHUNK),
         queue,
-        patience,
+        stall: patience.stall,
+        until: Instant::now() + patience.whole,
         runtime: Handle::current(),
     };
     let thread = task::spawn_blocking(move || write(sink, &entries, open)?.flush());
@@ -117,7 +138,8 @@ fn whole(chunks: Receiver<Bytes>, length: u64) -> impl Stream<Item = io::Result<
 struct Chunks {
     begun: Vec<u8>,
     queue: Sender<Bytes>,
-    patience: Duration,
+    stall: Duration,
+    until: Instant,
     runtime: Handle,
 }
 
@@ -133,7 +155,8 @@ impl Write for Chunks {
 
     fn flush(&mut self) -> io::Result<()> {
         let chunk = std::mem::replace(&mut self.begun, Vec::with_capacity(CHUNK));
-        let sending = self.queue.send_timeout(chunk.into(), self.patience);
+        let left = self.until.saturating_duration_since(Instant::now());
+        let sending = self.queue.send_timeout(chunk.into(), self.stall.min(left));
         self.runtime.block_on(sending).map_err(|error| match error {
             SendTimeoutError::Timeout(_) => io::ErrorKind::TimedOut.into(),
             SendTimeoutError::Closed(_) => io::ErrorKind::BrokenPipe.into(),

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::harness::{PATIENCE, Served, Stage, client};
+use crate::harness::{PATIENCE, Served, Stage, answer, client};
 
 /// Far more than a local answer takes.
 const A_MOMENT: Duration = Duration::from_millis(300);
@@ -163,6 +163,73 @@ async fn headers_that_never_end_are_cut_off() {
     let mut answer = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(8), connection.read_to_end(&mut answer));
     read.await.expect("the connection stays open").unwrap();
+}
+
+/// Its requests are many and its patience endless; only the server's own limit can end it.
+#[tokio::test]
+async fn a_client_that_never_reads_is_dropped_and_its_seat_is_free_again() {
+    let large = Router::new().route("/", get(async || "x".repeat(1024 * 1024)));
+    let limits = limits(|limits| {
+        limits.connections = 1;
+        limits.write = A_MOMENT;
+    });
+    let server = Served::of(large, limits).await;
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut greedy = TcpStream::connect(server.address()).await.unwrap();
+    // More than all buffers on the way hold.
+    let requests = request.repeat(200);
+    greedy.write_all(requests.as_bytes()).await.unwrap();
+
+    let mut next = TcpStream::connect(server.address()).await.unwrap();
+    next.write_all(request.as_bytes()).await.unwrap();
+
+    let mut answer = [0; 12];
+    let answered = next.read_exact(&mut answer);
+    let answered = tokio::time::timeout(Duration::from_secs(20), answered).await;
+    answered.expect("the seat is never free").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    let mut taken = Vec::new();
+    let _ = greedy.read_to_end(&mut taken).await;
+    assert!(taken.len() < 200 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn half_of_the_seats_are_kept_for_those_who_do_not_wait() {
+    let stage = Stage::new().await;
+    let api = stage.api(&[]).await.unwrap();
+    let server = Served::of(api::router(api), limits(|limits| limits.connections = 4)).await;
+    let job = json!({"prompt": "a lake"});
+    let (_, accepted) = answer(server.request(Method::POST, "/api/generations").json(&job)).await;
+    let poll = accepted["pollUrl"].as_str().unwrap().to_owned();
+    let events = async || {
+        let request = server.request(Method::GET, &format!("{poll}/events"));
+        request.send().await.unwrap()
+    };
+    let (first, second) = (events().await, events().await);
+    assert!(first.status().is_success() && second.status().is_success());
+
+    let refused = events().await;
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "2");
+    let body: Value = refused.json().await.unwrap();
+    assert_eq!(body["code"], "busy");
+
+    // Answered at once, and says so: nothing stands there of a wish that was heard.
+    let request = server.request(Method::GET, &poll);
+    let request = request.header("prefer", "wait=60").send();
+    let early = tokio::time::timeout(Duration::from_secs(20), request).await;
+    let early = early.expect("it waits").unwrap();
+    assert_eq!(early.status(), 200);
+    assert!(!early.headers().contains_key("preference-applied"));
+
+    drop(first);
+    let free = async {
+        while events().await.status() != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let free = tokio::time::timeout(PATIENCE, free).await;
+    free.expect("a stream that ended keeps its turn");
 }
 
 #[tokio::test]

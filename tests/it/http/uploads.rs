@@ -266,6 +266,39 @@ async fn an_upload_that_came_by_the_command_may_be_named() {
 }
 
 #[tokio::test]
+async fn a_tenant_whose_unused_uploads_fill_its_room_is_sent_away() {
+    let stage = Stage::new().await;
+    let server = stage.serve(&[KEYS]).await;
+    let name = uploaded(&server, [1, 2, 3]).await;
+    let largest = 500_000_000;
+    stage
+        .sql(&format!(
+            "UPDATE photo_generation_uploads SET bytes = {largest}"
+        ))
+        .await;
+    let request = |query: &str, colour| {
+        let request = server.request(Method::POST, &format!("/api/uploads{query}"));
+        request.bearer_auth(KEY).body(png(colour)).send()
+    };
+
+    let refused = request("?userId=7", [4, 5, 6]).await.unwrap();
+
+    assert_eq!(refused.status(), 429);
+    assert_eq!(refused.headers()["retry-after"], "3600");
+    let body: Value = refused.json().await.unwrap();
+    assert_eq!(body["code"], "uploads_full");
+    let rows = "SELECT count(*) FROM photo_generation_uploads";
+    assert_eq!(stage.number(rows).await, 1);
+    // Another tenant's, and what is there already, need no room of theirs.
+    assert_eq!(request("?userId=8", [4, 5, 6]).await.unwrap().status(), 201);
+    assert_eq!(request("?userId=7", [1, 2, 3]).await.unwrap().status(), 201);
+
+    let db = stage.db().await;
+    uploads::claim(&db, &user(), &[name]).await.unwrap();
+    assert_eq!(request("?userId=7", [4, 5, 6]).await.unwrap().status(), 201);
+}
+
+#[tokio::test]
 async fn a_view_token_uploads_nothing() {
     let stage = Stage::new().await;
     let server = stage.serve(&[KEYS]).await;

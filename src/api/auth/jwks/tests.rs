@@ -56,7 +56,14 @@ impl Page {
 
     /// As if the time between two requests were over at once.
     fn keys_without_floor(&self) -> Jwks {
-        Jwks::with_floor(self.url.clone(), Duration::ZERO).unwrap()
+        self.keys_with(Times {
+            floor: Duration::ZERO,
+            ..TIMES
+        })
+    }
+
+    fn keys_with(&self, times: Times) -> Jwks {
+        Jwks::with_times(self.url.clone(), times).unwrap()
     }
 }
 
@@ -132,8 +139,11 @@ async fn a_page_that_fails_is_left_alone_for_a_while_and_nobody_is_called_wrong(
         let first = keys.key("a").await.unwrap_err();
         let second = keys.key("a").await.unwrap_err();
 
-        assert_eq!(first.0, FLOOR);
-        assert!(second.0 <= FLOOR && second.0 > FLOOR / 2, "{second:?}");
+        assert_eq!(first.0, TIMES.floor);
+        assert!(
+            second.0 <= TIMES.floor && second.0 > TIMES.floor / 2,
+            "{second:?}"
+        );
         assert_eq!(page.asked(), before + 1, "{status}");
     }
 }
@@ -147,6 +157,62 @@ async fn what_is_known_still_opens_while_the_page_fails() {
 
     assert!(keys.key("b").await.is_err());
     assert!(keys.key("a").await.unwrap().is_some());
+}
+
+/// All that they know is old at once.
+const OLD: Times = Times {
+    keep: Duration::ZERO,
+    unless_told: Duration::from_mins(1),
+    floor: Duration::ZERO,
+};
+
+#[tokio::test]
+async fn an_old_key_opens_only_while_the_page_fails() {
+    let page = Page::start(set(&["a"])).await;
+    let keys = page.keys_with(OLD);
+    assert!(keys.key("a").await.unwrap().is_some());
+    page.answers(500, String::new());
+
+    assert!(keys.key("a").await.unwrap().is_some());
+    assert_eq!(page.asked(), 2);
+    assert!(keys.key("b").await.is_err());
+
+    // The project took it back.
+    page.answers(200, set(&["b"]));
+    assert!(keys.key("a").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_old_key_does_not_open_for_ever() {
+    let page = Page::start(set(&["a"])).await;
+    let keys = page.keys_with(Times {
+        unless_told: Duration::ZERO,
+        ..OLD
+    });
+    assert!(keys.key("a").await.unwrap().is_some());
+    page.answers(500, String::new());
+
+    assert!(keys.key("a").await.is_err());
+}
+
+#[tokio::test]
+async fn a_page_that_fails_is_not_asked_again_for_each_old_key() {
+    let page = Page::start(set(&["a"])).await;
+    let keys = page.keys_with(OLD);
+    assert!(keys.key("a").await.unwrap().is_some());
+    page.answers(500, String::new());
+    assert!(keys.key("a").await.unwrap().is_some());
+    let asked = page.asked();
+
+    // From here on as if the floor were there.
+    let mut shared = Arc::into_inner(keys.0).unwrap();
+    shared.times.floor = TIMES.floor;
+    let keys = Jwks(Arc::new(shared));
+    for _ in 0..3 {
+        assert!(keys.key("a").await.unwrap().is_some());
+    }
+
+    assert_eq!(page.asked(), asked);
 }
 
 #[test]

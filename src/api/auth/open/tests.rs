@@ -53,3 +53,20 @@ fn a_page_must_be_of_this_machine_or_named_in_the_settings() {
     check("http://localhost.example.com", false);
     check("null", false);
 }
+
+#[test]
+fn what_came_through_a_proxy_is_not_of_this_machine() {
+    let check = |name, value, expected| {
+        let headers = [("host", "127.0.0.1:8088"), (name, value)];
+        assert_eq!(is_let_in(&headers), expected, "{name}");
+    };
+
+    check("x-request-id", "abc", true);
+    check("X-Forwarded-For", "203.0.113.7", false);
+    check("x-forwarded-for", "127.0.0.1", false);
+    check("x-forwarded-host", "photos.example.com", false);
+    check("forwarded", "for=203.0.113.7", false);
+    check("x-real-ip", "203.0.113.7", false);
+    check("via", "1.1 proxy", false);
+    check("via", "", false);
+}

@@ -6,6 +6,10 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use super::*;
 
 const LONG: Duration = Duration::from_mins(1);
+const PATIENT: Patience = Patience {
+    stall: LONG,
+    whole: LONG,
+};
 /// Far more than may ever be held.
 const PICTURE: u64 = 64 * 1024 * 1024;
 
@@ -45,7 +49,7 @@ async fn all_of_it_comes() {
     let entries = entries();
     let length = size(&entries);
     let (_, open) = counted(PICTURE);
-    let (chunks, thread) = produce(entries, open, LONG);
+    let (chunks, thread) = produce(entries, open, PATIENT);
 
     let sizes: Vec<usize> = whole(chunks, length)
         .map_ok(|chunk| chunk.len())
@@ -63,7 +67,11 @@ async fn all_of_it_comes() {
 async fn a_client_that_takes_nothing_stops_the_thread_and_is_given_up() {
     let (read, open) = counted(PICTURE);
 
-    let (chunks, thread) = produce(entries(), open, Duration::from_millis(50));
+    let patience = Patience {
+        stall: Duration::from_millis(50),
+        ..PATIENT
+    };
+    let (chunks, thread) = produce(entries(), open, patience);
     let error = thread.await.expect("ends").expect_err("is given up");
 
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -73,10 +81,38 @@ async fn a_client_that_takes_nothing_stops_the_thread_and_is_given_up() {
     drop(chunks);
 }
 
+/// It would need ten seconds, and never lets a chunk wait for long.
+#[tokio::test]
+async fn a_client_that_takes_a_little_now_and_then_is_given_up_in_the_end() {
+    let (read, open) = counted(PICTURE);
+    let patience = Patience {
+        whole: Duration::from_millis(200),
+        ..PATIENT
+    };
+    let (mut chunks, thread) = produce(entries(), open, patience);
+    let mut taken = 0;
+
+    while let Some(chunk) = chunks.recv().await {
+        taken += chunk.len() as u64;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    let error = thread.await.expect("ends").expect_err("is given up");
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert!(taken > 0 && read.load(Ordering::SeqCst) < PICTURE);
+}
+
+#[test]
+fn a_large_archive_may_take_its_time() {
+    assert_eq!(Patience::with(0).whole, Duration::from_mins(1));
+    let gigabyte = Patience::with(1024 * 1024 * 1024);
+    assert_eq!(gigabyte.whole, Duration::from_secs(60 + 32 * 1024));
+}
+
 #[tokio::test]
 async fn a_client_that_hangs_up_ends_the_thread() {
     let (read, open) = counted(PICTURE);
-    let (mut chunks, thread) = produce(entries(), open, LONG);
+    let (mut chunks, thread) = produce(entries(), open, PATIENT);
     chunks.recv().await.expect("a chunk");
 
     drop(chunks);
@@ -91,7 +127,7 @@ async fn a_read_that_fails_breaks_the_body_off() {
     let entries = entries();
     let length = size(&entries);
     let (_, open) = counted(PICTURE / 2);
-    let (chunks, thread) = produce(entries, open, LONG);
+    let (chunks, thread) = produce(entries, open, PATIENT);
 
     let pieces: Vec<_> = whole(chunks, length).collect().await;
 
