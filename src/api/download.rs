@@ -49,16 +49,16 @@ pub(super) async fn job_zip(
     Query(token): Query<Token>,
     mut parts: Parts,
 ) -> Result<Response, ApiError> {
-    let job = match opened(&api, &token) {
-        Some(Opened {
-            scope: Scope::Zip,
-            what,
-            ..
-        }) => by_token(&api, &job, what).await?,
-        Some(_) | None => {
-            let caller = Caller::from_request_parts(&mut parts, &api).await?;
-            jobs::named(&api, &caller, &job).await?
-        }
+    let job = if let Some(Opened {
+        scope: Scope::Zip,
+        what,
+        ..
+    }) = opened(&api, &token)
+    {
+        by_token(&api, &job, what).await?
+    } else {
+        let caller = Caller::from_request_parts(&mut parts, &api).await?;
+        jobs::named(&api, &caller, &job).await?
     };
     if job.status != Status::Completed {
         return Err(ApiError::Refused(

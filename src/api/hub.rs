@@ -6,8 +6,8 @@
 //! requests and event streams are all served from here. While nobody looks, nothing is read. No NOTIFY per
 //! image: that would cost the writers.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+mod state;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,30 +15,22 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use uuid::Uuid;
 
 use super::error::ApiError;
 use super::jobs::rendered::Rendered;
 use crate::db::jobs::{self, Filter, Image, Job, JobRef, Standing};
 use crate::db::{Db, DbError};
 use crate::domain::JobId;
+use state::{Answer, State, Wanted};
 
 /// What is watched is looked at this often: a poll is never older.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A job is watched for this long after the last poll: longer than between two polls of most.
-const WATCH_FOR: Duration = Duration::from_secs(10);
-/// What was read or looked at longer ago is read anew: the task is behind, or the database away.
-const FRESH_FOR: Duration = Duration::from_secs(2);
 /// A statement that takes longer is given up.
 const READ_PATIENCE: Duration = Duration::from_secs(5);
 /// Who waits for a read waits no longer: the reads of others come first.
 const ASK_PATIENCE: Duration = Duration::from_secs(10);
-/// So many may wait for a read; more are sent away. That is ten seconds of a database that is away.
-const MOST_ASKING: usize = 5000;
 /// Jobs of one read; more would hold up those that come after.
 const MOST_AT_ONCE: usize = 500;
-/// Where a job stands in the queue is expensive to know, and worth knowing only about so often.
-const TURN_EVERY: Duration = Duration::from_secs(5);
 /// Asking where jobs stand takes at most one part in so many of a connection's time.
 const TURN_SHARE: u32 = 4;
 
@@ -100,28 +92,6 @@ struct Shared {
     /// Somebody waits for a read, or watches where nobody did.
     asked: Notify,
 }
-
-#[derive(Debug, Default)]
-struct State {
-    watched: HashMap<JobId, Watched>,
-    by_uuid: HashMap<Uuid, JobId>,
-    wanted: HashMap<JobRef, Vec<Answer>>,
-}
-
-#[derive(Debug)]
-struct Watched {
-    seen: watch::Sender<Arc<Seen>>,
-    version: Option<i64>,
-    /// When it was last known to be so.
-    known_at: Instant,
-    asked_at: Instant,
-    turn_at: Option<Instant>,
-}
-
-/// To somebody who waits for a read.
-type Answer = oneshot::Sender<Result<Option<Arc<Seen>>, String>>;
-/// The jobs of one read, and who waits for each.
-type Wanted = HashMap<JobRef, Vec<Answer>>;
 
 impl Hub {
     /// Must be called within a runtime: the reading is a task.
@@ -263,114 +233,6 @@ impl Shared {
             state.keep(seen, version);
         }
         Ok(())
-    }
-}
-
-impl State {
-    /// What is known of a job, if that is not old.
-    fn recent(&mut self, job: JobRef) -> Option<Arc<Seen>> {
-        let id = match job {
-            JobRef::Id(id) => id,
-            JobRef::Uuid(uuid) => *self.by_uuid.get(&uuid)?,
-        };
-        let watched = self.watched.get_mut(&id)?;
-        watched.asked_at = Instant::now();
-        let is_fresh = watched.known_at.elapsed() < FRESH_FOR;
-        is_fresh.then(|| watched.seen.borrow().clone())
-    }
-
-    /// Somebody waits for a read of this job.
-    fn want(&mut self, job: JobRef, answer: Answer) -> Result<(), ApiError> {
-        if self.wanted.values().map(Vec::len).sum::<usize>() >= MOST_ASKING {
-            return Err(ApiError::Busy);
-        }
-        self.wanted.entry(job).or_default().push(answer);
-        Ok(())
-    }
-
-    /// Those who wait for a read, as many as one read is for. Who has hung up waits no more.
-    fn take_wanted(&mut self) -> Wanted {
-        self.wanted.retain(|_, answers| {
-            answers.retain(|answer| !answer.is_closed());
-            !answers.is_empty()
-        });
-        let jobs: Vec<_> = self.wanted.keys().take(MOST_AT_ONCE).copied().collect();
-        let taken = jobs
-            .into_iter()
-            .filter_map(|job| self.wanted.remove_entry(&job));
-        taken.collect()
-    }
-
-    /// Remembers how a job stands, and tells whoever follows it.
-    fn keep(&mut self, seen: Seen, version: Option<i64>) -> Arc<Seen> {
-        if let Some(uuid) = seen.job().job_id {
-            self.by_uuid.insert(uuid, seen.job().id);
-        }
-        match self.watched.entry(seen.job().id) {
-            Entry::Occupied(known) => {
-                let watched = known.into_mut();
-                let turn = watched.seen.borrow().turn.clone();
-                let seen = Arc::new(match turn {
-                    Some(turn) if seen.waits() => seen.with_turn(Some(turn)),
-                    _ => seen,
-                });
-                watched.version = version.or(watched.version);
-                watched.known_at = Instant::now();
-                watched.seen.send_replace(seen.clone());
-                seen
-            }
-            Entry::Vacant(place) => {
-                let seen = Arc::new(seen);
-                place.insert(Watched {
-                    seen: watch::Sender::new(seen.clone()),
-                    version,
-                    known_at: Instant::now(),
-                    asked_at: Instant::now(),
-                    turn_at: None,
-                });
-                seen
-            }
-        }
-    }
-
-    /// The jobs that somebody still looks at; the others are forgotten.
-    fn still_watched(&mut self) -> Vec<JobId> {
-        self.watched.retain(|_, watched| {
-            watched.seen.receiver_count() > 0 || watched.asked_at.elapsed() < WATCH_FOR
-        });
-        let watched = &self.watched;
-        self.by_uuid.retain(|_, id| watched.contains_key(id));
-        self.watched.keys().copied().collect()
-    }
-
-    /// Which of these have changed; those that are gone are forgotten.
-    fn changed(&mut self, ids: &[JobId], versions: &HashMap<JobId, i64>) -> Vec<JobRef> {
-        let mut changed = Vec::new();
-        for id in ids {
-            let Some(version) = versions.get(id) else {
-                self.watched.remove(id);
-                continue;
-            };
-            match self.watched.get_mut(id) {
-                Some(watched) if watched.version == Some(*version) => {
-                    watched.known_at = Instant::now();
-                }
-                Some(_) => changed.push(JobRef::Id(*id)),
-                None => {}
-            }
-        }
-        changed
-    }
-
-    /// The waiting job of whose turn nothing was heard for longest.
-    fn turn_due(&mut self) -> Option<JobId> {
-        let due = self.watched.iter_mut().filter(|(_, watched)| {
-            watched.seen.borrow().waits()
-                && watched.turn_at.is_none_or(|at| at.elapsed() >= TURN_EVERY)
-        });
-        let (id, watched) = due.min_by_key(|(_, watched)| watched.turn_at)?;
-        watched.turn_at = Some(Instant::now());
-        Some(*id)
     }
 }
 

@@ -70,13 +70,12 @@ pub(in crate::api) async fn enqueue(
     job.idempotency_key = key;
     let tenant = tenant_of(&api, &caller, &job).await?;
     // Sent again, it is answered again, however full the queue is by now.
-    let enqueued = match jobs::enqueued_before(api.db(), &job).await? {
-        Some(before) => before,
-        None => {
-            make_room(&api, &tenant, &job, 1).await?;
-            uploads::claim(&api, &tenant, &job.pictures).await?;
-            jobs::enqueue(api.db(), &job).await?
-        }
+    let enqueued = if let Some(before) = jobs::enqueued_before(api.db(), &job).await? {
+        before
+    } else {
+        make_room(&api, &tenant, &job, 1).await?;
+        uploads::claim(&api, &tenant, &job.pictures).await?;
+        jobs::enqueue(api.db(), &job).await?
     };
     let mut answer = Accepted::of(&api, &job, enqueued);
     if let Some(wait) = wait {
