@@ -184,7 +184,8 @@ impl From<EnqueueError> for ApiError {
         match error {
             EnqueueError::Database(error) => error.into(),
             EnqueueError::DoesNotFit { column, .. } => Self::Invalid(format!(
-                "What was sent for \"{column}\" does not fit into this database."
+                "What was sent for \"{}\" does not fit into this database.",
+                field_of(column)
             )),
             EnqueueError::NoSuchRow { column, .. } => {
                 Self::Invalid(format!("\"{column}\" names something that is not there."))
@@ -194,6 +195,17 @@ impl From<EnqueueError> for ApiError {
                 "This Idempotency-Key was used before, for another request.".to_owned(),
             ),
         }
+    }
+}
+
+/// What a body calls a column.
+fn field_of(column: &str) -> &str {
+    match column {
+        "basePrompt" => "prompt",
+        "numImagesPerExample" => "numImages",
+        "trainingImageUrls" => "images",
+        "payload" => "settings",
+        column => column,
     }
 }
 
