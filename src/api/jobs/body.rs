@@ -20,7 +20,7 @@ use crate::db::settings;
 use crate::domain::request::{MAX_IMAGES, TYPES};
 use crate::domain::{Provider, Request};
 
-/// Tries of a job that says nothing; the column's own default.
+/// Most tries of a job: what ends badly a hundred times ends badly.
 const MOST_ATTEMPTS: i32 = 100;
 /// Bytes of JSON that a job may carry along: it is read with every poll.
 const LARGEST_JSON: usize = 64 * 1024;
