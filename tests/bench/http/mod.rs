@@ -113,9 +113,11 @@ async fn part(what: &str, length: Duration, stage: &Stage, server: &Process, cro
         100.0 * number(unchanged) / number(count)
     );
     println!(
-        "  {events} events; {} errors {:?}",
+        "  {events} events; {} errors{}",
         errors.len(),
-        errors.first()
+        errors
+            .first()
+            .map_or(String::new(), |first| format!(", the first: {first}"))
     );
     println!(
         "  the server: {:.0} % of a core, at most {:.0} MB; {:.0} transactions a second by all",
