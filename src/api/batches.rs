@@ -24,7 +24,7 @@ use super::request_id::RequestId;
 use super::signing::Moment;
 use super::uploads;
 use crate::db::batches::{self, Batch, Made, NewBatch};
-use crate::db::jobs::{EnqueueError, Enqueued, Filter, NewJob};
+use crate::db::jobs::{self, EnqueueError, Enqueued, Filter, Insertion, NewJob};
 use crate::db::json::Json as Document;
 use crate::domain::Tenant;
 
@@ -207,15 +207,21 @@ async fn made_before(
 ) -> Result<Option<(i64, Vec<Enqueued>)>, ApiError> {
     let Some(key) = key else { return Ok(None) };
     let keys: Vec<_> = (0..MOST_JOBS).map(|number| key_of(key, number)).collect();
-    let Some(before) = batches::keyed(api.db(), tenant, &keys).await? else {
+    let before = jobs::with_keys(api.db(), tenant, &keys).await?;
+    let Some(first) = before.first() else {
         return Ok(None);
     };
-    match before.batch {
-        Some(batch) if before.request_hash.as_deref() == Some(hash) => {
-            Ok(Some((batch, before.jobs)))
-        }
-        Some(_) | None => Err(EnqueueError::KeyHidden.into()),
-    }
+    let same = first.request_hash.as_deref() == Some(hash);
+    let batch = first.batch_id.filter(|_| same);
+    let batch = batch.ok_or(EnqueueError::KeyHidden)?;
+    let jobs = before.into_iter().map(|job| Enqueued {
+        id: job.id,
+        job_id: job.job_id,
+        status: job.status,
+        created_at: job.created_at,
+        how: Insertion::WasThere,
+    });
+    Ok(Some((batch, jobs.collect())))
 }
 
 /// Look at a batch

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::jobs::{EnqueueError, Enqueued, Insertion, NewJob, document, enqueue_within};
+use super::jobs::{EnqueueError, Enqueued, NewJob, document, enqueue_within};
 use super::json::Json;
 use super::{Db, DbError};
-use crate::domain::{Status, Tenant};
+use crate::domain::Tenant;
 
 /// A batch to be made.
 #[derive(Debug, Clone)]
@@ -115,52 +115,6 @@ fn misfit(error: DbError) -> EnqueueError {
     } else {
         error.into()
     }
-}
-
-/// What a request with these keys, one for each job, made before.
-#[derive(Debug, Clone)]
-pub struct Before {
-    /// `None`: the first job is of no batch.
-    pub batch: Option<i64>,
-    pub request_hash: Option<String>,
-    /// In the order of the keys.
-    pub jobs: Vec<Enqueued>,
-}
-
-/// The jobs that have these keys.
-pub async fn keyed(db: &Db, tenant: &Tenant, keys: &[String]) -> Result<Option<Before>, DbError> {
-    let rows = sqlx::query!(
-        r#"SELECT job.id::bigint AS "id!", job."jobId" AS "job_id!",
-                  job.status::text AS "status!: Status", job."batchId"::bigint AS batch,
-                  job."requestHash" AS request_hash,
-                  CASE WHEN job."createdAt" BETWEEN '0001-01-01' AND '9999-12-31'
-                       THEN job."createdAt" END::timestamptz AS created_at
-           FROM unnest($2::text[]) WITH ORDINALITY AS asked (key, place)
-           JOIN photo_generation_queue AS job ON job."idempotencyKey" = asked.key
-            AND coalesce('team:' || nullif(job."teamId"::text, ''), 'user:' || nullif(job."userId"::text, ''), 'none') = $1
-           ORDER BY asked.place"#,
-        tenant.as_str(),
-        keys
-    )
-    .fetch_all(&db.pool)
-    .await?;
-    let Some(first) = rows.first() else {
-        return Ok(None);
-    };
-    Ok(Some(Before {
-        batch: first.batch,
-        request_hash: first.request_hash.clone(),
-        jobs: rows
-            .iter()
-            .map(|row| Enqueued {
-                id: row.id,
-                job_id: row.job_id,
-                status: row.status,
-                created_at: row.created_at,
-                how: Insertion::WasThere,
-            })
-            .collect(),
-    }))
 }
 
 /// Whose a batch is; `None`: there is none.

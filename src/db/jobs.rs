@@ -8,6 +8,7 @@ mod circumstances;
 mod enqueue;
 mod progress;
 mod wishes;
+mod with_keys;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,6 +30,7 @@ pub use enqueue::{
 pub use progress::{Progress, Watched, progress};
 pub(super) use wishes::document;
 pub use wishes::{DEFAULT_IMAGES, NewJob};
+pub use with_keys::{Keyed, with_keys};
 
 use super::json::Json;
 use super::words::words;

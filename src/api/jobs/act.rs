@@ -91,7 +91,7 @@ pub(in crate::api) async fn retry(
             Caller::Viewer { .. } => Some(format!("retry of {}", job.id)),
         },
     };
-    let retried = match jobs::retried_before(api.db(), &again).await? {
+    let retried = match jobs::retried_before(api.db(), &job.tenant(), &again).await? {
         Some(retried) => retried,
         None => retry_now(&api, &job, &again).await?,
     };
@@ -141,7 +141,7 @@ async fn retry_now(api: &Api, job: &jobs::Job, again: &Again) -> Result<Retried,
         return Ok(retried);
     }
     // The same request was quicker, or somebody moved the job.
-    let before = jobs::retried_before(api.db(), again).await?;
+    let before = jobs::retried_before(api.db(), &job.tenant(), again).await?;
     before.ok_or_else(not_retryable)
 }
 

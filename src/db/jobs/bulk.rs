@@ -9,10 +9,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::EnqueueError;
+use super::{EnqueueError, with_keys};
 use crate::db::words::words;
 use crate::db::{Db, DbError, seconds};
-use crate::domain::{JobId, Status};
+use crate::domain::{JobId, Status, Tenant};
 
 /// Which jobs a bulk action is about. `None` does not filter; the states do, also when empty.
 #[derive(Debug, Default, Clone)]
@@ -111,37 +111,25 @@ pub async fn retry_once(db: &Db, again: &Again) -> Result<Option<Retried>, DbErr
     Ok(retried.fetch_optional(&db.pool).await?)
 }
 
-/// The job that the same request made before, if it has a key.
-pub async fn retried_before(db: &Db, again: &Again) -> Result<Option<Retried>, EnqueueError> {
+/// The job that the same request made before, if it has a key. `tenant` is whose the old job is.
+pub async fn retried_before(
+    db: &Db,
+    tenant: &Tenant,
+    again: &Again,
+) -> Result<Option<Retried>, EnqueueError> {
     let Some(key) = &again.idempotency_key else {
         return Ok(None);
     };
-    let there = sqlx::query!(
-        r#"SELECT job.id::bigint AS "id!", job."jobId" AS "job_id!", job."retryOf" AS original,
-                  job.status::text AS "status!: Status", job."requestHash" AS request_hash,
-                  CASE WHEN job."createdAt" BETWEEN '0001-01-01' AND '9999-12-31'
-                       THEN job."createdAt" END::timestamptz AS created_at
-           FROM photo_generation_queue AS old
-           JOIN photo_generation_queue AS job ON job."idempotencyKey" = $2
-            AND coalesce('team:' || nullif(job."teamId"::text, ''), 'user:' || nullif(job."userId"::text, ''), 'none')
-              = coalesce('team:' || nullif(old."teamId"::text, ''), 'user:' || nullif(old."userId"::text, ''), 'none')
-           WHERE old.id = $1"#,
-        again.job,
-        key
-    );
-    match there
-        .fetch_optional(&db.pool)
-        .await
-        .map_err(DbError::from)?
-    {
+    let there = with_keys(db, tenant, std::slice::from_ref(key)).await?;
+    match there.into_iter().next() {
         None => Ok(None),
-        Some(row) if row.request_hash.as_ref() == Some(&again.request_hash) => Ok(Some(Retried {
-            id: row.id,
-            job_id: row.job_id,
-            original: row.original,
-            status: row.status,
-            created_at: row.created_at,
+        Some(job) if job.request_hash.as_ref() == Some(&again.request_hash) => Ok(Some(Retried {
+            id: job.id,
+            job_id: job.job_id,
+            original: job.retry_of,
+            status: job.status,
+            created_at: job.created_at,
         })),
-        Some(row) => Err(EnqueueError::KeyTaken(row.id)),
+        Some(job) => Err(EnqueueError::KeyTaken(job.id)),
     }
 }
