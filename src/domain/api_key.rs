@@ -10,6 +10,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use super::hex;
+
 /// Shorter ones can be found by trying.
 pub const SHORTEST: usize = 16;
 /// What keys of our making begin with, so that a scanner for leaked secrets knows them.
@@ -68,12 +70,7 @@ impl KeyDigest {
     }
 
     pub fn hex(&self) -> String {
-        use fmt::Write as _;
-
-        self.0.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex(&self.0)
     }
 }
 
