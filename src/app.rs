@@ -102,6 +102,11 @@ pub async fn open_storage(args: &StorageArgs) -> Result<Storage, StartError> {
     Ok(storage)
 }
 
+/// As many pictures at a time as this machine has cores; one for all parts of a process.
+pub fn decoder() -> Decoder {
+    Decoder::new(std::thread::available_parallelism().map_or(1, NonZero::get))
+}
+
 /// Everything a worker is made of.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
@@ -116,7 +121,7 @@ impl WorkerConfig {
     pub async fn tools(&self, db: Db) -> Result<Tools, StartError> {
         let providers = Providers::new(gemini(&self.provider)?);
         let storage = open_storage(&self.storage).await?;
-        let decoder = Decoder::new(std::thread::available_parallelism().map_or(1, NonZero::get));
+        let decoder = decoder();
         let fetcher = Fetcher::new(self.storage.fetch_policy()?)?
             .with_deadline(self.storage.image_fetch_timeout());
         self.record(&db, &providers).await?;
@@ -199,15 +204,17 @@ const SIGNING: &str = "signing";
 pub async fn api(
     db: Db,
     http: &HttpArgs,
-    storage: &StorageArgs,
+    gate: Gate,
+    storage: Storage,
+    decoder: Decoder,
     vitals: Vitals,
     stop: CancellationToken,
 ) -> Result<Api, StartError> {
     let signer = signer(&db).await?;
     Ok(Api::new(api::Parts {
-        storage: open_storage(storage).await?,
-        decoder: Decoder::new(std::thread::available_parallelism().map_or(1, NonZero::get)),
-        gate: gate(&db, http, storage).await?,
+        storage,
+        decoder,
+        gate,
         signer,
         hub: Hub::start(db.clone(), stop.clone()),
         vitals,
@@ -224,7 +231,7 @@ pub async fn api(
 }
 
 /// Who may call, tried out as far as it can be.
-async fn gate(db: &Db, http: &HttpArgs, storage: &StorageArgs) -> Result<Gate, StartError> {
+pub async fn gate(db: &Db, http: &HttpArgs, storage: &StorageArgs) -> Result<Gate, StartError> {
     install_tls();
     let project = match (storage.project()?, http.jwt_secret()) {
         (None, Some(_)) => return Err(ConfigError::SecretWithoutProject.into()),
@@ -240,6 +247,7 @@ async fn gate(db: &Db, http: &HttpArgs, storage: &StorageArgs) -> Result<Gate, S
         tenant_sql: http.tenant_sql().map(str::to_owned),
         requests_per_minute: http.caller_requests_per_minute,
     })?;
+    // The keys of the table are read now: a table that cannot be read ends the start.
     gate.is_open(db).await?;
     gate.try_out(db).await.map_err(StartError::TenantSql)?;
     Ok(gate)

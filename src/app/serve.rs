@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{StartError, WorkerConfig, api, gate, obey_signals, open_storage};
-use crate::api::{Ending, Limits, Vitals, WorkerHandle};
+use super::{StartError, WorkerConfig, api, decoder, gate, obey_signals, open_storage};
+use crate::api::{Ending, Gate, Limits, Vitals, WorkerHandle};
 use crate::config::{Asked, DatabaseArgs, HttpArgs, ListenArgs, StorageArgs};
 use crate::db::{Db, schema};
 use crate::storage::Storage;
@@ -35,7 +35,9 @@ pub async fn serve(
     storage: &StorageArgs,
 ) -> Result<(), StartError> {
     let db = connect(database, HTTP_CONNECTIONS).await?;
-    let listener = listen_for_callers(&db, http, storage).await?;
+    let gate = gate(&db, http, storage).await?;
+    let listener = listen_for_callers(&db, http, &gate).await?;
+    let storage = open_storage(storage).await?;
     let signals = Shutdown::default();
     obey_signals(signals.clone())?;
     let ending = Ending {
@@ -43,8 +45,8 @@ pub async fn serve(
         abort: signals.abort,
     };
     let stop = ending.stop.clone();
-    let vitals = vitals(&db, open_storage(storage).await?, None, stop.clone());
-    let api = api(db.clone(), http, storage, vitals, stop).await?;
+    let vitals = vitals(&db, storage.clone(), None, stop.clone());
+    let api = api(db.clone(), http, gate, storage, decoder(), vitals, stop).await?;
     let _upkeep = keep_metrics();
     let limits = Limits::of_this_process();
     tell(&listener, limits);
@@ -62,12 +64,14 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let db = connect(database, config.worker.connections()).await?;
     let requests = Db::connect(database.url()?, database.listen_url(), HTTP_CONNECTIONS).await?;
-    let listener = listen_for_callers(&requests, http, &config.storage).await?;
+    let gate = gate(&requests, http, &config.storage).await?;
+    let listener = listen_for_callers(&requests, http, &gate).await?;
     let tools = prepare(&db, config).await?;
     let (shutdown, ending) = obey()?;
     let vitals = vitals_of(&tools, &shutdown);
     let stop = ending.stop.clone();
-    let api = api(requests.clone(), http, &config.storage, vitals, stop).await?;
+    let (storage, decoder) = (tools.storage.clone(), tools.decoder.clone());
+    let api = api(requests.clone(), http, gate, storage, decoder, vitals, stop).await?;
     let server = Beside::start(listener, api::router(api), ending);
     let worked = worker::run(tools, config.settings(Until::Stopped), shutdown).await;
     server.end().await;
@@ -119,11 +123,11 @@ async fn prepare(db: &Db, config: &WorkerConfig) -> Result<Tools, StartError> {
 async fn listen_for_callers(
     db: &Db,
     http: &HttpArgs,
-    storage: &StorageArgs,
+    gate: &Gate,
 ) -> Result<TcpListener, StartError> {
     let (address, _) = http.listen.address();
     let local = address.ip().to_canonical().is_loopback();
-    if !local && gate(db, http, storage).await?.is_open(db).await? {
+    if !local && gate.is_open(db).await? {
         return Err(StartError::Open(address));
     }
     bind(address).await

@@ -62,9 +62,10 @@ impl Stage {
             .chain(arguments.iter().copied());
         let ServeArguments { http, storage } = ServeArguments::parse_from(all);
         let db = self.db().await;
-        let store = app::open_storage(&storage).await?;
-        let vitals = app::vitals(&db, store, None, stop.clone());
-        app::api(db, &http, &storage, vitals, stop).await
+        let gate = app::gate(&db, &http, &storage).await?;
+        let storage = app::open_storage(&storage).await?;
+        let vitals = app::vitals(&db, storage.clone(), None, stop.clone());
+        app::api(db, &http, gate, storage, app::decoder(), vitals, stop).await
     }
 }
 
