@@ -5,6 +5,7 @@
 
 mod pictures;
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -18,7 +19,7 @@ use crate::db::jobs::{self, EnqueueError, Enqueued, Insertion, NewJob, Watched};
 use crate::db::json::Json;
 use crate::db::settings;
 use crate::domain::request::MAX_IMAGES;
-use crate::domain::{Provider, Request, Tenant};
+use crate::domain::{Priority, Provider, Request, Tenant};
 use pictures::Input;
 
 /// Bytes of an idempotency key; an index takes no more than some 2700.
@@ -91,21 +92,13 @@ pub(super) struct EnqueueCommand {
     storage: StorageArgs,
 }
 
-/// The words that the claim knows; any other counts as normal.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Priority {
-    Urgent,
-    Normal,
-    Batch,
-}
+impl ValueEnum for Priority {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-impl Priority {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Urgent => "urgent",
-            Self::Normal => "normal",
-            Self::Batch => "batch",
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::db::jobs::NewJob;
 use crate::db::json::Json as Document;
 use crate::db::settings;
 use crate::domain::request::{MAX_IMAGES, TYPES};
-use crate::domain::{Provider, Request};
+use crate::domain::{Priority, Provider, Request};
 
 /// Most tries of a job: what ends badly a hundred times ends badly.
 const MOST_ATTEMPTS: i32 = 100;
@@ -50,8 +50,7 @@ pub(in crate::api) struct EnqueueBody {
     output_format: Option<String>,
     /// Pictures to work from, in order: URLs, or what `POST /api/uploads` answered.
     images: Option<Vec<String>>,
-    /// `urgent | normal | batch`
-    #[schema(example = "normal")]
+    #[schema(schema_with = priorities)]
     priority: Option<Priority>,
     model: Option<String>,
     provider: Option<String>,
@@ -90,28 +89,19 @@ fn not_yet() -> Object {
 
 /// Those that this version works: `check` tells of the others that they are not built.
 fn types() -> Object {
+    word_or_null(&TYPES[..1])
+}
+
+fn priorities() -> Object {
+    word_or_null(&Priority::ALL.map(Priority::as_str))
+}
+
+fn word_or_null(words: &[&str]) -> Object {
+    let words = words.iter().copied().map(Some);
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-        .enum_values(Some([Some(TYPES[0]), None]))
+        .enum_values(Some(words.chain([None])))
         .build()
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Priority {
-    Urgent,
-    Normal,
-    Batch,
-}
-
-impl Priority {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Urgent => "urgent",
-            Self::Normal => "normal",
-            Self::Batch => "batch",
-        }
-    }
 }
 
 impl EnqueueBody {

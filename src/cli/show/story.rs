@@ -2,17 +2,14 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use clap::ValueEnum as _;
-
 use super::Story;
 use super::timeline::{self, Event};
-use crate::cli::enqueue::Priority;
 use crate::cli::table::{self, Column};
 use crate::cli::time::{ago, between, span};
 use crate::cli::words::{excerpt, one_line, size};
 use crate::db::jobs::Image;
 use crate::db::json::Json;
-use crate::domain::ImageState;
+use crate::domain::{ImageState, Priority};
 
 /// Cells of what an app noted; `--json` has it whole.
 const METADATA_CELLS: usize = 80;
@@ -126,7 +123,7 @@ fn indented(lines: Vec<String>) -> impl Iterator<Item = String> {
 
 /// As stored; the claim goes by three words only.
 fn priority(word: &str) -> String {
-    let known = Priority::from_str(word, false).is_ok();
+    let known = Priority::ALL.iter().any(|known| known.as_str() == word);
     let word = one_line(word);
     if known || word.is_empty() {
         word
