@@ -149,6 +149,8 @@ CREATE TABLE public.photo_generation_images (
     -- Calls that ended without our knowing; the second one is the last.
     ambiguous    integer NOT NULL DEFAULT 0,
     "storageKey" text,
+    -- What "imageUrls" shows of it: its public URL, or its key in the bucket. Null: the storage key.
+    url          text,
     "mimeType"   text,
     bytes        bigint,
     width        integer,
@@ -203,6 +205,8 @@ CREATE TABLE public.photo_generation_calls (
     "costUsd"       numeric(12, 6),
     error           text,
     "errorCode"     text,
+    -- The picture is paid for and could not be stored yet: it lies in this spool (photo_generation_spools).
+    spool           uuid,
     CONSTRAINT photo_generation_calls_state_check
         CHECK (state IN ('calling', 'stored', 'refused', 'empty', 'limited', 'error', 'ambiguous')),
     CONSTRAINT photo_generation_calls_ended_check CHECK ((state = 'calling') = ("endedAt" IS NULL)),
@@ -280,6 +284,22 @@ CREATE TABLE public.photo_generation_workers (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 COMMENT ON TABLE public.photo_generation_workers IS
     'One row per worker process that lives, or whose jobs are not taken back yet.';
+
+CREATE TABLE public.photo_generation_spools (
+    -- Made with the directory, and kept in it.
+    spool       uuid PRIMARY KEY,
+    -- Who saw it last: label@host.
+    worker      text NOT NULL,
+    "renewedAt" timestamptz NOT NULL DEFAULT now(),
+    photos      integer NOT NULL DEFAULT 0,
+    bytes       bigint NOT NULL DEFAULT 0,
+    -- Since when it takes no more, and its workers claim nothing.
+    "fullSince" timestamptz,
+    -- Why the storage took nothing when it was last asked.
+    error       text
+) WITH (fillfactor = 50);
+COMMENT ON TABLE public.photo_generation_spools IS
+    'Directories of workers with photos that are paid for and wait until the storage takes them. A row goes when its directory is empty.';
 
 -- ------------------------------------------------------------------------------------ fair shares
 -- What is written to these, and why nobody waits for it: 2_shares.sql.
@@ -399,3 +419,16 @@ CREATE TABLE public.photo_generation_uploads (
 );
 COMMENT ON TABLE public.photo_generation_uploads IS
     'Pictures that came over HTTP. Those that no job names within a day are removed, object and row.';
+
+-- ------------------------------------------------------------------------------------ retention
+
+-- Written in the transaction that prunes the jobs, so that no object goes before the rows say so.
+CREATE TABLE public.photo_generation_removals (
+    "storageKey" text PRIMARY KEY,
+    -- Since when; a worker that takes it moves tryAt on.
+    "createdAt"  timestamptz NOT NULL DEFAULT now(),
+    "tryAt"      timestamptz NOT NULL DEFAULT now(),
+    error        text
+);
+COMMENT ON TABLE public.photo_generation_removals IS
+    'Objects of pruned jobs that are to be removed from the storage; a row goes when its object is gone.';

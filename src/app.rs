@@ -97,7 +97,8 @@ pub fn gemini(args: &ProviderArgs) -> Result<Gemini, StartError> {
 
 /// The storage for photos and uploads, tried out.
 pub async fn open_storage(args: &StorageArgs) -> Result<Storage, StartError> {
-    let storage = args.target()?.open();
+    install_tls();
+    let storage = args.settings()?.open()?;
     storage.probe().await?;
     Ok(storage)
 }

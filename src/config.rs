@@ -11,8 +11,8 @@
 
 mod fleet;
 mod http;
+mod storage;
 
-use std::str::FromStr as _;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -20,11 +20,10 @@ use url::Url;
 
 pub use fleet::{FleetArgs, FleetSetting};
 pub use http::{Asked, DEFAULT_BIND, HttpArgs, ListenArgs};
+pub use storage::{S3Args, StorageArgs};
 
 use crate::domain::model::{DEFAULT_MODEL, Model};
-use crate::images::{FetchPolicy, HostPort, ServiceKey, SupabaseAccess, fetch};
 use crate::providers::{Account, KeysError, gemini, parse_keys};
-use crate::storage::StorageTarget;
 
 /// The prefix under which every variable is read, too.
 const PREFIX: &str = "SAFELIGHT_";
@@ -48,6 +47,10 @@ pub enum ConfigError {
         "SUPABASE_URL is set but no key for its storage: put the service_role or secret key (Dashboard, Project Settings, API keys) into SUPABASE_SERVICE_ROLE_KEY"
     )]
     NoServiceKey,
+    #[error(
+        "STORAGE is in Supabase but SUPABASE_URL is not set: https://PROJECT.supabase.co (Dashboard, Project Settings, API)"
+    )]
+    NoProject,
     #[error("GEMINI_MODEL_NAME=\"{0}\" is not a Gemini image model; for instance {DEFAULT_MODEL}")]
     UnknownModel(String),
     #[error(transparent)]
@@ -196,102 +199,6 @@ impl ProviderArgs {
             }
             name => Ok(name),
         }
-    }
-}
-
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Storage and input images")]
-pub struct StorageArgs {
-    /// Where photos go: local:DIR; must be set when SUPABASE_URL is [default: local:./photos]
-    #[arg(long, env = "STORAGE", value_name = "STORAGE")]
-    pub storage: Option<String>,
-    /// Your Supabase project, https://PROJECT.supabase.co; its storage is read with its key
-    #[arg(long, env = "SUPABASE_URL", value_name = "URL")]
-    pub supabase_url: Option<String>,
-    /// service_role key of the project; this or the next is needed when SUPABASE_URL is set
-    #[arg(
-        long,
-        env = "SUPABASE_SERVICE_ROLE_KEY",
-        hide_env_values = true,
-        value_name = "KEY"
-    )]
-    pub supabase_service_role_key: Option<String>,
-    /// Secret key of the project, the newer kind
-    #[arg(
-        long,
-        env = "SUPABASE_SECRET_KEY",
-        hide_env_values = true,
-        value_name = "KEY"
-    )]
-    pub supabase_secret_key: Option<String>,
-    /// Hosts, as exact host:port, from which input images are fetched unchecked
-    #[arg(
-        long,
-        env = "IMAGE_FETCH_ALLOW",
-        value_name = "HOST:PORT,...",
-        value_delimiter = ','
-    )]
-    pub image_fetch_allow: Vec<String>,
-    /// Longest time for the download of one input image
-    #[arg(long, env = "IMAGE_FETCH_TIMEOUT_SECONDS", value_name = "S",
-          default_value_t = fetch::DEADLINE.as_secs(),
-          value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub image_fetch_timeout_seconds: u64,
-}
-
-impl StorageArgs {
-    pub fn target(&self) -> Result<StorageTarget, ConfigError> {
-        let fallback = match set(self.supabase_url.as_ref()) {
-            Some(_) => "supabase:images",
-            None => "local:./photos",
-        };
-        Ok(StorageTarget::from_str(
-            set(self.storage.as_ref()).unwrap_or(fallback),
-        )?)
-    }
-
-    pub fn fetch_policy(&self) -> Result<FetchPolicy, ConfigError> {
-        let allow = self
-            .image_fetch_allow
-            .iter()
-            .filter(|entry| !entry.trim().is_empty())
-            .map(|entry| HostPort::from_str(entry.trim()).map_err(ConfigError::FetchAllow))
-            .collect::<Result<_, _>>()?;
-        Ok(FetchPolicy {
-            allow,
-            supabase: self.supabase()?,
-        })
-    }
-
-    pub fn image_fetch_timeout(&self) -> Duration {
-        Duration::from_secs(self.image_fetch_timeout_seconds)
-    }
-
-    /// The Supabase project, if there is one.
-    pub fn project(&self) -> Result<Option<Url>, ConfigError> {
-        let Some(text) = set(self.supabase_url.as_ref()) else {
-            return Ok(None);
-        };
-        let url = Url::parse(text).map_err(ConfigError::SupabaseUrl)?;
-        // project.supabase.co:443 parses, with project.supabase.co for a scheme.
-        if url.has_host() && matches!(url.scheme(), "http" | "https") {
-            Ok(Some(url))
-        } else {
-            Err(ConfigError::SupabaseUrl(url::ParseError::EmptyHost))
-        }
-    }
-
-    fn supabase(&self) -> Result<Option<SupabaseAccess>, ConfigError> {
-        let Some(url) = self.project()? else {
-            return Ok(None);
-        };
-        let key = set(self.supabase_service_role_key.as_ref())
-            .or_else(|| set(self.supabase_secret_key.as_ref()))
-            .ok_or(ConfigError::NoServiceKey)?;
-        Ok(Some(SupabaseAccess {
-            url,
-            service_key: ServiceKey::new(key),
-        }))
     }
 }
 

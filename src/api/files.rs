@@ -46,7 +46,9 @@ pub(super) struct Signed {
 pub(super) fn signed(api: &Api, key: &str, now: Moment) -> Option<Signed> {
     let key = ObjectKey::parse(key).ok()?;
     match api.storage() {
-        Storage::Local(_) => Some(served_here(api.settings(), api.signer(), &key, now)),
+        Storage::Local(_) | Storage::S3(_) | Storage::Supabase(_) => {
+            Some(served_here(api.settings(), api.signer(), &key, now))
+        }
     }
 }
 

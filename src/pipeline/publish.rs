@@ -4,9 +4,9 @@
 //! the object is known before the call but for its extension, so that [`find`] can tell later
 //! whether a call that nobody saw the end of was stored.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -60,7 +60,7 @@ pub async fn publish(
     place: Place<'_>,
     bytes: Vec<u8>,
 ) -> Result<Published, PublishError> {
-    let bytes: Arc<[u8]> = bytes.into();
+    let bytes = Bytes::from(bytes);
     let published = measure(decoder, place, bytes.clone())
         .await
         .map_err(|_| PublishError::Unreadable(unreadable()))?;
@@ -90,7 +90,7 @@ pub async fn find(
     let Some(key) = storage.find(&prefix).await? else {
         return Ok(None);
     };
-    let bytes: Arc<[u8]> = match storage.get(&key).await {
+    let bytes: Bytes = match storage.get(&key).await {
         Ok(bytes) => bytes.into(),
         Err(StorageError::NotFound) => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -101,7 +101,7 @@ pub async fn find(
 async fn measure(
     decoder: &Decoder,
     place: Place<'_>,
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
 ) -> Result<Published, DecodeError> {
     let picture = decoder.inspect(bytes.clone()).await?;
     let key = ObjectKey::generated(

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use uuid::Uuid;
 
-use super::{ObjectKey, StorageError};
+use super::{Listed, ObjectKey, StorageError};
 
 /// What a probe writes.
 const PROBE: &[u8] = b"safelight";
@@ -56,13 +58,9 @@ impl Local {
             })
     }
 
-    pub(super) async fn put(
-        &self,
-        key: &ObjectKey,
-        bytes: impl AsRef<[u8]> + Send + 'static,
-    ) -> Result<(), StorageError> {
+    pub(super) async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), StorageError> {
         let path = self.path(key);
-        blocking(move || put(&path, bytes.as_ref()))
+        blocking(move || put(&path, &bytes))
             .await
             .map_err(|source| StorageError::Unavailable { source })
     }
@@ -96,11 +94,22 @@ impl Local {
             Ok(()) => Ok(()),
             Err(error) => match unreadable(error) {
                 StorageError::NotFound => Ok(()),
-                error @ (StorageError::Unavailable { .. } | StorageError::Unusable { .. }) => {
-                    Err(error)
-                }
+                error @ (StorageError::Unavailable { .. }
+                | StorageError::Refused(_)
+                | StorageError::Unusable { .. }) => Err(error),
             },
         }
+    }
+
+    pub(super) async fn delete(&self, keys: &[ObjectKey]) -> Result<(), StorageError> {
+        for key in keys {
+            self.delete_older(key, Duration::ZERO).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn list(&self) -> BoxStream<'static, Result<Listed, StorageError>> {
+        Box::pin(futures_util::stream::empty())
     }
 
     pub(super) fn path(&self, key: &ObjectKey) -> PathBuf {

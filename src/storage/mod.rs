@@ -8,50 +8,47 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 
 use crate::domain::Failure;
 
 pub mod key;
 mod local;
+mod remote;
+mod s3;
+mod supabase;
+mod target;
 
 pub use key::{InvalidKey, ObjectKey, ObjectPrefix};
 pub use local::Local;
+pub use s3::{S3, S3Settings};
+pub use supabase::{Supabase, SupabaseSettings};
+pub use target::{InvalidTarget, Secret, StorageSettings, StorageTarget};
 
 /// An open storage. Cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Storage {
     Local(Local),
+    S3(S3),
+    Supabase(Supabase),
 }
 
-/// What `STORAGE` names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StorageTarget {
-    /// `local:DIR`: a directory of this machine.
-    Local(PathBuf),
-}
-
-/// A `STORAGE` that cannot be used, in one line for the operator.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidTarget {
-    #[error(
-        "STORAGE=\"{0}\": {1} storage is not built in this version; use STORAGE=local:DIR, for instance local:./photos"
-    )]
-    NotBuiltIn(String, &'static str),
-    #[error("STORAGE=\"{0}\" is not a storage; use STORAGE=local:DIR, for instance local:./photos")]
-    Unknown(String),
-}
-
-/// Why an object could not be written or read.
+/// Why an object could not be written or read. None of them says a key or a signature.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// There is no such object.
     #[error("the object does not exist")]
     NotFound,
-    /// The storage itself fails: full, read-only, gone. Worth another try.
+    /// The storage itself fails: full, away, slow, overloaded. Worth another try.
     #[error("the storage cannot be used: {source}")]
     Unavailable { source: io::Error },
+    /// The storage answers and does not let us: no such bucket, a wrong key. Somebody has to mend it;
+    /// worth another try then.
+    #[error("the storage refuses: {0}")]
+    Refused(String),
     /// Found at start, and told to the operator only.
     #[error(
         "the directory {} of STORAGE cannot be written: {source}; create it, or allow this user to write there",
@@ -71,34 +68,28 @@ impl From<StorageError> for Failure {
             StorageError::Unavailable { source } | StorageError::Unusable { source, .. } => {
                 format!("The storage could not be used: {}.", source.kind())
             }
+            StorageError::Refused(_) => "The storage does not let us in.".to_owned(),
         };
         Self::retry("storage_failed", message)
     }
 }
 
-impl FromStr for StorageTarget {
-    type Err = InvalidTarget;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let not_built_in = |name| Err(InvalidTarget::NotBuiltIn(text.to_owned(), name));
-        match text.trim().split_once(':') {
-            Some(("local", directory)) if !directory.is_empty() => {
-                Ok(Self::Local(PathBuf::from(directory)))
-            }
-            Some(("s3", _)) => not_built_in("S3"),
-            Some(("supabase", _)) => not_built_in("Supabase"),
-            _ => Err(InvalidTarget::Unknown(text.to_owned())),
-        }
-    }
+/// A URL by which anybody sees an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Of a storage that everybody can read; it does not expire.
+    Public(String),
+    /// Signed by the storage, until the end that was asked for.
+    Signed(String),
 }
 
-impl StorageTarget {
-    /// Opens the storage without touching it; [`Storage::probe`] tells whether it works.
-    pub fn open(self) -> Storage {
-        match self {
-            Self::Local(directory) => Storage::Local(Local::new(directory)),
-        }
-    }
+/// An object as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Perhaps of no object of ours: parse it.
+    pub name: String,
+    pub bytes: u64,
+    pub modified: SystemTime,
 }
 
 impl Storage {
@@ -106,6 +97,8 @@ impl Storage {
     pub async fn probe(&self) -> Result<(), StorageError> {
         match self {
             Self::Local(local) => local.probe().await,
+            Self::S3(s3) => s3.probe().await,
+            Self::Supabase(supabase) => supabase.probe().await,
         }
     }
 
@@ -114,17 +107,17 @@ impl Storage {
     pub async fn examine(&self) -> Result<(), StorageError> {
         match self {
             Self::Local(local) => local.examine().await,
+            Self::S3(s3) => s3.probe().await,
+            Self::Supabase(supabase) => supabase.probe().await,
         }
     }
 
     /// Stores an object, durably once this returns. The same key again is the same object again.
-    pub async fn put(
-        &self,
-        key: &ObjectKey,
-        bytes: impl AsRef<[u8]> + Send + 'static,
-    ) -> Result<(), StorageError> {
+    pub async fn put(&self, key: &ObjectKey, bytes: impl Into<Bytes>) -> Result<(), StorageError> {
         match self {
-            Self::Local(local) => local.put(key, bytes).await,
+            Self::Local(local) => local.put(key, bytes.into()).await,
+            Self::S3(s3) => s3.put(key, bytes.into()).await,
+            Self::Supabase(supabase) => supabase.put(key, bytes.into()).await,
         }
     }
 
@@ -132,6 +125,7 @@ impl Storage {
     pub async fn get(&self, key: &ObjectKey) -> Result<Vec<u8>, StorageError> {
         match self {
             Self::Local(local) => local.get(key).await,
+            Self::S3(_) | Self::Supabase(_) => remote::get(self, key).await,
         }
     }
 
@@ -139,6 +133,8 @@ impl Storage {
     pub async fn len(&self, key: &ObjectKey) -> Result<u64, StorageError> {
         match self {
             Self::Local(local) => local.len(key).await,
+            Self::S3(s3) => s3.len(key).await,
+            Self::Supabase(supabase) => supabase.len(key).await,
         }
     }
 
@@ -150,10 +146,12 @@ impl Storage {
         }
     }
 
-    /// Reads an object piece by piece. Blocks.
+    /// Reads an object piece by piece, in constant memory. Blocks: only for a thread that may, within
+    /// the runtime.
     pub fn open(&self, key: &ObjectKey) -> Result<impl io::Read + use<>, StorageError> {
         match self {
-            Self::Local(local) => local.open(key),
+            Self::Local(local) => local.open(key).map(remote::Reader::File),
+            Self::S3(_) | Self::Supabase(_) => remote::open(self, key).map(remote::Reader::Remote),
         }
     }
 
@@ -162,6 +160,40 @@ impl Storage {
     pub fn local_path(&self, key: &ObjectKey) -> Option<PathBuf> {
         match self {
             Self::Local(local) => Some(local.path(key)),
+            Self::S3(_) | Self::Supabase(_) => None,
+        }
+    }
+
+    /// URLs of objects, one each, in their order; they open them from `begin` to `end` at least. The same
+    /// moments give the same URLs. `None`: the storage hands out nothing by itself.
+    pub async fn links(
+        &self,
+        keys: &[ObjectKey],
+        begin: SystemTime,
+        end: SystemTime,
+    ) -> Result<Option<Vec<Link>>, StorageError> {
+        match self {
+            Self::Local(_) => Ok(None),
+            Self::S3(s3) => s3.links(keys, begin, end).await.map(Some),
+            Self::Supabase(supabase) => supabase.links(keys, begin, end).await.map(Some),
+        }
+    }
+
+    /// What apps are shown of an object: its public URL if there is one, else its key in the bucket, as
+    /// `createSignedUrl` takes it.
+    pub fn shown(&self, key: &ObjectKey) -> String {
+        match self {
+            Self::Local(_) | Self::Supabase(_) => key.to_string(),
+            Self::S3(s3) => s3.shown(key),
+        }
+    }
+
+    /// Removes objects; those that are not there are removed.
+    pub async fn delete(&self, keys: &[ObjectKey]) -> Result<(), StorageError> {
+        match self {
+            Self::Local(local) => local.delete(keys).await,
+            Self::S3(s3) => s3.delete(keys).await,
+            Self::Supabase(supabase) => supabase.delete(keys).await,
         }
     }
 
@@ -170,6 +202,17 @@ impl Storage {
     pub async fn delete_older(&self, key: &ObjectKey, age: Duration) -> Result<(), StorageError> {
         match self {
             Self::Local(local) => local.delete_older(key, age).await,
+            Self::S3(s3) => s3.delete_older(key, age).await,
+            Self::Supabase(supabase) => supabase.delete_older(key, age).await,
+        }
+    }
+
+    /// All objects there are, in no particular order, page by page.
+    pub fn list(&self) -> BoxStream<'static, Result<Listed, StorageError>> {
+        match self {
+            Self::Local(local) => local.list(),
+            Self::S3(s3) => s3.list(),
+            Self::Supabase(supabase) => supabase.list(),
         }
     }
 

@@ -16,24 +16,6 @@ fn a_target_is_a_local_directory() {
 }
 
 #[test]
-fn other_targets_say_what_to_use_instead() {
-    for text in [
-        "s3://bucket/prefix",
-        "s3:bucket",
-        "supabase:images",
-        "local:",
-        "./photos",
-        "",
-    ] {
-        let message = text.parse::<StorageTarget>().expect_err(text).to_string();
-        assert!(message.contains("STORAGE=local:DIR"), "{message}");
-        assert!(!message.contains('\n'), "{message}");
-    }
-    let s3 = "s3://b".parse::<StorageTarget>().expect_err("not built in");
-    assert!(s3.to_string().contains("not built in this version"));
-}
-
-#[test]
 fn a_storage_that_fails_is_worth_another_try() {
     let failures = [
         StorageError::NotFound,

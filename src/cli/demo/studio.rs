@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::{StartError, WorkerConfig};
 use crate::cli::CommandError;
-use crate::config::{FleetArgs, ProviderArgs, StorageArgs, WorkerArgs};
+use crate::config::{FleetArgs, ProviderArgs, S3Args, StorageArgs, WorkerArgs};
 use crate::db::schema::{self, SchemaError};
 use crate::db::{Db, DbError, demo, settings};
 use crate::domain::Provider;
@@ -173,6 +173,7 @@ fn storage(photos: &str) -> StorageArgs {
         supabase_url: None,
         supabase_service_role_key: None,
         supabase_secret_key: None,
+        s3: S3Args::default(),
         image_fetch_allow: Vec::new(),
         image_fetch_timeout_seconds: fetch::DEADLINE.as_secs(),
     }

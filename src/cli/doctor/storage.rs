@@ -10,14 +10,15 @@ use super::DEADLINE;
 use super::report::{Line, Mend};
 use crate::cli::words::size;
 use crate::config::{ConfigError, StorageArgs};
-use crate::storage::{StorageError, StorageTarget};
+use crate::storage::{Local, Storage, StorageError, StorageSettings};
 
 /// Some five hundred photos.
 const LITTLE_ROOM: i64 = 1_000_000_000;
 
 pub(super) async fn check(args: &StorageArgs) -> Vec<Line> {
-    let mut lines = match args.target() {
-        Ok(StorageTarget::Local(directory)) => vec![local(&directory).await],
+    let mut lines = match args.settings() {
+        Ok(StorageSettings::Local(directory)) => vec![local(&directory).await],
+        Ok(StorageSettings::S3(_) | StorageSettings::Supabase(_)) => Vec::new(),
         Err(error) => vec![Line::fail("storage", error, [to_a_directory()])],
     };
     // A worker does not start with it, and says so no clearer.
@@ -36,6 +37,7 @@ fn of_inputs(error: &ConfigError) -> Mend {
         ConfigError::SupabaseUrl(_) => "export SUPABASE_URL=https://PROJECT.supabase.co",
         ConfigError::FetchAllow(_) => "export IMAGE_FETCH_ALLOW=storage.example.com:443",
         ConfigError::NoServiceKey
+        | ConfigError::NoProject
         | ConfigError::NoDatabase
         | ConfigError::Keys(_)
         | ConfigError::BaseUrl(_)
@@ -50,7 +52,7 @@ fn of_inputs(error: &ConfigError) -> Mend {
 
 async fn local(directory: &Path) -> Line {
     let place = absolute(directory).unwrap_or_else(|_| directory.to_owned());
-    let storage = StorageTarget::Local(directory.to_owned()).open();
+    let storage = Storage::Local(Local::new(directory));
     match timeout(DEADLINE, storage.examine()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return unusable(&place, &error),
@@ -84,7 +86,7 @@ fn unusable(place: &Path, error: &StorageError) -> Line {
         StorageError::Unavailable { source } | StorageError::Unusable { source, .. } => {
             source.to_string()
         }
-        StorageError::NotFound => error.to_string(),
+        StorageError::NotFound | StorageError::Refused(_) => error.to_string(),
     };
     let place = place.display();
     let mend = [

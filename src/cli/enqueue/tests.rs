@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::model::DEFAULT_MODEL;
-use crate::storage::StorageTarget;
+use crate::storage::{Local, Storage};
 use clap::Parser;
 
 #[derive(Debug, Parser)]
@@ -75,7 +75,7 @@ async fn a_file_is_stored_under_the_name_that_the_row_has() {
     // A name says nothing: it is the bytes that count.
     let path = folder.path().join("me.jpg");
     std::fs::write(&path, png()).expect("a file");
-    let storage = StorageTarget::Local(folder.path().join("photos")).open();
+    let storage = Storage::Local(Local::new(folder.path().join("photos")));
     let tenant = Tenant::of(Some("7"), None);
 
     let input = Input::open(path.to_str().expect("a path"))

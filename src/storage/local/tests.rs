@@ -39,7 +39,7 @@ async fn what_was_put_is_there_and_nothing_else() {
     let (directory, storage) = storage();
     let key = prefix(1).with(PictureFormat::Png);
 
-    storage.put(&key, b"picture").await.expect("is put");
+    storage.put(&key, &b"picture"[..]).await.expect("is put");
 
     assert_eq!(storage.get(&key).await.expect("is there"), b"picture");
     assert_eq!(storage.len(&key).await.expect("is there"), 7);
@@ -52,8 +52,8 @@ async fn putting_the_same_key_again_replaces_it_whole() {
     let (directory, storage) = storage();
     let key = prefix(1).with(PictureFormat::Png);
 
-    storage.put(&key, b"longer picture").await.expect("is put");
-    storage.put(&key, b"picture").await.expect("is put again");
+    storage.put(&key, &b"longer picture"[..]).await.expect("is put");
+    storage.put(&key, &b"picture"[..]).await.expect("is put again");
 
     assert_eq!(storage.get(&key).await.expect("is there"), b"picture");
     assert_eq!(files(directory.path()).len(), 1);
@@ -68,7 +68,7 @@ async fn many_at_once_share_a_new_folder() {
         let storage = storage.clone();
         puts.spawn(async move {
             let key = prefix(call).with(PictureFormat::Png);
-            storage.put(&key, b"picture").await?;
+            storage.put(&key, &b"picture"[..]).await?;
             storage.find(&prefix(call)).await
         });
     }
@@ -85,7 +85,7 @@ async fn an_object_is_found_without_its_extension() {
     assert_eq!(found(1).await, None);
 
     let key = prefix(1).with(PictureFormat::Webp);
-    storage.put(&key, b"picture").await.expect("is put");
+    storage.put(&key, &b"picture"[..]).await.expect("is put");
     // What a crash in the middle of call 2 leaves behind.
     let folder = directory.path().join(key.as_str());
     let folder = folder.parent().expect("a folder");
@@ -101,7 +101,7 @@ async fn an_object_is_found_without_its_extension() {
 async fn what_is_not_there_is_not_found() {
     let (_directory, storage) = storage();
     storage
-        .put(&ObjectKey::parse("a/b.png").expect("a key"), b"x")
+        .put(&ObjectKey::parse("a/b.png").expect("a key"), &b"x"[..])
         .await
         .expect("is put");
 
@@ -121,7 +121,7 @@ async fn a_failed_put_leaves_nothing_and_tells_no_path() {
     fs::create_dir_all(directory.path().join("a.png/x")).expect("is created");
 
     let error = storage
-        .put(&ObjectKey::parse("a.png").expect("a key"), b"x")
+        .put(&ObjectKey::parse("a.png").expect("a key"), &b"x"[..])
         .await
         .expect_err("cannot be put");
 
@@ -176,7 +176,7 @@ async fn an_examination_leaves_nothing_behind() {
 async fn an_examination_spares_what_was_there() {
     let (directory, storage) = storage();
     let key = prefix(1).with(PictureFormat::Png);
-    storage.put(&key, b"picture").await.expect("is put");
+    storage.put(&key, &b"picture"[..]).await.expect("is put");
 
     storage.examine().await.expect("can be written");
 
@@ -208,13 +208,13 @@ async fn only_what_was_put_long_ago_is_removed_and_removing_twice_is_no_error() 
         let moment = std::time::SystemTime::now() - ago;
         file.expect("opens").set_modified(moment).expect("is set");
     };
-    storage.put(&key, b"picture").await.expect("is put");
+    storage.put(&key, &b"picture"[..]).await.expect("is put");
 
     storage.delete_older(&key, DAY).await.expect("is looked at");
     assert!(storage.exists(&key).await.expect("can be asked"));
 
     put_at(DAY);
-    storage.put(&key, b"picture").await.expect("is put again");
+    storage.put(&key, &b"picture"[..]).await.expect("is put again");
     storage.delete_older(&key, DAY).await.expect("is looked at");
     assert!(storage.exists(&key).await.expect("can be asked"));
 
