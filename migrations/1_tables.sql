@@ -130,7 +130,7 @@ COMMENT ON COLUMN public.photo_generation_queue."processedAt" IS 'When a worker 
 COMMENT ON COLUMN public.photo_generation_queue."jobId" IS 'The id that leaves the database.';
 COMMENT ON COLUMN public.photo_generation_queue.model IS 'Null: the default in photo_generation_settings.';
 COMMENT ON COLUMN public.photo_generation_queue.metadata IS 'The app''s own, returned unchanged.';
-COMMENT ON COLUMN public.photo_generation_queue."imageUrls" IS 'Keys of the stored images, in order of their index once the job has ended.';
+COMMENT ON COLUMN public.photo_generation_queue."imageUrls" IS 'Of the stored images, in order of their index once the job has ended: public URLs if there are, else keys in the bucket. Never signed URLs.';
 COMMENT ON COLUMN public.photo_generation_queue.lease IS 'Fencing token, bumped by trigger whenever processing is entered, left or taken over, whoever does it.';
 COMMENT ON COLUMN public.photo_generation_queue.run IS 'The worker process that holds the job; null: some other program.';
 COMMENT ON COLUMN public.photo_generation_queue."idempotencyKey" IS 'Unique per tenant: a second insert with the same key is refused.';

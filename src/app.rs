@@ -97,10 +97,15 @@ pub fn gemini(args: &ProviderArgs) -> Result<Gemini, StartError> {
 
 /// The storage for photos and uploads, tried out.
 pub async fn open_storage(args: &StorageArgs) -> Result<Storage, StartError> {
-    install_tls();
-    let storage = args.settings()?.open()?;
+    let storage = untried_storage(args)?;
     storage.probe().await?;
     Ok(storage)
+}
+
+/// The same for somebody who only reads.
+pub fn untried_storage(args: &StorageArgs) -> Result<Storage, StartError> {
+    install_tls();
+    Ok(args.settings()?.open()?)
 }
 
 /// As many pictures at a time as this machine has cores; one for all parts of a process.

@@ -21,7 +21,7 @@ SET status = photo_generation_status(CASE WHEN result.stored > 0 THEN 'completed
     "retryAt" = NULL
 FROM unnest($1::bigint[]) AS expired (id)
 CROSS JOIN LATERAL (
-    SELECT count(*) AS stored, jsonb_agg(image."storageKey" ORDER BY image.index) AS keys
+    SELECT count(*) AS stored, jsonb_agg(coalesce(image.url, image."storageKey") ORDER BY image.index) AS keys
     FROM photo_generation_images AS image
     WHERE image."jobId" = expired.id AND image.state = 'stored'
 ) AS result

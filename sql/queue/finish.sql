@@ -20,7 +20,7 @@ given_up AS (
 -- As they stood before this statement: storing is over, and given_up changes none of these.
 result AS (
     SELECT count(*) FILTER (WHERE state = 'stored') AS stored,
-           jsonb_agg("storageKey" ORDER BY index) FILTER (WHERE state = 'stored') AS keys,
+           jsonb_agg(coalesce(url, "storageKey") ORDER BY index) FILTER (WHERE state = 'stored') AS keys,
            (array_agg(error ORDER BY index) FILTER (WHERE error IS NOT NULL))[1] AS error,
            (array_agg("errorCode" ORDER BY index) FILTER (WHERE error IS NOT NULL))[1] AS code
     FROM photo_generation_images

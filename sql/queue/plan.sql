@@ -23,7 +23,7 @@ healed AS (
                       WHERE call.id = image."callId" AND call.state = 'calling')
 ),
 stored AS (
-    SELECT count(*)::integer AS images, jsonb_agg("storageKey" ORDER BY index) AS keys
+    SELECT count(*)::integer AS images, jsonb_agg(coalesce(url, "storageKey") ORDER BY index) AS keys
     FROM photo_generation_images WHERE "jobId" = $1 AND state = 'stored'
 )
 UPDATE photo_generation_queue AS job

@@ -1,6 +1,7 @@
 -- queue/settle_orphan: settle one call of a dead lease, once. Called by db::ledger::settle_orphan.
 -- $1 call, $2 job, $3 the call's lease, $4 key of the object that was found (NULL: none, the call is
--- ambiguous), $5 mime, $6 bytes, $7 width, $8 height, $9 sha256.
+-- ambiguous), $5 mime, $6 bytes, $7 width, $8 height, $9 sha256,
+-- $10 what apps are shown (NULL: the key).
 -- The job's row is locked first, so that a claim of it and this statement come one after the other;
 -- if the job is already processing under another lease, that attempt settles the call itself.
 WITH job AS MATERIALIZED (
@@ -28,7 +29,7 @@ image AS (
                                   WHERE job.status IN ('completed', 'failed', 'canceled'))
                      THEN 'ambiguous' ELSE 'planned' END,
         ambiguous = image.ambiguous + CASE WHEN $4::text IS NULL THEN 1 ELSE 0 END,
-        "storageKey" = $4, "mimeType" = $5, bytes = $6, width = $7, height = $8, sha256 = $9,
+        "storageKey" = $4, url = $10, "mimeType" = $5, bytes = $6, width = $7, height = $8, sha256 = $9,
         "storedAt" = CASE WHEN $4::text IS NOT NULL THEN now() END, "updatedAt" = now()
     FROM call
     WHERE image."jobId" = call."jobId" AND image.index = call.index
@@ -43,7 +44,7 @@ progress AS (
     SET "imagesCompleted" = least(coalesce(row."imagesCompleted", 0), 2147483646) + 1,
         "imagesTotal" = greatest(row."imagesTotal",
                                  least(coalesce(row."imagesCompleted", 0), 2147483646) + 1),
-        "imageUrls" = coalesce(row."imageUrls", '[]') || to_jsonb($4::text),
+        "imageUrls" = coalesce(row."imageUrls", '[]') || to_jsonb(coalesce($10::text, $4::text)),
         -- It expired without a picture, as far as was known then.
         status = CASE WHEN late.completes THEN photo_generation_status('completed') ELSE row.status END,
         "errorCode" = CASE WHEN late.completes THEN NULL ELSE row."errorCode" END,

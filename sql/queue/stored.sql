@@ -2,7 +2,7 @@
 -- Called by db::ledger::stored, by the attempt that made the call and by the next one when it finds
 -- the object of a dead lease's call.
 -- $1 job, $2 lease, $3 call, $4 key, $5 mime, $6 bytes, $7 width, $8 height, $9 sha256,
--- $10 provider's request id, $11 input tokens, $12 output tokens.
+-- $10 provider's request id, $11 input tokens, $12 output tokens, $13 what apps are shown (NULL: the key).
 WITH own AS MATERIALIZED (
     SELECT id FROM photo_generation_queue
     WHERE id = $1 AND lease = $2 AND status = 'processing'
@@ -18,7 +18,7 @@ call AS (
 ),
 image AS (
     UPDATE photo_generation_images AS image
-    SET state = 'stored', "storageKey" = $4, "mimeType" = $5, bytes = $6, width = $7, height = $8,
+    SET state = 'stored', "storageKey" = $4, url = $13, "mimeType" = $5, bytes = $6, width = $7, height = $8,
         sha256 = $9, error = NULL, "errorCode" = NULL, "storedAt" = now(), "updatedAt" = now()
     FROM call
     WHERE image."jobId" = call."jobId" AND image.index = call.index
@@ -31,7 +31,7 @@ SET "imagesCompleted" = least(coalesce(job."imagesCompleted", 0), 2147483646) + 
     "imagesTotal" = greatest(job."imagesTotal",
                              least(coalesce(job."imagesCompleted", 0), 2147483646) + 1),
     -- In the order of finishing for now; queue/finish writes them in order of index.
-    "imageUrls" = coalesce(job."imageUrls", '[]') || to_jsonb($4::text),
+    "imageUrls" = coalesce(job."imageUrls", '[]') || to_jsonb(coalesce($13::text, $4::text)),
     "updatedAt" = now()
 FROM own CROSS JOIN image
 WHERE job.id = own.id

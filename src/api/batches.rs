@@ -14,10 +14,12 @@ use super::Api;
 use super::caller::Caller;
 use super::error::{ApiError, ErrorBody};
 use super::extract::{Body, IdempotencyKey};
+use super::hub::Seen;
 use super::jobs::body::{EnqueueBody, document};
 use super::jobs::enqueue::{Accepted, tenant_of};
 use super::jobs::view::{JobView, Progress};
 use super::jobs::{list, make_room};
+use super::links::Links;
 use super::openapi::one_of;
 use super::owner::{Id, Owner};
 use super::request_id::RequestId;
@@ -243,6 +245,7 @@ pub(super) async fn look(
     let mut seen = list::page(&api, &filter).await?;
     seen.reverse();
     let now = Moment::now();
+    let links = Links::of(&api, seen.iter().flat_map(Seen::images), now).await;
     let has_zip = batch.jobs > 0 && batch.jobs_ended == batch.jobs && batch.images_completed > 0;
     Ok(Json(BatchView {
         batch_id: batch.id,
@@ -253,7 +256,7 @@ pub(super) async fn look(
         zip_url: has_zip.then(|| super::zip::batch_url(&api, batch.id, now)),
         jobs: seen
             .iter()
-            .map(|seen| JobView::of(&api, seen, now))
+            .map(|seen| JobView::of(&api, seen, &links, now))
             .collect(),
         metadata: batch.metadata,
         created_at: batch.created_at,

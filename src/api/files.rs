@@ -2,7 +2,7 @@
 //!
 //! A URL names one object and an end, and is signed; whoever has it sees the picture until then, and no
 //! other. Only a storage whose objects lie on this machine is served from here: any other makes such URLs
-//! itself, and `signed` is the one place that knows whose they are.
+//! itself, see [`super::links`].
 //!
 //! What is served came from strangers in the end, so a browser is told to take it for nothing but a picture.
 
@@ -18,9 +18,10 @@ use tower_http::services::ServeFile;
 use utoipa::IntoParams;
 
 use super::error::{ApiError, ErrorBody};
+use super::links::PictureUrl;
 use super::{Api, Moment, Settings, Signer};
 use crate::images::PictureFormat;
-use crate::storage::{ObjectKey, Storage, StorageError};
+use crate::storage::{ObjectKey, StorageError};
 
 /// Headers of every picture: it is what it is declared as, runs nothing, and any page may show it.
 const GUARDS: [(HeaderName, &str); 3] = [
@@ -35,33 +36,22 @@ const GUARDS: [(HeaderName, &str); 3] = [
     ),
 ];
 
-/// A URL that opens one picture until `expires`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Signed {
-    pub(super) url: String,
-    pub(super) expires: Moment,
-}
-
-/// The URL of a stored picture; `None` if the text of the table names no object.
-pub(super) fn signed(api: &Api, key: &str, now: Moment) -> Option<Signed> {
-    let key = ObjectKey::parse(key).ok()?;
-    match api.storage() {
-        Storage::Local(_) | Storage::S3(_) | Storage::Supabase(_) => {
-            Some(served_here(api.settings(), api.signer(), &key, now))
-        }
-    }
-}
-
-fn served_here(settings: &Settings, signer: &Signer, key: &ObjectKey, now: Moment) -> Signed {
+/// The URL of this server for a picture that lies on this machine.
+pub(super) fn served_here(
+    settings: &Settings,
+    signer: &Signer,
+    key: &ObjectKey,
+    now: Moment,
+) -> PictureUrl {
     let expires = now.end_of(settings.signed_url_life);
     let signature = signer.sign(&text(key.as_str(), expires));
     let Settings { public_url, .. } = settings;
-    Signed {
+    PictureUrl {
         url: format!(
             "{public_url}/files/{key}?expires={}&signature={signature}",
             expires.0
         ),
-        expires,
+        expires: Some(expires),
     }
 }
 

@@ -17,6 +17,7 @@ mod health;
 mod hub;
 mod jobs;
 mod layers;
+mod links;
 mod metrics;
 mod openapi;
 mod owner;

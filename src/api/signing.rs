@@ -50,9 +50,21 @@ impl Moment {
     /// The end of something that lives this long at least and a quarter longer at most.
     #[must_use]
     pub fn end_of(self, life: Duration) -> Self {
-        let step = (life.as_secs() / 4).max(1);
+        let step = step(life);
         Self((self.0 + life.as_secs()).div_ceil(step) * step)
     }
+
+    /// The first of all moments with the same end, which is not after this one; and that end.
+    #[must_use]
+    pub fn span_of(self, life: Duration) -> (Self, Self) {
+        let end = self.end_of(life);
+        (Self(end.0 + 1 - life.as_secs() - step(life)), end)
+    }
+}
+
+/// What is signed within so many seconds has the same end.
+fn step(life: Duration) -> u64 {
+    (life.as_secs() / 4).max(1)
 }
 
 /// Signs, and knows what it has signed.

@@ -17,6 +17,7 @@ use super::extract::Query;
 use super::hub::Seen;
 use super::jobs::looked_at;
 use super::jobs::view::ImageView;
+use super::links::Links;
 use super::openapi::one_of;
 use super::signing::Moment;
 use crate::domain::{ImageState, Status};
@@ -89,11 +90,11 @@ pub(super) async fn poll(
         None
     };
     let job = seen.job();
-    let now = Moment::now();
+    let links = Links::of(&api, seen.images(), Moment::now()).await;
     let mut images = seen
         .images()
         .iter()
-        .map(|image| ImageView::of(&api, job, image, now));
+        .map(|image| ImageView::of(job, image, &links));
     // That frontend knows four of the states.
     let (status, error) = match job.status {
         Status::Pending | Status::RateLimited => (Status::Pending, None),

@@ -7,6 +7,7 @@ mod act;
 mod cancel;
 mod demo;
 mod doctor;
+mod download;
 mod enqueue;
 mod keys;
 mod limits;
@@ -68,6 +69,7 @@ enum Command {
     Watch(watch::WatchCommand),
     Cancel(cancel::CancelCommand),
     Retry(retry::RetryCommand),
+    Download(download::DownloadCommand),
     Limits(limits::LimitsCommand),
     Keys(keys::KeysCommand),
     Pause(pause::PauseCommand),
@@ -138,6 +140,7 @@ pub fn run() -> ExitCode {
         | Command::Watch(_)
         | Command::Cancel(_)
         | Command::Retry(_)
+        | Command::Download(_)
         | Command::Limits(_)
         | Command::Keys(_)
         | Command::Pause(_)
@@ -165,6 +168,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Watch(command) => command.run().await,
         Command::Cancel(command) => command.run().await,
         Command::Retry(command) => command.run().await,
+        Command::Download(command) => command.run().await,
         Command::Limits(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Pause(command) => command.run().await,

@@ -52,6 +52,8 @@ pub struct BatchImage {
     pub storage_key: String,
     pub mime_type: String,
     pub bytes: i64,
+    /// Lower-case hex.
+    pub sha256: String,
 }
 
 impl BatchImage {
@@ -163,7 +165,7 @@ pub async fn stored(db: &Db, batch: i64) -> Result<Vec<BatchImage>, DbError> {
         BatchImage,
         r#"SELECT job.position AS "job!", job.team AS team_id, job.person AS user_id, image.index,
                   image."storageKey" AS "storage_key!", image."mimeType" AS "mime_type!",
-                  image.bytes AS "bytes!"
+                  image.bytes AS "bytes!", image.sha256 AS "sha256!"
            FROM (SELECT id, row_number() OVER (ORDER BY id) AS position, "teamId"::text AS team,
                         "userId"::text AS person
                  FROM photo_generation_queue WHERE "batchId" = $1::bigint) AS job

@@ -95,6 +95,8 @@ impl Scarce {
 #[derive(Debug, Clone)]
 pub struct StoredPicture {
     pub key: String,
+    /// What apps are shown of it; `None`: the key.
+    pub url: Option<String>,
     pub mime: &'static str,
     pub bytes: i64,
     pub width: i32,
@@ -245,6 +247,7 @@ pub async fn stored(
         provider_request_id,
         usage.input_tokens,
         usage.output_tokens,
+        picture.url,
     )
     .execute(&db.pool)
     .await?;
@@ -353,6 +356,7 @@ pub async fn settle_orphan(
         found.map(|picture| picture.width),
         found.map(|picture| picture.height),
         found.map(|picture| picture.sha256.as_str()),
+        found.and_then(|picture| picture.url.as_deref()),
     )
     .fetch_one(&db.pool)
     .await?;

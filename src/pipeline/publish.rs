@@ -36,6 +36,8 @@ pub struct Place<'a> {
 #[derive(Clone, Debug)]
 pub struct Published {
     pub key: ObjectKey,
+    /// What apps are shown of it, if that is not the key.
+    pub url: Option<String>,
     pub format: PictureFormat,
     pub bytes: usize,
     pub width: u32,
@@ -61,7 +63,7 @@ pub async fn publish(
     bytes: Vec<u8>,
 ) -> Result<Published, PublishError> {
     let bytes = Bytes::from(bytes);
-    let published = measure(decoder, place, bytes.clone())
+    let published = measure(decoder, storage, place, bytes.clone())
         .await
         .map_err(|_| PublishError::Unreadable(unreadable()))?;
     let mut waits = STORE_AGAIN.into_iter();
@@ -95,11 +97,12 @@ pub async fn find(
         Err(StorageError::NotFound) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    Ok(measure(decoder, place, bytes).await.ok())
+    Ok(measure(decoder, storage, place, bytes).await.ok())
 }
 
 async fn measure(
     decoder: &Decoder,
+    storage: &Storage,
     place: Place<'_>,
     bytes: Bytes,
 ) -> Result<Published, DecodeError> {
@@ -111,7 +114,9 @@ async fn measure(
         place.call,
         picture.format,
     );
+    let shown = storage.shown(&key);
     Ok(Published {
+        url: (shown != key.as_str()).then_some(shown),
         key,
         format: picture.format,
         bytes: bytes.len(),

@@ -266,6 +266,7 @@ impl From<publish::Published> for StoredPicture {
     fn from(published: publish::Published) -> Self {
         Self {
             key: published.key.to_string(),
+            url: published.url,
             mime: published.format.mime(),
             // A picture's measures are far below these bounds.
             bytes: i64::try_from(published.bytes).unwrap_or(i64::MAX),

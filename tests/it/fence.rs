@@ -168,6 +168,7 @@ fn failure() -> Failure {
 fn picture() -> StoredPicture {
     StoredPicture {
         key: "none/x/1.png".to_owned(),
+        url: None,
         mime: "image/png",
         bytes: 1,
         width: 1,

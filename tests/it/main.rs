@@ -13,6 +13,7 @@ mod by_hand;
 mod crash;
 mod demo;
 mod doctor;
+mod download;
 mod enqueue;
 mod expiry;
 mod fence;

@@ -12,7 +12,7 @@ fn key() -> ObjectKey {
     ObjectKey::parse("team=3A7/a/1-b.png").expect("a key")
 }
 
-fn url(now: Moment) -> Signed {
+fn url(now: Moment) -> PictureUrl {
     let settings = Settings {
         public_url: "https://photos.example.com".to_owned(),
         signed_url_life: Duration::from_secs(400),
@@ -35,7 +35,8 @@ fn signature(url: &str) -> Signature {
 
 #[test]
 fn a_url_opens_its_picture_until_its_end() {
-    let Signed { url, expires } = url(NOW);
+    let PictureUrl { url, expires } = url(NOW);
+    let expires = expires.expect("an end");
     let end = |now| signature(&url).end(&signer(), key().as_str(), now);
 
     assert!(url.starts_with("https://photos.example.com/files/team=3A7/a/1-b.png?expires="));
@@ -69,11 +70,14 @@ fn a_url_that_was_altered_opens_nothing() {
     check(with(None, Some(&tag)), key().as_str());
     check(with(Some("soon"), Some(&tag)), key().as_str());
     check(
-        with(Some(&signed.expires.0.to_string()), None),
+        with(Some(&signed.expires.expect("an end").0.to_string()), None),
         key().as_str(),
     );
     check(
-        with(Some(&signed.expires.0.to_string()), Some("AAAA")),
+        with(
+            Some(&signed.expires.expect("an end").0.to_string()),
+            Some("AAAA"),
+        ),
         key().as_str(),
     );
 }

@@ -44,7 +44,7 @@ pub(in crate::api) async fn cancel(
             format!("The job is {} already.", seen.job().status),
         )),
         Status::Canceled | Status::Pending | Status::Processing | Status::RateLimited => {
-            poll::rendered(&api, &seen, Reader::of(&caller), None)
+            poll::rendered(&api, &seen, Reader::of(&caller), None).await
         }
     }
 }

@@ -16,6 +16,7 @@ use super::{make_room, poll};
 use crate::api::caller::Caller;
 use crate::api::error::{ApiError, ErrorBody};
 use crate::api::extract::{Body, IdempotencyKey, Wait};
+use crate::api::links::Links;
 use crate::api::request_id::RequestId;
 use crate::api::signing::Moment;
 use crate::api::{Api, uploads};
@@ -118,7 +119,9 @@ async fn ended(api: &Api, enqueued: Enqueued, wait: Duration) -> Option<JobView>
         .hub()
         .wait(seen, wait, |seen| seen.job().status.is_final())
         .await;
-    Some(JobView::of(api, &seen, Moment::now()))
+    let now = Moment::now();
+    let links = Links::of(api, seen.images(), now).await;
+    Some(JobView::of(api, &seen, &links, now))
 }
 
 impl Accepted {

@@ -26,6 +26,7 @@ use crate::api::Api;
 use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::hub::Seen;
+use crate::api::links::Links;
 use crate::api::openapi::one_of;
 use crate::api::signing::Moment;
 
@@ -129,7 +130,7 @@ fn tell(teller: Teller) -> impl Stream<Item = Result<Event, Infallible>> {
             if teller.told.is_some() && !teller.changed().await {
                 return None;
             }
-            teller.describe();
+            teller.describe().await;
         }
     })
 }
@@ -151,8 +152,8 @@ impl Teller {
     }
 
     /// Puts into the queue what is new.
-    fn describe(&mut self) {
-        let Ok(rendered) = Rendered::of(&self.api, &self.seen, self.reader) else {
+    async fn describe(&mut self) {
+        let Ok(rendered) = Rendered::of(&self.api, &self.seen, self.reader).await else {
             self.ended = true;
             return;
         };
@@ -160,11 +161,12 @@ impl Teller {
             return;
         }
         let now = Moment::now();
-        let view = JobView::of(&self.api, &self.seen, now).for_reader(self.reader);
+        let links = Links::of(&self.api, self.seen.images(), now).await;
+        let view = JobView::of(&self.api, &self.seen, &links, now).for_reader(self.reader);
         let job = self.seen.job();
         let mut events = vec![event("progress", &ProgressEvent::of(&view))];
         for image in self.seen.images() {
-            let view = ImageView::of(&self.api, job, image, now);
+            let view = ImageView::of(job, image, &links);
             if view.is_stored() && self.images.insert(image.index) {
                 events.push(event("image", &view));
             }

@@ -12,6 +12,7 @@ use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::Query;
 use crate::api::hub::Seen;
+use crate::api::links::Links;
 use crate::api::signing::Moment;
 use crate::db::jobs::{self, Filter, JobRef};
 use crate::domain::{Status, Tenant};
@@ -68,6 +69,7 @@ pub(in crate::api) async fn list(
     let more = seen.len() > shown;
     seen.truncate(shown);
     let now = Moment::now();
+    let links = Links::of(&api, seen.iter().flat_map(Seen::images), now).await;
     Ok(Json(Page {
         next_cursor: seen
             .last()
@@ -75,7 +77,7 @@ pub(in crate::api) async fn list(
             .map(|seen| seen.job().id.to_string()),
         jobs: seen
             .iter()
-            .map(|seen| JobView::of(&api, seen, now))
+            .map(|seen| JobView::of(&api, seen, &links, now))
             .collect(),
     }))
 }
@@ -202,7 +204,8 @@ pub(in crate::api) async fn states(
         ..Filter::default()
     };
     let seen = page(&api, &filter).await?;
-    let now = Moment::now();
+    let images = seen.iter().flat_map(Seen::images);
+    let links = Links::of(&api, images, Moment::now()).await;
     let found = named.iter().filter_map(|named| {
         let mut seen = seen.iter();
         seen.find(|seen| match named {
@@ -211,7 +214,7 @@ pub(in crate::api) async fn states(
         })
     });
     Ok(Json(
-        found.map(|seen| StatusView::of(&api, seen, now)).collect(),
+        found.map(|seen| StatusView::of(seen, &links)).collect(),
     ))
 }
 

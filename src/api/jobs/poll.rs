@@ -1,11 +1,13 @@
 //! One job, polled, and the same for frontends that know other words.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use tokio::time::Instant;
 
 use super::looked_at;
 use super::rendered::{Reader, Rendered};
@@ -16,6 +18,7 @@ use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::Wait;
 use crate::api::hub::Seen;
+use crate::api::links::Links;
 use crate::api::signing::Moment;
 
 /// When to poll an unfinished job again: what the frontends that we know do by themselves.
@@ -51,13 +54,15 @@ pub(in crate::api) async fn poll(
     let reader = Reader::of(&caller);
     let known = headers.get(header::IF_NONE_MATCH);
     if let Some(wait) = wait {
-        let is_wanted = |seen: &Seen| match known {
-            None => seen.job().status.is_final(),
-            Some(_) => !is_known(&api, seen, reader, known),
+        seen = match known {
+            None => {
+                let has_ended = |seen: &Seen| seen.job().status.is_final();
+                api.hub().wait(seen, wait, has_ended).await
+            }
+            Some(_) => news(&api, seen, reader, known, wait).await,
         };
-        seen = api.hub().wait(seen, wait, is_wanted).await;
     }
-    let mut response = rendered(&api, &seen, reader, known)?;
+    let mut response = rendered(&api, &seen, reader, known).await?;
     if let Some(wait) = wait {
         applied(&mut response, wait);
     }
@@ -65,13 +70,13 @@ pub(in crate::api) async fn poll(
 }
 
 /// The job as an answer; 304 for whoever has it.
-pub(in crate::api) fn rendered(
+pub(in crate::api) async fn rendered(
     api: &Api,
     seen: &Seen,
     reader: Reader,
     known: Option<&HeaderValue>,
 ) -> Result<Response, ApiError> {
-    let rendered = Rendered::of(api, seen, reader)?;
+    let rendered = Rendered::of(api, seen, reader).await?;
     let mut response = if matches(known, &rendered.tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -94,8 +99,28 @@ pub(in crate::api) fn applied(response: &mut Response, wait: Duration) {
     }
 }
 
-fn is_known(api: &Api, seen: &Seen, reader: Reader, known: Option<&HeaderValue>) -> bool {
-    Rendered::of(api, seen, reader).is_ok_and(|rendered| matches(known, &rendered.tag))
+/// The job once it is not as the caller knows it, or as it stands when the time is over or the server ends.
+async fn news(
+    api: &Api,
+    mut seen: Arc<Seen>,
+    reader: Reader,
+    known: Option<&HeaderValue>,
+    wait: Duration,
+) -> Arc<Seen> {
+    let until = Instant::now() + wait;
+    loop {
+        let rendered = Rendered::of(api, &seen, reader).await;
+        if !rendered.is_ok_and(|rendered| matches(known, &rendered.tag)) {
+            return seen;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        let before = seen.clone();
+        let is_another = |seen: &Seen| !std::ptr::eq(seen, before.as_ref());
+        seen = api.hub().wait(seen, left, is_another).await;
+        if Arc::ptr_eq(&seen, &before) {
+            return seen;
+        }
+    }
 }
 
 /// Whether a list of tags has this one. Weak or not makes no difference here (RFC 9110, 13.1.2).
@@ -122,5 +147,6 @@ pub(in crate::api) async fn status(
     Path(job): Path<String>,
 ) -> Result<Json<StatusView>, ApiError> {
     let seen = looked_at(&api, &caller, &job).await?;
-    Ok(Json(StatusView::of(&api, &seen, Moment::now())))
+    let links = Links::of(&api, seen.images(), Moment::now()).await;
+    Ok(Json(StatusView::of(&seen, &links)))
 }

@@ -1,6 +1,6 @@
 //! A job as it leaves: written once for all who ask for it, with a tag that changes whenever it does.
 
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use axum::body::Bytes;
 use axum::http::HeaderValue;
@@ -13,6 +13,7 @@ use crate::api::Api;
 use crate::api::caller::Caller;
 use crate::api::error::ApiError;
 use crate::api::hub::Seen;
+use crate::api::links::Links;
 use crate::api::signing::{Moment, TOKEN_LIFE};
 
 /// Who reads a job.
@@ -51,20 +52,22 @@ struct Signed {
 
 impl Rendered {
     /// The job as JSON; written once for all who ask for it.
-    pub(in crate::api) fn of(api: &Api, seen: &Seen, reader: Reader) -> Result<Self, ApiError> {
+    pub(in crate::api) async fn of(
+        api: &Api,
+        seen: &Seen,
+        reader: Reader,
+    ) -> Result<Self, ApiError> {
         let now = Moment::now();
         let signed = Signed {
             token: now.end_of(TOKEN_LIFE),
             urls: now.end_of(api.settings().signed_url_life),
         };
-        let mut kept = seen.rendered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(rendered) = kept
-            .as_ref()
-            .filter(|kept| kept.reader == reader && kept.signed == signed)
-        {
+        let is_of_today = |kept: &&Self| kept.reader == reader && kept.signed == signed;
+        if let Some(rendered) = kept(seen).as_ref().filter(is_of_today) {
             return Ok(rendered.clone());
         }
-        let view = JobView::of(api, seen, now).for_reader(reader);
+        let links = Links::of(api, seen.images(), now).await;
+        let view = JobView::of(api, seen, &links, now).for_reader(reader);
         let body = serde_json::to_vec(&view).map_err(|e| ApiError::Internal(e.to_string()))?;
         let hash = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..16]);
         let rendered = Self {
@@ -74,7 +77,13 @@ impl Rendered {
                 .map_err(|e| ApiError::Internal(e.to_string()))?,
             body: body.into(),
         };
-        *kept = Some(rendered.clone());
+        if !links.are_missing {
+            *kept(seen) = Some(rendered.clone());
+        }
         Ok(rendered)
     }
+}
+
+fn kept(seen: &Seen) -> MutexGuard<'_, Option<Rendered>> {
+    seen.rendered.lock().unwrap_or_else(PoisonError::into_inner)
 }

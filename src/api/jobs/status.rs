@@ -5,10 +5,9 @@ use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
 use super::view::{ImageView, Progress};
-use crate::api::Api;
 use crate::api::hub::Seen;
+use crate::api::links::Links;
 use crate::api::openapi::one_of;
-use crate::api::signing::Moment;
 use crate::domain::Status;
 
 /// The state of a job.
@@ -41,12 +40,13 @@ pub(in crate::api) struct StatusResult {
 }
 
 impl StatusView {
-    pub(in crate::api) fn of(api: &Api, seen: &Seen, now: Moment) -> Self {
+    /// `links` has those of its pictures.
+    pub(in crate::api) fn of(seen: &Seen, links: &Links) -> Self {
         let job = seen.job();
         let images = seen
             .images()
             .iter()
-            .map(|image| ImageView::of(api, job, image, now));
+            .map(|image| ImageView::of(job, image, links));
         let stored: Vec<_> = images.filter(ImageView::is_stored).collect();
         let result = (job.status == Status::Completed).then(|| StatusResult {
             image_urls: stored

@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use super::rendered::Reader;
 use crate::api::hub::Seen;
+use crate::api::links::{Links, key_of};
 use crate::api::openapi::one_of;
 use crate::api::signing::{Moment, Scope, TOKEN_LIFE};
-use crate::api::{Api, files, zip};
+use crate::api::{Api, zip};
 use crate::db::jobs::{Image, Job, Standing};
 use crate::db::json::Json;
 use crate::domain::{ImageState, Status};
@@ -98,9 +99,9 @@ pub(in crate::api) struct ImageView {
     index: i32,
     #[schema(schema_with = image_states)]
     state: ImageState,
-    /// Signed; needs no header.
+    /// Signed or public; needs no header. Null until it is stored, and while the storage does not answer.
     pub(super) url: Option<String>,
-    /// When that URL ends; a poll has a new one before.
+    /// When that URL ends; a poll has a new one before. Null: never.
     expires_at: Option<DateTime<Utc>>,
     mime_type: Option<String>,
     bytes: Option<i64>,
@@ -142,13 +143,14 @@ fn states_in_short() -> Object {
 }
 
 impl JobView {
-    pub(in crate::api) fn of(api: &Api, seen: &Seen, now: Moment) -> Self {
+    /// `links` has those of its pictures.
+    pub(in crate::api) fn of(api: &Api, seen: &Seen, links: &Links, now: Moment) -> Self {
         let job = seen.job().clone();
         let zip = Zip::of(api, &job, seen.images(), now);
         let images: Vec<_> = seen
             .images()
             .iter()
-            .map(|image| ImageView::of(api, &job, image, now))
+            .map(|image| ImageView::of(&job, image, links))
             .collect();
         let turn = seen.turn.as_ref();
         Self {
@@ -234,18 +236,14 @@ impl Progress {
 }
 
 impl ImageView {
-    pub(in crate::api) fn of(api: &Api, job: &Job, image: &Image, now: Moment) -> Self {
-        let stored = image
-            .storage_key
-            .as_deref()
-            .filter(|_| image.state == ImageState::Stored);
-        let signed = stored.and_then(|key| files::signed(api, key, now));
+    pub(in crate::api) fn of(job: &Job, image: &Image, links: &Links) -> Self {
+        let link = key_of(image).and_then(|key| links.get(key));
         Self {
             id: format!("{}-{}", job.id, image.index),
             index: image.index,
             state: image.state,
-            expires_at: signed.as_ref().and_then(|signed| moment(signed.expires)),
-            url: signed.map(|signed| signed.url),
+            expires_at: link.and_then(|link| link.expires).and_then(moment),
+            url: link.map(|link| link.url.clone()),
             mime_type: image.mime_type.clone(),
             bytes: image.bytes,
             width: image.width,

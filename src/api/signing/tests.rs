@@ -44,3 +44,20 @@ fn an_end_is_the_same_within_a_quarter_of_the_life() {
     check(100, 500);
     check(101, 600);
 }
+
+#[test]
+fn a_span_begins_where_its_end_begins_to_be_the_end() {
+    for (now, life) in [
+        (1_000_000, 21_600),
+        (1_000_001, 400),
+        (5_000, 1),
+        (7_777, 3),
+    ] {
+        let life = Duration::from_secs(life);
+        let (begin, end) = Moment(now).span_of(life);
+
+        assert!(begin <= Moment(now));
+        assert_eq!((begin.end_of(life), Moment(now).end_of(life)), (end, end));
+        assert_ne!(Moment(begin.0 - 1).end_of(life), end);
+    }
+}

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::SendTimeoutError;
@@ -22,10 +22,12 @@ use super::Entry;
 use super::archive::{size, write};
 use crate::api::Api;
 use crate::api::error::ApiError;
-use crate::storage::{ObjectKey, StorageError};
+use crate::storage::{ObjectKey, Storage, StorageError};
 
 /// Archives on their way at a time in this process: each holds a thread.
 const AT_ONCE: usize = 32;
+/// Objects of an archive that are looked at together; each may be a request of its own.
+const LOOKS: usize = 8;
 /// Bytes in one chunk: few enough system calls, and nothing to wait for.
 const CHUNK: usize = 64 * 1024;
 /// Chunks that wait for the client.
@@ -65,12 +67,7 @@ pub(in crate::api) async fn stream(
     file_name: &str,
 ) -> Result<Response, ApiError> {
     let turn = TURNS.try_acquire().map_err(|_| ApiError::Busy)?;
-    for entry in &entries {
-        if api.storage().len(&entry.key).await? != entry.bytes {
-            let source = io::Error::other("an object has another length than was recorded");
-            return Err(StorageError::Unavailable { source }.into());
-        }
-    }
+    check(api.storage(), &entries).await?;
     let length = size(&entries);
     let storage = api.storage().clone();
     let open = move |key: &ObjectKey| storage.open(key).map_err(io::Error::other);
@@ -100,6 +97,22 @@ pub(in crate::api) async fn stream(
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];
     Ok((headers, Body::from_stream(whole(chunks, length))).into_response())
+}
+
+/// Whether all pictures are there as they were recorded.
+async fn check(storage: &Storage, entries: &[Entry]) -> Result<(), StorageError> {
+    // Collected first: a stream that borrows in its closure cannot be sent to another thread.
+    let looks: Vec<_> = entries
+        .iter()
+        .map(|entry| storage.len(&entry.key))
+        .collect();
+    let lengths: Vec<u64> = stream::iter(looks).buffered(LOOKS).try_collect().await?;
+    if entries.iter().map(|entry| entry.bytes).eq(lengths) {
+        Ok(())
+    } else {
+        let source = io::Error::other("an object has another length than was recorded");
+        Err(StorageError::Unavailable { source })
+    }
 }
 
 /// Begins to write the archive; whoever drops the receiver ends it.
