@@ -72,9 +72,9 @@ pub struct HttpArgs {
         default_value_t = 3000
     )]
     pub caller_requests_per_minute: u32,
-    /// How long image and zip URLs live at least; a quarter more at most
+    /// How long image and zip URLs live at least; a quarter more at most, and S3 signs for no more than seven days
     #[arg(long, env = "SIGNED_URL_SECONDS", value_name = "S", default_value_t = 21_600,
-          value_parser = clap::value_parser!(u64).range(60..=604_800))]
+          value_parser = clap::value_parser!(u64).range(60..=483_840))]
     pub signed_url_seconds: u64,
     /// Where a customer without credit is sent
     #[arg(

@@ -4,6 +4,7 @@
 //! something that happens, with a deadline that only a broken program meets.
 
 mod barrier;
+mod bucket;
 mod command;
 mod database;
 mod host;
@@ -22,6 +23,7 @@ use sqlx::PgPool;
 use tempfile::TempDir;
 
 pub(crate) use barrier::{Holder, MODEL, photograph};
+pub(crate) use bucket::Bucket;
 pub(crate) use command::Answer;
 pub(crate) use database::{create_database, create_database_on, empty_database, server_url};
 pub(crate) use host::PictureHost;
@@ -36,12 +38,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// How often a condition in the database is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// A database, a provider and a folder for photos.
+/// A database, a provider and a place for photos.
 pub(crate) struct Stage {
     pub(crate) url: String,
     pub(crate) pool: PgPool,
     pub(crate) simulator: Simulator,
-    pub(crate) photos: TempDir,
+    photos: TempDir,
+    /// Where photos go instead, below `photos`, over HTTP.
+    bucket: Option<Bucket>,
 }
 
 impl Stage {
@@ -52,6 +56,15 @@ impl Stage {
 
     pub(crate) async fn with(simulator: SimulatorConfig) -> Self {
         Self::at(create_database().await, simulator).await
+    }
+
+    /// With photos in a bucket of an S3 server.
+    pub(crate) async fn in_a_bucket() -> Self {
+        let bucket = Bucket::start().await;
+        Self {
+            bucket: Some(bucket),
+            ..Self::new().await
+        }
     }
 
     /// On a server that the test may stop.
@@ -67,6 +80,7 @@ impl Stage {
             pool,
             simulator: Simulator::start(simulator).await.unwrap(),
             photos: tempfile::tempdir().unwrap(),
+            bucket: None,
         }
     }
 
@@ -232,7 +246,7 @@ impl Stage {
         .await
         .unwrap();
         for (key, bytes) in &rows {
-            let file = std::fs::metadata(self.photos.path().join(key)).unwrap();
+            let file = std::fs::metadata(self.photos().join(key)).unwrap();
             assert_eq!(file.len(), u64::try_from(*bytes).unwrap(), "{key}");
         }
         let twice = self
@@ -262,8 +276,23 @@ impl Stage {
         text
     }
 
+    /// The folder in which the photos are files, whatever way they went.
     pub(crate) fn photos(&self) -> &Path {
-        self.photos.path()
+        let folder = self.bucket.as_ref().map(Bucket::objects);
+        folder.unwrap_or(self.photos.path())
+    }
+
+    /// The S3 server of a stage that has one.
+    pub(crate) fn bucket(&self) -> &Bucket {
+        self.bucket.as_ref().unwrap()
+    }
+
+    /// What tells a command where the photos are.
+    pub(crate) fn storage(&self) -> Vec<String> {
+        match &self.bucket {
+            Some(bucket) => bucket.arguments(),
+            None => vec![format!("--storage=local:{}", self.photos().display())],
+        }
     }
 }
 

@@ -56,9 +56,10 @@ impl Stage {
         stop: CancellationToken,
     ) -> Result<Api, StartError> {
         app::install_tls();
-        let storage = format!("--storage=local:{}", self.photos().display());
-        let all = ["serve", &storage]
+        let storage = self.storage();
+        let all = ["serve"]
             .into_iter()
+            .chain(storage.iter().map(String::as_str))
             .chain(arguments.iter().copied());
         let ServeArguments { http, storage } = ServeArguments::parse_from(all);
         let db = self.db().await;

@@ -230,7 +230,7 @@ impl Stage {
         let mut command = Command::new(env!("CARGO_BIN_EXE_safelight"));
         command
             .args(["serve", "--database-url", &self.url])
-            .arg(format!("--storage=local:{}", self.photos().display()))
+            .args(self.storage())
             .args(more)
             .env("RUST_LOG", "safelight=info,warn")
             .env("LOG_FORMAT", "text");
@@ -253,8 +253,8 @@ impl Stage {
         arguments.extend([
             format!("--gemini-api-key={DEFAULT_KEY}"),
             format!("--gemini-base-url={}", self.simulator.base_url()),
-            format!("--storage=local:{}", self.photos().display()),
         ]);
+        arguments.extend(self.storage());
         arguments
     }
 }

@@ -3,6 +3,7 @@
 mod abuse;
 mod auth;
 mod batches;
+mod elsewhere;
 mod errors;
 mod events;
 mod files;

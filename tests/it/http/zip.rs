@@ -89,7 +89,15 @@ impl Stage {
 
 #[tokio::test]
 async fn the_zip_of_a_job_holds_its_pictures_byte_by_byte() {
-    let stage = Stage::new().await;
+    holds_the_pictures(Stage::new().await).await;
+}
+
+#[tokio::test]
+async fn so_does_a_zip_from_a_bucket() {
+    holds_the_pictures(Stage::in_a_bucket().await).await;
+}
+
+async fn holds_the_pictures(stage: Stage) {
     let server = stage.serve(&[KEYS]).await;
     let job = stage.job("a lake", 3).await;
     stage.drain().await;
@@ -299,7 +307,16 @@ fn most_memory() -> u64 {
 /// Of server and client together.
 #[tokio::test]
 async fn two_gigabytes_are_sent_in_little_memory() {
-    let stage = Stage::new().await;
+    take_little_memory(Stage::new().await).await;
+}
+
+/// The S3 server is in the same process, too.
+#[tokio::test]
+async fn so_are_two_gigabytes_from_a_bucket() {
+    take_little_memory(Stage::in_a_bucket().await).await;
+}
+
+async fn take_little_memory(stage: Stage) {
     let server = stage.serve(&[KEYS]).await;
     let job = stage.hollow_job(100, 20 << 20).await;
     let before = most_memory();
