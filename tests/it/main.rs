@@ -38,5 +38,6 @@ mod settings;
 mod shares;
 mod shutdown;
 mod simulate;
+mod storage;
 mod tidy;
 mod wakeup;

@@ -4,6 +4,7 @@
 //! something that happens, with a deadline that only a broken program meets.
 
 mod barrier;
+mod bucket;
 mod command;
 mod database;
 mod host;
@@ -22,6 +23,7 @@ use sqlx::PgPool;
 use tempfile::TempDir;
 
 pub(crate) use barrier::{Holder, MODEL, photograph};
+pub(crate) use bucket::Bucket;
 pub(crate) use command::Answer;
 pub(crate) use database::{create_database, create_database_on, empty_database, server_url};
 pub(crate) use host::PictureHost;
