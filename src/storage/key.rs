@@ -96,8 +96,23 @@ impl ObjectKey {
         }
     }
 
+    /// Of no picture: what a storage is tried out with. Its name is hidden, so that nobody takes it for
+    /// an object, and ends as a picture's, as some buckets take only those.
+    pub(super) fn probe() -> Self {
+        Self(format!(".safelight-{}.png", Uuid::new_v4()))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What the object is, told by its extension: that was given by the picture's bytes.
+    pub(super) fn media_type(&self) -> &'static str {
+        let extension = self.0.rsplit('.').next();
+        PictureFormat::ALL
+            .into_iter()
+            .find(|format| extension == Some(format.extension()))
+            .map_or("application/octet-stream", PictureFormat::mime)
     }
 }
 

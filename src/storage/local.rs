@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
 use super::{Listed, ObjectKey, StorageError};
@@ -108,8 +109,25 @@ impl Local {
         Ok(())
     }
 
+    /// One folder after the other.
     pub(super) fn list(&self) -> BoxStream<'static, Result<Listed, StorageError>> {
-        Box::pin(futures_util::stream::empty())
+        let pages = stream::try_unfold(vec![String::new()], {
+            let root = Arc::clone(&self.root);
+            move |mut folders| {
+                let root = Arc::clone(&root);
+                async move {
+                    let Some(folder) = folders.pop() else {
+                        return Ok(None);
+                    };
+                    let listed = blocking(move || list_folder(&root, &folder)).await;
+                    let (objects, below) =
+                        listed.map_err(|source| StorageError::Unavailable { source })?;
+                    folders.extend(below);
+                    Ok(Some((stream::iter(objects).map(Ok), folders)))
+                }
+            }
+        });
+        pages.try_flatten().boxed()
     }
 
     pub(super) fn path(&self, key: &ObjectKey) -> PathBuf {
@@ -155,6 +173,41 @@ fn delete_older(path: &Path, age: Duration) -> io::Result<()> {
         flush_folder(path.parent().unwrap_or(Path::new(".")))?;
     }
     Ok(())
+}
+
+/// The objects of one folder, and the folders below it, by their names from the root on. What is hidden
+/// is ours and unfinished; what vanishes meanwhile is removed.
+fn list_folder(root: &Path, folder: &str) -> io::Result<(Vec<Listed>, Vec<String>)> {
+    let entries = match fs::read_dir(root.join(folder)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
+        entries => entries?,
+    };
+    let (mut objects, mut folders) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        if name.starts_with('.') {
+            continue;
+        }
+        let name = match folder {
+            "" => name,
+            folder => format!("{folder}/{name}"),
+        };
+        if entry.file_type()?.is_dir() {
+            folders.push(name);
+        } else if let Ok(metadata) = fs::metadata(entry.path())
+            && metadata.is_file()
+        {
+            objects.push(Listed {
+                name,
+                bytes: metadata.len(),
+                modified: metadata.modified()?,
+            });
+        }
+    }
+    Ok((objects, folders))
 }
 
 /// As `put` and `get` do it, and then back to what was there before.

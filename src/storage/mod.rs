@@ -15,6 +15,7 @@ use futures_util::stream::BoxStream;
 
 use crate::domain::Failure;
 
+mod budget;
 pub mod key;
 mod local;
 mod remote;
@@ -22,11 +23,14 @@ mod s3;
 mod supabase;
 mod target;
 
+pub use budget::Budget;
 pub use key::{InvalidKey, ObjectKey, ObjectPrefix};
 pub use local::Local;
 pub use s3::{S3, S3Settings};
 pub use supabase::{Supabase, SupabaseSettings};
 pub use target::{InvalidTarget, Secret, StorageSettings, StorageTarget};
+
+use remote::{Elsewhere, Reader};
 
 /// An open storage. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -97,8 +101,8 @@ impl Storage {
     pub async fn probe(&self) -> Result<(), StorageError> {
         match self {
             Self::Local(local) => local.probe().await,
-            Self::S3(s3) => s3.probe().await,
-            Self::Supabase(supabase) => supabase.probe().await,
+            Self::S3(s3) => Elsewhere::from(s3).probe().await,
+            Self::Supabase(supabase) => Elsewhere::from(supabase).probe().await,
         }
     }
 
@@ -107,8 +111,8 @@ impl Storage {
     pub async fn examine(&self) -> Result<(), StorageError> {
         match self {
             Self::Local(local) => local.examine().await,
-            Self::S3(s3) => s3.probe().await,
-            Self::Supabase(supabase) => supabase.probe().await,
+            Self::S3(s3) => Elsewhere::from(s3).examine().await,
+            Self::Supabase(supabase) => Elsewhere::from(supabase).examine().await,
         }
     }
 
@@ -125,7 +129,8 @@ impl Storage {
     pub async fn get(&self, key: &ObjectKey) -> Result<Vec<u8>, StorageError> {
         match self {
             Self::Local(local) => local.get(key).await,
-            Self::S3(_) | Self::Supabase(_) => remote::get(self, key).await,
+            Self::S3(s3) => Elsewhere::from(s3).get(key).await,
+            Self::Supabase(supabase) => Elsewhere::from(supabase).get(key).await,
         }
     }
 
@@ -149,10 +154,12 @@ impl Storage {
     /// Reads an object piece by piece, in constant memory. Blocks: only for a thread that may, within
     /// the runtime.
     pub fn open(&self, key: &ObjectKey) -> Result<impl io::Read + use<>, StorageError> {
-        match self {
-            Self::Local(local) => local.open(key).map(remote::Reader::File),
-            Self::S3(_) | Self::Supabase(_) => remote::open(self, key).map(remote::Reader::Remote),
-        }
+        let elsewhere = match self {
+            Self::Local(local) => return local.open(key).map(Reader::File),
+            Self::S3(s3) => Elsewhere::from(s3),
+            Self::Supabase(supabase) => Elsewhere::from(supabase),
+        };
+        Ok(Reader::Remote(Box::new(elsewhere.open(key)?)))
     }
 
     /// Where an object lies on this machine. A storage elsewhere has no such place, and hands its objects

@@ -46,6 +46,9 @@ fn of_inputs(error: &ConfigError) -> Mend {
         | ConfigError::ApiKeys(_)
         | ConfigError::SecretWithoutProject
         | ConfigError::Origin(_)
+        | ConfigError::NoBucketKey(..)
+        | ConfigError::NoR2Endpoint
+        | ConfigError::BucketUrl(..)
         | ConfigError::Storage(_) => "export SUPABASE_SERVICE_ROLE_KEY=KEY",
     })
 }

@@ -1,0 +1,4 @@
+//! Storage as the rest of the program sees it: one contract, kept by every storage there is.
+
+mod contract;
+mod places;
