@@ -12,13 +12,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{Listed, ObjectKey, StorageError};
 
 /// What a probe writes.
 const PROBE: &[u8] = b"safelight";
+
+/// Objects that are listed before anybody has asked for them.
+const LISTED_AHEAD: usize = 100;
 
 /// Objects below one directory. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -109,7 +113,17 @@ impl Local {
     }
 
     pub(super) fn list(&self) -> BoxStream<'static, Result<Listed, StorageError>> {
-        Box::pin(futures_util::stream::empty())
+        let root = self.root.to_path_buf();
+        // One thread walks, and waits for whoever reads: in constant memory.
+        let (send, receive) = mpsc::channel(LISTED_AHEAD);
+        tokio::task::spawn_blocking(move || {
+            if let Err(source) = list_folder(&root, "", &send) {
+                let _ = send.blocking_send(Err(StorageError::Unavailable { source }));
+            }
+        });
+        Box::pin(stream::unfold(receive, async |mut receive| {
+            Some((receive.recv().await?, receive))
+        }))
     }
 
     pub(super) fn path(&self, key: &ObjectKey) -> PathBuf {
@@ -179,6 +193,42 @@ fn examine(root: &Path) -> io::Result<()> {
         let _ = fs::remove_dir(folder);
     }
     tried
+}
+
+/// What is hidden is no object. What goes meanwhile is left out.
+fn list_folder(
+    folder: &Path,
+    prefix: &str,
+    send: &mpsc::Sender<Result<Listed, StorageError>>,
+) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let metadata = match entry.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata?,
+        };
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if metadata.is_dir() {
+            list_folder(&entry.path(), &format!("{name}/"), send)?;
+        } else if metadata.is_file() {
+            let listed = Listed {
+                name,
+                bytes: metadata.len(),
+                modified: metadata.modified()?,
+            };
+            if send.blocking_send(Ok(listed)).is_err() {
+                return Ok(()); // nobody reads any more
+            }
+        }
+    }
+    Ok(())
 }
 
 fn temporary_in(folder: &Path) -> PathBuf {

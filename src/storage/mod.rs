@@ -22,7 +22,7 @@ mod s3;
 mod supabase;
 mod target;
 
-pub use key::{InvalidKey, ObjectKey, ObjectPrefix};
+pub use key::{InvalidKey, ObjectKey, ObjectPrefix, Origin};
 pub use local::Local;
 pub use s3::{S3, S3Settings};
 pub use supabase::{Supabase, SupabaseSettings};
