@@ -9,12 +9,12 @@
 -- Scans the queue and reads all of those jobs: 10 s per million jobs.
 \if :{?completed}
 \else
-SELECT coalesce(least(trunc(photo_generation_number('retentionCompletedDays')), 36500), 0)::integer AS completed
+SELECT least(coalesce(trunc(photo_generation_number('retentionCompletedDays')), 0), 36500)::integer AS completed
 \gset
 \endif
 \if :{?failed}
 \else
-SELECT coalesce(least(trunc(photo_generation_number('retentionFailedDays')), 36500), 0)::integer AS failed
+SELECT least(coalesce(trunc(photo_generation_number('retentionFailedDays')), 0), 36500)::integer AS failed
 \gset
 \endif
 SET TIME ZONE 'UTC';

@@ -2,7 +2,7 @@
 -- by db::prune, which locks them and looks once more before it removes them.
 -- $1 after which id, $2 how many rows to look at, $3 days after which completed ones go, $4 the same for
 -- failed ones; 0: never. One row; "reached" is NULL past the last one.
--- By the primary key and safelight_batch_idx: 5,000 batches take 12 ms.
+-- By the primary key and safelight_batch_idx: 5,000 batches with jobs take 7 to 15 ms.
 SELECT max(next.id) AS reached,
        coalesce(array_agg(next.id) FILTER (
            WHERE isfinite(next.ended)

@@ -3,7 +3,7 @@
 -- $1 jobs, $2 whether their objects go, too: then the keys are noted in this same statement, and no object
 -- is touched before it is committed. Pictures that were uploaded for them are given free, which the sweep
 -- of unused uploads looks at: it keeps what another job names.
--- 200 jobs of one image and one call take 8 ms, of four 20 ms, also among a million.
+-- 200 jobs of one image and one call each take 4 to 13 ms among a million, a third of it the cascade.
 WITH object AS (
     INSERT INTO photo_generation_removals ("storageKey")
     SELECT DISTINCT image."storageKey" FROM photo_generation_images AS image

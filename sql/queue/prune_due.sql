@@ -7,7 +7,8 @@
 --   of which a call is open, or lies in a spool, or is of a day that is still counted: what limits and
 --   budgets have counted never changes by pruning;
 --   of which the app has not taken over a picture: photo_generation_on_image still raises an error.
--- All by index: 5,000 jobs of which all are due take some 60 ms, of which none is 10 ms.
+-- All by index, among a million jobs, images and calls: 5,000 that are all due take 50 ms, of which none
+-- is 10 ms.
 WITH counted AS MATERIALIZED (
     SELECT least(photo_generation_quota_day(), photo_generation_spend_day()) AS since
 )

@@ -58,9 +58,10 @@ impl Retention {
 pub async fn retention(db: &Db) -> Result<Retention, DbError> {
     Ok(sqlx::query_as!(
         Retention,
-        r#"SELECT coalesce(least(trunc(photo_generation_number('retentionCompletedDays')), $1::integer), 0)
+        // Not least() first: it passes over NULL.
+        r#"SELECT least(coalesce(trunc(photo_generation_number('retentionCompletedDays')), 0), $1::integer)
                       ::integer AS "completed_days!",
-                  coalesce(least(trunc(photo_generation_number('retentionFailedDays')), $1), 0)
+                  least(coalesce(trunc(photo_generation_number('retentionFailedDays')), 0), $1)
                       ::integer AS "failed_days!",
                   EXISTS (SELECT FROM photo_generation_settings
                           WHERE key = 'retentionDeleteObjects' AND value = 'true') AS "objects!""#,
@@ -204,21 +205,39 @@ async fn remove(
     referrers: &Referrers,
 ) -> Result<usize, DbError> {
     let mut transaction = db.pool.begin().await?;
-    wait_for_nobody(&mut transaction).await?;
+    match remove_in(&mut transaction, jobs, retention, referrers).await {
+        Ok(removed) => {
+            transaction.commit().await?;
+            Ok(removed)
+        }
+        Err(error) => {
+            // Else the next try might find them still locked, and pass them by.
+            transaction.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+async fn remove_in(
+    transaction: &mut Transaction,
+    jobs: &[JobId],
+    retention: &Retention,
+    referrers: &Referrers,
+) -> Result<usize, DbError> {
+    wait_for_nobody(transaction).await?;
     let locked: Vec<JobId> = sqlx::query_scalar!(
         r#"SELECT id::bigint AS "id!" FROM photo_generation_queue
            WHERE id = ANY ($1) ORDER BY id FOR UPDATE SKIP LOCKED"#,
         jobs
     )
-    .fetch_all(&mut transaction)
+    .fetch_all(&mut *transaction)
     .await?;
-    let due = due(&mut transaction, &locked, retention).await?;
+    let due = due(transaction, &locked, retention).await?;
     let due: Vec<JobId> = due.into_iter().map(|job| job.id).collect();
-    let free = referrers.without_referred(&mut transaction, due).await?;
+    let free = referrers.without_referred(transaction, due).await?;
     let jobs = sqlx::query_file_scalar!("sql/queue/prune_delete.sql", &free, retention.objects)
-        .fetch_one(&mut transaction)
+        .fetch_one(transaction)
         .await?;
-    transaction.commit().await?;
     Ok(usize::try_from(jobs).unwrap_or_default())
 }
 

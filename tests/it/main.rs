@@ -31,6 +31,7 @@ mod outage;
 mod pauses;
 mod pooler;
 mod position;
+mod prune;
 mod quota;
 mod readme;
 mod schema;

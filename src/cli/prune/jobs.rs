@@ -158,13 +158,20 @@ impl Found {
             states.join(", ")
         )];
         if let Some(oldest) = tallies().filter_map(|tally| tally.oldest).min() {
-            sentences.push(format!("The oldest ended on {}.", oldest.format("%Y-%m-%d")));
+            sentences.push(format!(
+                "The oldest ended on {}.",
+                oldest.format("%Y-%m-%d")
+            ));
         }
         let photos: i64 = tallies().map(|tally| tally.photos).sum();
         let bytes: i64 = tallies().map(|tally| tally.bytes).sum();
         let photos = usize::try_from(photos).unwrap_or(0);
         if photos > 0 {
-            let (goes, stays) = if photos == 1 { ("goes", "stays") } else { ("go", "stay") };
+            let (goes, stays) = if photos == 1 {
+                ("goes", "stays")
+            } else {
+                ("go", "stay")
+            };
             let photos = format!("{} ({})", count(photos, "photo"), size(bytes));
             sentences.push(if objects {
                 format!("{photos} {goes} from the storage, too.")
@@ -184,11 +191,16 @@ fn told(pruner: &Pruner, found: usize, batches: u64) -> String {
         let batches = usize::try_from(batches).unwrap_or(0);
         sentences.push(format!(
             "With them {} without jobs.",
-            if batches == 1 { "1 batch".to_owned() } else { format!("{batches} batches") }
+            if batches == 1 {
+                "1 batch".to_owned()
+            } else {
+                format!("{batches} batches")
+            }
         ));
     }
     if pruner.retention.objects && removed > 0 {
-        sentences.push("The workers remove their photos from the storage within minutes.".to_owned());
+        sentences
+            .push("The workers remove their photos from the storage within minutes.".to_owned());
     }
     if let Some(error) = &pruner.why {
         let refused = pruner.refused;

@@ -20,7 +20,10 @@ fn jobs_are_pruned_or_orphans_looked_for_never_both() {
     };
 
     check("", true);
-    check("--dry-run --completed-days 30 --failed-days 0 --objects --adopted", true);
+    check(
+        "--dry-run --completed-days 30 --failed-days 0 --objects --adopted",
+        true,
+    );
     check("--orphans --delete --yes --json", true);
     check("--orphans --dry-run", true);
     check("--orphans --completed-days 30", false);

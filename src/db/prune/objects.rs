@@ -89,11 +89,7 @@ pub async fn unknown_uploads(db: &Db, uploads: &[Upload]) -> Result<HashSet<Uplo
 }
 
 /// Takes out those that a job of the tenant names.
-async fn leave_unnamed(
-    db: &Db,
-    tenant: &str,
-    names: &mut HashSet<String>,
-) -> Result<(), DbError> {
+async fn leave_unnamed(db: &Db, tenant: &str, names: &mut HashSet<String>) -> Result<(), DbError> {
     let mut before = Some(i64::MAX);
     while let Some(reached) = before
         && !names.is_empty()

@@ -41,7 +41,15 @@ fn a_key_segment_names_its_tenant_and_no_other_text_does() {
         let segment = tenant.as_key_segment();
         assert_eq!(Tenant::from_key_segment(&segment), Some(tenant));
     }
-    for wrong in ["uploads", "team=3a7", "team=3A=", "team=3A7.", "team=3A=FF", "photos", ""] {
+    for wrong in [
+        "uploads",
+        "team=3a7",
+        "team=3A=",
+        "team=3A7.",
+        "team=3A=FF",
+        "photos",
+        "",
+    ] {
         assert_eq!(Tenant::from_key_segment(wrong), None, "{wrong}");
     }
 }

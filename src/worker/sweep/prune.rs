@@ -23,6 +23,8 @@ const LOOK_EVERY: u32 = 12;
 /// Objects that one worker takes: S3 removes a thousand in one request, and a folder's files one by one
 /// well within the time for which they are taken.
 const OBJECTS_AT_ONCE: i64 = 500;
+/// Failures in a row after which it is the storage, and not an object.
+const FAILURES: usize = 3;
 
 /// Prunes until it is aborted.
 pub(super) async fn prune(context: &Arc<Context>) {
@@ -87,6 +89,7 @@ async fn walk(context: &Context, pruner: &mut Pruner) -> Result<(), DbError> {
 /// Round after round until none is due, or the storage fails.
 async fn remove_objects(context: &Context) -> Result<(), DbError> {
     let db = context.db();
+    let mut failures = 0;
     loop {
         let taken = prune::removals(db, OBJECTS_AT_ONCE).await?;
         let is_last = i64::try_from(taken.len()).is_ok_and(|taken| taken < OBJECTS_AT_ONCE);
@@ -96,11 +99,21 @@ async fn remove_objects(context: &Context) -> Result<(), DbError> {
         let groups = std::iter::once(fresh).chain(again.into_iter().map(|one| vec![one]));
         for group in groups.filter(|group| !group.is_empty()) {
             let keys: Vec<String> = group.into_iter().map(|removal| removal.key).collect();
-            if let Err(error) = remove_from(&context.tools.storage, &keys).await {
-                tracing::warn!(%error, objects = keys.len(), "could not remove objects of pruned jobs, trying again later");
-                return prune::still_there(db, &keys, &error.to_string()).await;
+            match remove_from(&context.tools.storage, &keys).await {
+                Ok(()) => {
+                    failures = 0;
+                    prune::removed(db, &keys).await?;
+                }
+                Err(error) => {
+                    failures += 1;
+                    let objects = keys.len();
+                    tracing::warn!(%error, objects, "could not remove objects of pruned jobs, trying again later");
+                    prune::still_there(db, &keys, &error.to_string()).await?;
+                }
             }
-            prune::removed(db, &keys).await?;
+            if failures == FAILURES {
+                return Ok(());
+            }
         }
         if is_last {
             return Ok(());

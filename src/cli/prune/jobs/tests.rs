@@ -21,7 +21,11 @@ fn what_goes_is_told_in_sentences() {
     let mut found = Found::default();
     check(&found, true, "No job is old enough to be pruned.");
     found.add(due(1, Status::Failed, 9, 0));
-    check(&found, true, "1 job to be pruned: 1 failed. The oldest ended on 2026-01-09.");
+    check(
+        &found,
+        true,
+        "1 job to be pruned: 1 failed. The oldest ended on 2026-01-09.",
+    );
     found.add(due(2, Status::Completed, 7, 1));
     found.add(due(3, Status::Completed, 8, 2));
     check(
