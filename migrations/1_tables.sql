@@ -33,7 +33,8 @@ CREATE TABLE public.photo_generation_adoption (
         CHECK (kind IN ('table', 'check', 'notNull', 'trigger', 'options')),
     -- Of the constraint, the column or the trigger; empty for the table itself and its options.
     name         text NOT NULL,
-    -- As Postgres prints it, to be made again.
+    -- As Postgres prints it, to be made again. Of the queue itself the highest id that it had: those rows
+    -- are not pruned unless asked for. Empty where an older version adopted it: all there are count.
     definition   text NOT NULL,
     "takenAt"    timestamptz NOT NULL DEFAULT now(),
     UNIQUE ("table", kind, name)
@@ -177,7 +178,8 @@ COMMENT ON TABLE public.photo_generation_images IS
 
 CREATE TABLE public.photo_generation_calls (
     id              uuid PRIMARY KEY,
-    -- No foreign key: calls outlive their jobs, they are the account of what was paid.
+    -- No foreign key: calls outlive a job that is deleted, they are the account of what was paid. They go
+    -- with a job that is pruned.
     "jobId"         bigint NOT NULL,
     -- The job's uuid and tenant: what an object key is made of, also when the job is gone.
     "jobUuid"       uuid NOT NULL,
@@ -413,7 +415,7 @@ CREATE TABLE public.photo_generation_uploads (
     name         text NOT NULL,
     bytes        bigint NOT NULL,
     "uploadedAt" timestamptz NOT NULL DEFAULT now(),
-    -- When a job first named it. Null: it goes a day after it came.
+    -- When a job named it, to the hour. Null: none does, and it goes a day after it came.
     "usedAt"     timestamptz,
     PRIMARY KEY (tenant, name)
 );
@@ -428,7 +430,8 @@ CREATE TABLE public.photo_generation_removals (
     -- Since when; a worker that takes it moves tryAt on.
     "createdAt"  timestamptz NOT NULL DEFAULT now(),
     "tryAt"      timestamptz NOT NULL DEFAULT now(),
+    -- Why the storage did not remove it when it was last asked.
     error        text
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 COMMENT ON TABLE public.photo_generation_removals IS
     'Objects of pruned jobs that are to be removed from the storage; a row goes when its object is gone.';

@@ -76,3 +76,6 @@ CREATE INDEX CONCURRENTLY safelight_tenant_idx
     ON public.photo_generation_shares (tenant);
 CREATE INDEX CONCURRENTLY safelight_unused_uploads_idx
     ON public.photo_generation_uploads ("uploadedAt") WHERE "usedAt" IS NULL;
+-- Objects of pruned jobs, in the order in which they are to be removed.
+CREATE INDEX CONCURRENTLY safelight_removals_idx
+    ON public.photo_generation_removals ("tryAt");

@@ -5,8 +5,6 @@
 
 mod report;
 
-use std::io::{self, IsTerminal as _};
-
 use clap::Args;
 
 pub(super) use report::Action;
@@ -14,7 +12,7 @@ use report::Report;
 
 use super::time::Length;
 use super::words::{count, tally};
-use super::{CommandError, output};
+use super::{CommandError, ask, output};
 use crate::app;
 use crate::config::DatabaseArgs;
 use crate::db::jobs::{self, JobRef, Selected, Selection};
@@ -135,23 +133,7 @@ impl ActArgs {
             action.done(),
             tally(jobs.iter().map(|job| job.status))
         );
-        if self.yes {
-            eprintln!("{found}");
-            return Ok(());
-        }
-        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-            return Err(CommandError::Usage(format!(
-                "{found}. Nobody can be asked here; --yes does it without asking"
-            )));
-        }
-        eprint!("{found}. Go on? [y/N] ");
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
-        if is_yes(&answer) {
-            Ok(())
-        } else {
-            Err(CommandError::Failed("nothing was changed".to_owned()))
-        }
+        ask::confirm(&found, self.yes.into())
     }
 }
 
@@ -169,10 +151,6 @@ impl Choice {
             not_retried_yet: action == Action::Retry,
         }
     }
-}
-
-fn is_yes(answer: &str) -> bool {
-    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
 /// Acts on one job that a person named.

@@ -4,6 +4,7 @@
 //! the same action does over SQL or HTTP, on the database directly.
 
 mod act;
+mod ask;
 mod cancel;
 mod demo;
 mod doctor;
@@ -15,6 +16,8 @@ mod list;
 mod migrate;
 mod output;
 mod pause;
+mod progress;
+mod prune;
 mod resume;
 mod retry;
 mod run;
@@ -74,6 +77,7 @@ enum Command {
     Keys(keys::KeysCommand),
     Pause(pause::PauseCommand),
     Resume(resume::ResumeCommand),
+    Prune(prune::PruneCommand),
     Simulate(simulate::SimulateCommand),
 }
 
@@ -144,7 +148,8 @@ pub fn run() -> ExitCode {
         | Command::Limits(_)
         | Command::Keys(_)
         | Command::Pause(_)
-        | Command::Resume(_) => Loudness::Quiet,
+        | Command::Resume(_)
+        | Command::Prune(_) => Loudness::Quiet,
     };
     telemetry::init(&cli.log, loudness);
     match runtime.block_on(execute(cli.command)) {
@@ -173,6 +178,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Keys(command) => command.run().await,
         Command::Pause(command) => command.run().await,
         Command::Resume(command) => command.run().await,
+        Command::Prune(command) => command.run().await,
         Command::Simulate(command) => command.run().await,
     }
 }

@@ -72,12 +72,19 @@ pub(super) fn tally(statuses: impl Iterator<Item = Status>) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// `812 B`, `48 kB`, `1.4 MB`.
+/// `812 B`, `48 kB`, `1.4 MB`, `61.2 GB`.
 pub(super) fn size(bytes: i64) -> String {
     match bytes {
         ..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{} kB", bytes / 1_000),
-        1_000_000.. => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+        1_000_000..1_000_000_000 => {
+            format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
+        }
+        1_000_000_000.. => format!(
+            "{}.{} GB",
+            bytes / 1_000_000_000,
+            bytes % 1_000_000_000 / 100_000_000
+        ),
     }
 }
 

@@ -23,6 +23,17 @@ pub struct FleetArgs {
     /// records it, migrate changes it; prices are those of safelight limits
     #[arg(long, env = "DAILY_SPEND_LIMIT", value_name = "USD", value_parser = dollars)]
     pub daily_spend_limit: Option<f64>,
+    /// Days after which completed jobs are pruned, with their images and calls; 0: never [default: 0]
+    #[arg(long, env = "RETENTION_COMPLETED_DAYS", value_name = "DAYS",
+          value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub retention_completed_days: Option<u32>,
+    /// The same for failed and canceled jobs [default: 0]
+    #[arg(long, env = "RETENTION_FAILED_DAYS", value_name = "DAYS",
+          value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub retention_failed_days: Option<u32>,
+    /// true: the photos of pruned jobs go, too, and uploads that no other job names [default: false]
+    #[arg(long, env = "RETENTION_DELETE_OBJECTS", value_name = "true|false")]
+    pub retention_delete_objects: Option<bool>,
 }
 
 /// A setting of the fleet that is wished for here.
@@ -58,6 +69,21 @@ impl FleetArgs {
                 "DAILY_SPEND_LIMIT",
                 "dailySpendLimit",
                 self.daily_spend_limit.map(|dollars| dollars.to_string()),
+            ),
+            (
+                "RETENTION_COMPLETED_DAYS",
+                "retentionCompletedDays",
+                number(self.retention_completed_days),
+            ),
+            (
+                "RETENTION_FAILED_DAYS",
+                "retentionFailedDays",
+                number(self.retention_failed_days),
+            ),
+            (
+                "RETENTION_DELETE_OBJECTS",
+                "retentionDeleteObjects",
+                self.retention_delete_objects.map(|yes| yes.to_string()),
             ),
         ];
         let set = wishes.into_iter().filter_map(|(variable, key, value)| {

@@ -60,6 +60,11 @@ impl Transaction {
     pub(super) async fn commit(self) -> Result<(), Error> {
         self.inner.commit().await
     }
+
+    /// At once: what is dropped is rolled back a moment later, and holds its locks until then.
+    pub(super) async fn rollback(self) -> Result<(), Error> {
+        self.inner.rollback().await
+    }
 }
 
 impl<'c> Executor<'c> for &'c Connections {

@@ -20,6 +20,7 @@ pub mod limits;
 pub mod listener;
 pub mod pauses;
 pub mod pool;
+pub mod prune;
 pub mod schema;
 pub mod secrets;
 pub mod settings;
@@ -38,7 +39,7 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 38] = [
+const _: [&str; 43] = [
     include_str!("../../sql/queue/budget.sql"),
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
@@ -62,6 +63,11 @@ const _: [&str; 38] = [
     include_str!("../../sql/queue/plan.sql"),
     include_str!("../../sql/queue/position.sql"),
     include_str!("../../sql/queue/progress.sql"),
+    include_str!("../../sql/queue/prune_batches.sql"),
+    include_str!("../../sql/queue/prune_delete.sql"),
+    include_str!("../../sql/queue/prune_due.sql"),
+    include_str!("../../sql/queue/prune_ended.sql"),
+    include_str!("../../sql/queue/prune_referrers.sql"),
     include_str!("../../sql/queue/reclaim.sql"),
     include_str!("../../sql/queue/recovered.sql"),
     include_str!("../../sql/queue/renew.sql"),

@@ -17,7 +17,7 @@ const REMOVAL_AGAIN: Duration = Duration::from_mins(10);
 const JOBS_AT_ONCE: i64 = 1000;
 
 /// One upload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upload {
     pub tenant: Tenant,
     /// As jobs name it behind `upload:`.
@@ -51,7 +51,7 @@ pub async fn unused_bytes(db: &Db, tenant: &Tenant, but: &str) -> Result<i64, Db
     .await?)
 }
 
-/// From now on these are used. Returns those that cannot be: they are being removed. Nothing is said of a
+/// From now on these are used, which is noted once an hour. Returns those that cannot be: they are being removed. Nothing is said of a
 /// name that has no row: it came by another way, if it is there at all.
 pub async fn claim(db: &Db, tenant: &Tenant, names: &[String]) -> Result<Vec<String>, DbError> {
     Ok(sqlx::query_scalar!(
@@ -61,7 +61,9 @@ pub async fn claim(db: &Db, tenant: &Tenant, names: &[String]) -> Result<Vec<Str
                ORDER BY name FOR NO KEY UPDATE),
            used AS (
                UPDATE photo_generation_uploads AS upload SET "usedAt" = now() FROM there
-               WHERE upload.tenant = $1 AND upload.name = there.name AND there."usedAt" IS NULL)
+               WHERE upload.tenant = $1 AND upload.name = there.name
+                 AND (there."usedAt" IS NULL OR there."usedAt" > '-infinity'
+                      AND there."usedAt" < now() - interval '1 hour'))
            SELECT name FROM there WHERE "usedAt" = '-infinity'"#,
         tenant.as_str(),
         names

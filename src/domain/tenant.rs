@@ -48,6 +48,24 @@ impl Tenant {
         }
         segment
     }
+
+    /// The tenant whose folder this is, if it is one's.
+    pub fn from_key_segment(segment: &str) -> Option<Self> {
+        let mut bytes = Vec::with_capacity(segment.len());
+        let mut rest = segment.as_bytes();
+        while let Some((&first, after)) = rest.split_first() {
+            rest = after;
+            if first == b'=' {
+                let hex = std::str::from_utf8(rest.get(..2)?).ok()?;
+                bytes.push(u8::from_str_radix(hex, 16).ok()?);
+                rest = &rest[2..];
+            } else {
+                bytes.push(first);
+            }
+        }
+        let tenant = String::from_utf8(bytes).ok()?.parse::<Self>().ok()?;
+        (tenant.as_key_segment() == segment).then_some(tenant)
+    }
 }
 
 /// A text that names no tenant.

@@ -27,6 +27,15 @@ pub struct ObjectKey(String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectPrefix(String);
 
+/// What an object is, by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The picture of one paid call.
+    Generated { job_id: Uuid, call_id: Uuid },
+    /// What a tenant uploaded, by the name that jobs give.
+    Upload { tenant: Tenant, name: String },
+}
+
 /// A text that names no object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is not the name of a stored object")]
@@ -114,6 +123,40 @@ impl ObjectKey {
             .find(|format| extension == Some(format.extension()))
             .map_or("application/octet-stream", PictureFormat::mime)
     }
+
+    /// What it is, if it is named as our objects are; else it is somebody else's.
+    pub fn origin(&self) -> Option<Origin> {
+        let mut parts = self.0.split('/');
+        let (folder, middle, name) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        if folder == UPLOADS {
+            // Of a folder whose name was cut nobody can tell whose it is.
+            let tenant = Tenant::from_key_segment(middle)?;
+            let name = name.to_owned();
+            (Self::upload_named(&tenant, &name).ok()? == *self)
+                .then_some(Origin::Upload { tenant, name })
+        } else {
+            let (number, rest) = name.split_once('-')?;
+            let (call, extension) = rest.split_once('.')?;
+            let is_ours = PictureFormat::ALL
+                .iter()
+                .any(|format| format.extension() == extension);
+            let (job_id, call_id) = (middle.parse::<Uuid>().ok()?, call.parse::<Uuid>().ok()?);
+            let again = format!(
+                "{folder}/{job_id}/{}-{call_id}.{extension}",
+                number.parse::<u32>().ok()?
+            );
+            (is_ours && is_folder(folder) && again == self.0)
+                .then_some(Origin::Generated { job_id, call_id })
+        }
+    }
+}
+
+/// Of a tenant, cut or not.
+fn is_folder(folder: &str) -> bool {
+    Tenant::from_key_segment(folder).is_some() || folder.contains("==")
 }
 
 /// A leading dot would be `.`, `..` or one of our own unfinished files.

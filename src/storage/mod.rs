@@ -24,7 +24,7 @@ mod supabase;
 mod target;
 
 pub use budget::Budget;
-pub use key::{InvalidKey, ObjectKey, ObjectPrefix};
+pub use key::{InvalidKey, ObjectKey, ObjectPrefix, Origin};
 pub use local::Local;
 pub use s3::{S3, S3Settings};
 pub use supabase::{Supabase, SupabaseSettings};

@@ -1,11 +1,12 @@
 //! Cleans up after the dead: jobs, calls, batches, hooks, worker rows; and ends the jobs that expired
-//! while they waited; removes uploads that nobody used; and counts the day's calls forward.
+//! while they waited; removes uploads that nobody used; counts the day's calls forward; and prunes.
 //!
 //! Every worker does it, none needs a leader. Who is dead is judged by watching: a run whose
 //! renewals have not moved for a whole stale interval *of our own clock*, during which we could
 //! look ourselves. A jump of the database's clock, an outage, or a pause of this machine kills
 //! nobody: each starts the watch anew.
 
+mod prune;
 mod uploads;
 
 use std::collections::HashMap;
@@ -32,8 +33,12 @@ const EXPIRE_ROUNDS: usize = 20;
 /// A sweep that takes longer is on a dead connection, or waits for a storage that is away.
 const SWEEP_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Sweeps until it is aborted.
+/// Sweeps and prunes until it is aborted.
 pub(super) async fn sweep(context: Arc<Context>) {
+    tokio::join!(clean_up(&context), prune::prune(&context));
+}
+
+async fn clean_up(context: &Arc<Context>) {
     let rhythm = context.settings.rhythm;
     let mut watch = Watch::new(rhythm);
     let mut searched: Option<Instant> = None;
@@ -45,7 +50,7 @@ pub(super) async fn sweep(context: Arc<Context>) {
                 .mul_f64(1.0 + SPREAD * (fastrand::f64() - 0.5)),
         )
         .await;
-        match timeout(SWEEP_TIMEOUT, once(&context, &mut watch)).await {
+        match timeout(SWEEP_TIMEOUT, once(context, &mut watch)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "could not clean up, trying again"),
             Err(_) => tracing::warn!("cleaning up took too long, trying again"),
@@ -56,7 +61,7 @@ pub(super) async fn sweep(context: Arc<Context>) {
         }
         if tidied.is_none_or(|at| at.elapsed() > UPLOADS_EVERY) {
             tidied = Some(Instant::now());
-            let removal = timeout(SWEEP_TIMEOUT, uploads::remove_unused(&context));
+            let removal = timeout(SWEEP_TIMEOUT, uploads::remove_unused(context));
             // Cut off, it goes on in the next round: each upload is removed by itself.
             report("uploads", removal.await.unwrap_or(Ok(())));
         }

@@ -16,6 +16,9 @@
 )]
 mod harness;
 mod http;
+#[path = "../it/prune/load.rs"]
+mod load;
+mod prune;
 mod quota;
 mod shares;
 
@@ -46,6 +49,9 @@ async fn main() {
     }
     if asked_for("shares") {
         return shares::measure().await;
+    }
+    if asked_for("prune") {
+        return prune::measure().await;
     }
     if asked_for("http") {
         return http::measure().await;

@@ -6,6 +6,7 @@ mod chaos;
 mod cutover;
 mod load;
 mod obstacles;
+mod retention;
 mod statements;
 mod undo;
 

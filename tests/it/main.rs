@@ -32,6 +32,7 @@ mod outage;
 mod pauses;
 mod pooler;
 mod position;
+mod prune;
 mod quota;
 mod readme;
 mod schema;

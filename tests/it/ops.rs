@@ -16,7 +16,7 @@ use crate::harness::Stage;
 /// A file that looks, the variables it is run with, and what its answer must be.
 type Expectation = (&'static str, &'static [&'static str], fn(&Table));
 
-const READS: [Expectation; 26] = [
+const READS: [Expectation; 28] = [
     ("pending.sql", &[], |t| {
         assert_eq!(t.column("pending"), ["4"]);
     }),
@@ -228,6 +228,16 @@ const READS: [Expectation; 26] = [
             ("4", "2", "1")
         );
         assert_eq!(row["images"], "2/15");
+    }),
+    // No retention is set.
+    ("prune.sql", &[], |t| {
+        assert_eq!(t.column("status").len(), 0);
+    }),
+    // Not what has ended today, whose batch goes on, or whose photo the app has not taken over.
+    ("prune.sql", &["completed=1", "failed=1"], |t| {
+        assert_eq!(t.column("status"), ["failed", "canceled"]);
+        assert_eq!(t.column("jobs"), ["1", "1"]);
+        assert_eq!(t.column("size"), ["0 bytes", "0 bytes"]);
     }),
     ("hooks.sql", &[], |t| {
         let row = t.row(&[("job", "108")]);

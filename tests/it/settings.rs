@@ -49,11 +49,13 @@ async fn migrate_writes_those_that_are_set_and_leaves_the_others() {
             "migrate",
             "--tenant-max-running=9",
             "--max-jobs-per-minute=60",
+            "--retention-completed-days=30",
+            "--retention-delete-objects=true",
         ])
         .await;
     assert!(
         set.stdout
-            .ends_with("TENANT_MAX_RUNNING is 9 for the whole fleet.\nMAX_JOBS_PER_MINUTE is 60 for the whole fleet.\n"),
+            .ends_with("TENANT_MAX_RUNNING is 9 for the whole fleet.\nMAX_JOBS_PER_MINUTE is 60 for the whole fleet.\nRETENTION_COMPLETED_DAYS is 30 for the whole fleet.\nRETENTION_DELETE_OBJECTS is true for the whole fleet.\n"),
         "{set:?}"
     );
 

@@ -33,3 +33,23 @@ fn a_tenant_is_read_as_it_is_written() {
         assert!(error.contains("team:ID, user:ID"), "{error}");
     }
 }
+
+#[test]
+fn a_key_segment_names_its_tenant_and_no_other_text_does() {
+    for written in ["team:7", "user:a/../b", "team:ü", "team:a:b", "none"] {
+        let tenant = written.parse::<Tenant>().expect("a tenant");
+        let segment = tenant.as_key_segment();
+        assert_eq!(Tenant::from_key_segment(&segment), Some(tenant));
+    }
+    for wrong in [
+        "uploads",
+        "team=3a7",
+        "team=3A=",
+        "team=3A7.",
+        "team=3A=FF",
+        "photos",
+        "",
+    ] {
+        assert_eq!(Tenant::from_key_segment(wrong), None, "{wrong}");
+    }
+}

@@ -101,3 +101,35 @@ fn a_key_cannot_leave_the_root() {
     assert!(ObjectKey::parse(&"x".repeat(MAX_PART + 1)).is_err());
     assert!(ObjectKey::parse(&"xxxxxxxxx/".repeat(200)).is_err());
 }
+
+#[test]
+fn an_object_of_ours_is_told_from_others_by_its_name() {
+    let (job_id, call_id) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let hash = "0a".repeat(32);
+    for tenant in [team("7"), team(&"ü".repeat(80))] {
+        let key = ObjectKey::generated(&tenant, job_id, 3, call_id, PictureFormat::Jpeg);
+        let generated = Origin::Generated { job_id, call_id };
+        assert_eq!(key.origin(), Some(generated), "{key}");
+    }
+    let key = ObjectKey::upload(&team("7"), &hash, PictureFormat::Webp).expect("a key");
+    let upload = Origin::Upload {
+        tenant: team("7"),
+        name: format!("{hash}.webp"),
+    };
+    assert_eq!(key.origin(), Some(upload));
+
+    for other in [
+        format!("team=3A7/{job_id}/3-{call_id}.gif"),
+        format!("team=3A7/{job_id}/03-{call_id}.png"),
+        format!("team=3A7/{job_id}/x/3-{call_id}.png"),
+        format!("team=3A7/{job_id}/{call_id}.png"),
+        format!("team=3A7/{}/3-{call_id}.png", job_id.simple()),
+        format!("photos/{job_id}/3-{call_id}.png"),
+        format!("uploads/photos/{hash}.png"),
+        format!("uploads/team=3A7/{hash}.gif"),
+        "avatar.png".to_owned(),
+    ] {
+        let key = ObjectKey::parse(&other).expect("a key");
+        assert_eq!(key.origin(), None, "{other}");
+    }
+}

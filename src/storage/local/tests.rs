@@ -232,3 +232,28 @@ async fn only_what_was_put_long_ago_is_removed_and_removing_twice_is_no_error() 
     storage.delete_older(&key, DAY).await.expect("is not there");
     assert!(!storage.exists(&key).await.expect("can be asked"));
 }
+
+#[tokio::test]
+async fn a_list_has_every_object_and_nothing_that_is_hidden() {
+    use futures_util::TryStreamExt as _;
+
+    let (directory, storage) = storage();
+    for call in 1..=150 {
+        let key = prefix(call).with(PictureFormat::Png);
+        storage.put(&key, vec![0; 7]).await.expect("room");
+    }
+    fs::write(directory.path().join("team=3A7/.half.tmp"), "half").expect("a file");
+    fs::write(directory.path().join("avatar.png"), "somebody else's").expect("a file");
+
+    let mut listed: Vec<Listed> = storage.list().try_collect().await.expect("a list");
+
+    listed.sort_by(|one, other| one.name.cmp(&other.name));
+    assert_eq!(listed.len(), 151);
+    assert_eq!(listed[0].name, "avatar.png");
+    assert_eq!(listed[1].name, prefix(1).with(PictureFormat::Png).as_str());
+    assert_eq!(listed[1].bytes, 7);
+    assert!(listed[1].modified.elapsed().expect("the past") < Duration::from_mins(1));
+    let nowhere = Storage::Local(Local::new(directory.path().join("nowhere")));
+    let none: Vec<Listed> = nowhere.list().try_collect().await.expect("no list");
+    assert!(none.is_empty());
+}

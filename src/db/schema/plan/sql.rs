@@ -11,6 +11,15 @@ pub(super) fn taken(table: &str, kind: &str, name: &str, definition: &str) -> St
     )
 }
 
+/// Notes that the queue is the app's, with the rows it has: those are not pruned unless asked for. One
+/// that was given back and is taken over again may have more.
+pub(super) fn adopted(queue: &str) -> String {
+    format!(
+        "INSERT INTO public.photo_generation_adoption (\"table\", kind, name, definition)\n    SELECT {}, 'table', '', coalesce(max(id), 0)::text FROM public.{queue}\n    ON CONFLICT (\"table\", kind, name) DO UPDATE SET definition = excluded.definition;",
+        literal(queue)
+    )
+}
+
 /// A name as SQL takes it.
 pub(in super::super) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))

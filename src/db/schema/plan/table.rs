@@ -6,7 +6,7 @@ use super::super::columns::is_too_narrow;
 use super::super::found::{BATCHES, Found, QUEUE, Table};
 use super::super::scripts;
 use super::super::undo::NOT_NULL_CHECK;
-use super::sql::{literal, quote, taken};
+use super::sql::{adopted, literal, quote, taken};
 use super::{ADOPTABLE, BATCH_WORDS, How, Step};
 
 /// The tables that are missing, closed to Supabase's roles for everybody.
@@ -51,7 +51,9 @@ pub(super) fn create(found: &Found) -> Option<Step> {
         .into_iter()
         .filter(|table| found.is_the_apps(table))
     {
-        if !found.adopted.contains(table) {
+        if table == QUEUE && (found.version.is_none() || !found.adopted.contains(table)) {
+            sql.push(adopted(table));
+        } else if !found.adopted.contains(table) {
             sql.push(taken(table, "table", "", ""));
         }
     }
