@@ -38,5 +38,6 @@ mod settings;
 mod shares;
 mod shutdown;
 mod simulate;
+mod spool;
 mod tidy;
 mod wakeup;

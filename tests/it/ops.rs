@@ -16,7 +16,7 @@ use crate::harness::Stage;
 /// A file that looks, the variables it is run with, and what its answer must be.
 type Expectation = (&'static str, &'static [&'static str], fn(&Table));
 
-const READS: [Expectation; 26] = [
+const READS: [Expectation; 27] = [
     ("pending.sql", &[], |t| {
         assert_eq!(t.column("pending"), ["4"]);
     }),
@@ -228,6 +228,10 @@ const READS: [Expectation; 26] = [
             ("4", "2", "1")
         );
         assert_eq!(row["images"], "2/15");
+    }),
+    // With pictures in it: `spool`.
+    ("spool.sql", &[], |t| {
+        assert_eq!(t.column("job").len(), 0);
     }),
     ("hooks.sql", &[], |t| {
         let row = t.row(&[("job", "108")]);

@@ -52,8 +52,14 @@ async fn putting_the_same_key_again_replaces_it_whole() {
     let (directory, storage) = storage();
     let key = prefix(1).with(PictureFormat::Png);
 
-    storage.put(&key, &b"longer picture"[..]).await.expect("is put");
-    storage.put(&key, &b"picture"[..]).await.expect("is put again");
+    storage
+        .put(&key, &b"longer picture"[..])
+        .await
+        .expect("is put");
+    storage
+        .put(&key, &b"picture"[..])
+        .await
+        .expect("is put again");
 
     assert_eq!(storage.get(&key).await.expect("is there"), b"picture");
     assert_eq!(files(directory.path()).len(), 1);
@@ -214,7 +220,10 @@ async fn only_what_was_put_long_ago_is_removed_and_removing_twice_is_no_error() 
     assert!(storage.exists(&key).await.expect("can be asked"));
 
     put_at(DAY);
-    storage.put(&key, &b"picture"[..]).await.expect("is put again");
+    storage
+        .put(&key, &b"picture"[..])
+        .await
+        .expect("is put again");
     storage.delete_older(&key, DAY).await.expect("is looked at");
     assert!(storage.exists(&key).await.expect("can be asked"));
 

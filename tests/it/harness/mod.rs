@@ -42,6 +42,8 @@ pub(crate) struct Stage {
     pub(crate) pool: PgPool,
     pub(crate) simulator: Simulator,
     pub(crate) photos: TempDir,
+    /// Holds the spools of its workers.
+    pub(crate) spools: TempDir,
 }
 
 impl Stage {
@@ -67,6 +69,7 @@ impl Stage {
             pool,
             simulator: Simulator::start(simulator).await.unwrap(),
             photos: tempfile::tempdir().unwrap(),
+            spools: tempfile::tempdir().unwrap(),
         }
     }
 
