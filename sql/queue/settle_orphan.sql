@@ -5,8 +5,7 @@
 -- read (NULL: none): what was kept in one meanwhile is not lost.
 -- The job's row is locked first, so that a claim of it and this statement come one after the other;
 -- if the job is already processing under another lease, that attempt settles the call itself. But not a
--- spooled one: no attempt touches it, so its picture is recorded whoever holds the job, and brings a
--- job that waits for nothing else forward.
+-- spooled one: no attempt touches it, so its picture is recorded whoever holds the job.
 WITH job AS MATERIALIZED (
     SELECT id, status, lease, "errorCode" AS code FROM photo_generation_queue
     WHERE id = $2 FOR NO KEY UPDATE
@@ -44,7 +43,7 @@ image AS (
     FROM call
     WHERE image."jobId" = call."jobId" AND image.index = call.index
       AND image.state = 'calling' AND image."callId" = $1
-    RETURNING image."jobId", image.index, image.state
+    RETURNING image."jobId", image.state
 ),
 late AS (
     SELECT job.status = 'failed' AND job.code = 'expired' AS completes FROM job
@@ -59,11 +58,6 @@ progress AS (
         status = CASE WHEN late.completes THEN photo_generation_status('completed') ELSE row.status END,
         "errorCode" = CASE WHEN late.completes THEN NULL ELSE row."errorCode" END,
         "errorMessage" = CASE WHEN late.completes THEN NULL ELSE row."errorMessage" END,
-        "retryAt" = CASE WHEN row.status IN ('pending', 'rate_limited') AND NOT EXISTS (
-                             SELECT FROM photo_generation_images AS other
-                             WHERE other."jobId" = row.id AND other.index <> image.index
-                               AND other.state IN ('planned', 'calling'))
-                         THEN NULL ELSE row."retryAt" END,
         "updatedAt" = now()
     FROM image CROSS JOIN late
     WHERE row.id = image."jobId" AND image.state = 'stored' AND row.lease >= $3

@@ -27,6 +27,8 @@ pub enum Outcome {
     RateLimited { until: Resume, failure: Failure },
     /// Waits for quota or for the storage, or is handed back at shutdown; not counted.
     Released { resume: Resume },
+    /// A picture of it is bought and waits in a spool; not counted.
+    Kept { resume: Resume },
     /// The lease is gone: somebody canceled, deleted or took over. Nothing may be written.
     Lost,
 }
@@ -37,9 +39,10 @@ impl Outcome {
     #[must_use]
     pub fn past_expiry(self) -> Self {
         match self {
-            Self::Retry { .. } | Self::RateLimited { .. } | Self::Released { .. } => {
-                Self::Rejected(Failure::expired())
-            }
+            Self::Retry { .. }
+            | Self::RateLimited { .. }
+            | Self::Released { .. }
+            | Self::Kept { .. } => Self::Rejected(Failure::expired()),
             Self::Finished | Self::Rejected(_) | Self::Broken { .. } | Self::Lost => self,
         }
     }
@@ -49,11 +52,11 @@ impl Outcome {
     #[must_use]
     pub fn while_kept(self) -> Self {
         match self {
-            Self::Finished | Self::Rejected(_) => Self::Released {
+            Self::Finished | Self::Rejected(_) => Self::Kept {
                 resume: Resume::After(KEPT_WAIT),
             },
             Self::Retry { failure, wait } => Self::Broken { failure, wait },
-            Self::Released { resume } => Self::Released {
+            Self::Released { resume } | Self::Kept { resume } => Self::Kept {
                 resume: resume.max(Resume::After(KEPT_WAIT)),
             },
             Self::Broken { .. } | Self::RateLimited { .. } | Self::Lost => self,

@@ -167,6 +167,11 @@ impl Spool {
         self.room.ahead()
     }
 
+    /// There is something to look after.
+    pub fn tell(&self) {
+        self.told.notify_one();
+    }
+
     /// Waits until there is something to look after.
     pub async fn told(&self) {
         self.told.notified().await;

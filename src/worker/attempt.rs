@@ -18,6 +18,7 @@ use super::lines;
 use super::liveness::Hold;
 use super::patience::Patience;
 use super::settle::{self, SettleError};
+use super::spool;
 use super::{Attempt, Context, jitter};
 use crate::db::lease::{self, Counted, Finished, GiveBack};
 use crate::db::{DbError, Lease, ledger, persist};
@@ -254,7 +255,13 @@ impl Attempt<'_> {
             }
         };
         match self.write(&outcome).await {
-            Ok(finished) => self.tell(&outcome, finished).await,
+            Ok(finished) => {
+                if let Outcome::Kept { .. } = outcome {
+                    // What it waits for may have been stored just before.
+                    spool::bring_forward(self.context, self.job.id).await;
+                }
+                self.tell(&outcome, finished).await;
+            }
             Err(DbError::LeaseLost) => self.tell(&Outcome::Lost, None).await,
             Err(error) => self.end_all_the_same(&error).await,
         }
@@ -318,7 +325,9 @@ impl Attempt<'_> {
                     GiveBack::Retry(failure, *wait)
                 }
                 Outcome::RateLimited { until, failure } => GiveBack::RateLimited(failure, *until),
-                Outcome::Released { resume } => GiveBack::Released(*resume),
+                Outcome::Released { resume } | Outcome::Kept { resume } => {
+                    GiveBack::Released(*resume)
+                }
                 Outcome::Lost => return Ok(None),
             };
             lease::give_back(db, lease, why).await.map(|()| None)

@@ -164,11 +164,16 @@ pub(super) fn attempt_ended(attempt: Attempt<'_>, outcome: &Outcome) {
             let (wait_ms, until) = resume(*when);
             let reason = if attempt.context.shutdown.stop.is_cancelled() {
                 "this worker stops"
-            } else if attempt.context.tools.spool.storage_is_away() {
-                "the storage takes no photos now"
+            } else if attempt.context.tools.spool.stops().is_some() {
+                "no more photos can be kept while the storage takes none"
             } else {
                 "no call may be made now"
             };
+            tracing::info!(elapsed_ms, wait_ms, until, reason, "job given back");
+        }
+        Outcome::Kept { resume: when } => {
+            let (wait_ms, until) = resume(*when);
+            let reason = "photos that are paid for wait for the storage";
             tracing::info!(elapsed_ms, wait_ms, until, reason, "job given back");
         }
         // These have lines of their own.

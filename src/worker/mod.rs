@@ -258,11 +258,11 @@ async fn run_in_span(
     end.stop.cancel();
     drop(broom);
     drop(clerk);
-    spool::tell_what_stays(&context);
     // The heart goes on until the last job is written.
     drop(heart);
     let goodbye = async {
         liveness::give_back_rest(&context).await?;
+        spool::leave(&context).await?;
         db::workers::deregister(context.db(), run).await
     };
     let said = tokio::time::timeout(GOODBYE_PATIENCE, goodbye).await;

@@ -20,7 +20,7 @@ use crate::db::ledger::{self, InSpool, OrphanedCall, StoredPicture};
 use crate::db::spools::{self, Contents};
 use crate::db::{DbError, persist};
 use crate::domain::failure::Usage;
-use crate::domain::{ImageState, Tenant};
+use crate::domain::{ImageState, JobId, Tenant};
 use crate::pipeline::publish::{self, Place};
 use crate::pipeline::spool::{Counted, File, Stopped};
 use crate::storage::{ObjectKey, StorageError};
@@ -28,7 +28,7 @@ use crate::storage::{ObjectKey, StorageError};
 /// While pictures wait, the storage is tried this often.
 const EVERY: Duration = Duration::from_secs(2);
 /// While none waits: what another worker of this machine left is found this soon.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(10);
 /// Pictures that are kept one after the other are looked at together.
 const BREATH: Duration = Duration::from_millis(200);
 /// Pictures that are stored at a time.
@@ -64,13 +64,28 @@ pub(super) async fn look_after(context: Arc<Context>) {
 }
 
 /// A worker ends: what waits is stored by the next one.
-pub(super) fn tell_what_stays(context: &Context) {
-    let photos = context.tools.spool.contents().photos;
-    if photos > 0 {
+pub(super) async fn leave(context: &Context) -> Result<(), DbError> {
+    let contents = context.tools.spool.contents();
+    if contents.photos > 0 {
         tracing::warn!(
-            photos,
+            photos = contents.photos,
             "photos stay in the spool; the next worker with this SPOOL_DIR stores them"
         );
+    } else if contents.is_empty()
+        && let Ok(Some(id)) = context.tools.spool.known_id().await
+    {
+        spools::emptied(context.db(), id).await?;
+    }
+    Ok(())
+}
+
+/// A job that waits for nothing but its pictures may end when they are stored. If it cannot be said now,
+/// the job ends a little later.
+pub(super) async fn bring_forward(context: &Context, job: JobId) {
+    match ledger::bring_forward(context.db(), job).await {
+        Ok(true) => context.tools.presence.bell.ring(),
+        Ok(false) => {}
+        Err(error) => tracing::debug!(%error, job, "could not bring a job forward"),
     }
 }
 
@@ -88,7 +103,10 @@ pub(super) async fn has(context: &Context, place: Place<'_>) -> Result<bool, Set
         .await
         .map_err(|error| SettleError::Storage(error.into()))?;
     match found {
-        Some(id) => Ok(say(context, place.call, id).await?),
+        Some(id) => {
+            spool.tell();
+            Ok(say(context, place.call, id).await?)
+        }
         None => Ok(false),
     }
 }
@@ -150,8 +168,9 @@ impl Clerk {
             }
         }
         tell_table(context, id).await?;
-        if self.store_all(context, waiting).await {
-            context.tools.presence.bell.ring();
+        self.store_all(context, waiting).await;
+        if spool.contents().is_empty() {
+            return self.at_rest(context).await;
         }
         Ok(())
     }
@@ -213,8 +232,8 @@ impl Clerk {
     }
 
     /// The oldest first, until the storage does not work or it is time to say what waits. One goes ahead
-    /// of the others while the storage is known to be away. Whether any was stored.
-    async fn store_all(&mut self, context: &Context, waiting: Vec<(File, OrphanedCall)>) -> bool {
+    /// of the others while the storage is known to be away.
+    async fn store_all(&mut self, context: &Context, waiting: Vec<(File, OrphanedCall)>) {
         let spool = &context.tools.spool;
         let began = Instant::now();
         self.refused
@@ -225,7 +244,6 @@ impl Clerk {
             .collect::<Vec<_>>()
             .into_iter()
             .peekable();
-        let mut any = false;
         while rest.peek().is_some() && began.elapsed() < ROUND {
             let at_once = if spool.storage_is_away() { 1 } else { AT_ONCE };
             let some: Vec<_> = rest.by_ref().take(at_once).collect();
@@ -245,16 +263,14 @@ impl Clerk {
                 if context.tools.storage.probe().await.is_err() {
                     spool.storage_failed(&error);
                     self.refused.clear();
-                    return any || took;
+                    return;
                 }
                 tracing::warn!(%error, "the storage works, and does not take a photo of the spool");
                 spool.storage_works();
             } else if took {
                 spool.storage_works();
             }
-            any |= took;
         }
-        any
     }
 
     /// When claiming stops and when it goes on, once each.
@@ -350,6 +366,7 @@ async fn try_to_store(
         Some(picture) => lines::spooled_image_stored(call, &picture.key),
         None => lines::orphan_settled(call, "ambiguous"),
     }
+    bring_forward(context, call.job).await;
     tools.spool.remove(file).await?;
     Ok(Ended::Stored)
 }

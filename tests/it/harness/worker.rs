@@ -60,6 +60,12 @@ impl InProcess {
     pub(crate) fn kill(self) {
         self.task.abort();
     }
+
+    /// The same, and waits until nothing of it is left.
+    pub(crate) async fn killed(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
 }
 
 /// A worker as a process of its own; killed when it is dropped.

@@ -12,7 +12,7 @@ async fn left_in_the_spool(prompt: &str) -> (Stage, i64) {
     stage.storage_goes_away();
     let job = stage.job(prompt, 2).await;
     stage.until_spooled(2).await;
-    worker.kill();
+    worker.killed().await;
     stage.storage_comes_back();
     (stage, job)
 }
@@ -29,7 +29,9 @@ async fn finishes_without_a_call(stage: &Stage, job: i64, calls: i64) {
     stage.until_all_ended().await;
     assert_eq!(
         stage.end_of(job).await.split(" lease").next(),
-        Some("completed 2/2 attempts 0")
+        Some("completed 2/2 attempts 0"),
+        "{}",
+        stage.dump().await
     );
     assert_eq!(stage.calls_of(job).await, "stored 2");
     stage.until_nothing_waits("usual").await;
@@ -56,7 +58,7 @@ async fn a_file_without_its_row_is_found_by_an_attempt_while_the_storage_is_away
     stage.storage_goes_away();
     let job = stage.job("a lake", 2).await;
     stage.until_spooled(2).await;
-    dead.kill();
+    dead.killed().await;
     stage.sql(WITHOUT_ROW).await;
 
     stage.until_spooled(2).await;
@@ -105,7 +107,8 @@ async fn a_file_whose_call_was_given_up_goes() {
     stage
         .sql(
             r#"UPDATE photo_generation_calls SET state = 'ambiguous', "endedAt" = now(), accepted = NULL;
-               UPDATE photo_generation_images SET state = 'planned', ambiguous = 1"#,
+               UPDATE photo_generation_images SET state = 'planned', ambiguous = 1;
+               UPDATE photo_generation_queue SET status = 'pending', "retryAt" = NULL"#,
         )
         .await;
 

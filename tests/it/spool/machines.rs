@@ -34,7 +34,7 @@ async fn a_picture_on_a_machine_that_is_off_is_waited_for() {
     stage.storage_goes_away();
     let job = stage.job("a lake", 1).await;
     stage.until_spooled(1).await;
-    off.kill();
+    off.killed().await;
     stage.storage_comes_back();
 
     let other = stage.worker_of("two").await;
@@ -73,7 +73,7 @@ async fn a_machine_that_does_not_come_back_is_given_up() {
     stage.storage_goes_away();
     let job = stage.job("a lake", 1).await;
     stage.until_spooled(1).await;
-    gone.kill();
+    gone.killed().await;
     stage.storage_comes_back();
     stage
         .sql(
