@@ -6,6 +6,8 @@
 //! Files that a dead worker left before it could say so are said here. A file whose call the ledger does
 //! not know belongs to a worker of another database, and is left alone.
 
+mod store;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +16,18 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
+use super::Context;
 use super::settle::SettleError;
-use super::{Context, lines};
-use crate::db::ledger::{self, InSpool, OrphanedCall, StoredPicture};
+use crate::db::ledger::{self, InSpool, OrphanedCall};
 use crate::db::spools::{self, Contents};
 use crate::db::{DbError, persist};
+use crate::domain::ImageState;
 use crate::domain::failure::Usage;
-use crate::domain::{ImageState, JobId, Tenant};
-use crate::pipeline::publish::{self, Place};
+use crate::pipeline::publish::Place;
 use crate::pipeline::spool::{Counted, File, Stopped};
 use crate::storage::{ObjectKey, StorageError};
+pub(super) use store::bring_forward;
+use store::{Ended, store};
 
 /// While pictures wait, the storage is tried this often.
 const EVERY: Duration = Duration::from_secs(2);
@@ -47,13 +51,12 @@ pub(super) async fn look_after(context: Arc<Context>) {
     loop {
         let pause = match timeout(ROUND_TIMEOUT, clerk.round(&context)).await {
             Ok(Ok(())) if spool.contents().is_at_rest() => IDLE,
-            Ok(Ok(())) => EVERY,
+            // Cut off, each picture is stored by itself: it goes on from there.
+            Ok(Ok(())) | Err(_) => EVERY,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "could not look after the spool, trying again");
                 EVERY
             }
-            // Each picture is stored by itself: it goes on from there.
-            Err(_) => EVERY,
         };
         clerk.tell(&context);
         tokio::select! {
@@ -77,16 +80,6 @@ pub(super) async fn leave(context: &Context) -> Result<(), DbError> {
         spools::emptied(context.db(), id).await?;
     }
     Ok(())
-}
-
-/// A job that waits for nothing but its pictures may end when they are stored. If it cannot be said now,
-/// the job ends a little later.
-pub(super) async fn bring_forward(context: &Context, job: JobId) {
-    match ledger::bring_forward(context.db(), job).await {
-        Ok(true) => context.tools.presence.bell.ring(),
-        Ok(false) => {}
-        Err(error) => tracing::debug!(%error, job, "could not bring a job forward"),
-    }
 }
 
 /// Whether the picture of a call of a dead worker lies in the spool of this machine; then the ledger says so.
@@ -115,14 +108,6 @@ pub(super) async fn has(context: &Context, place: Place<'_>) -> Result<bool, Set
 async fn say(context: &Context, call: Uuid, spool: Uuid) -> Result<bool, DbError> {
     let (db, name) = (context.db(), context.name());
     persist(|| ledger::spooled(db, call, spool, &name, Usage::default(), None)).await
-}
-
-/// What became of one picture.
-enum Ended {
-    Stored,
-    /// It is looked at again in the next round.
-    Left,
-    NotTaken(StorageError),
 }
 
 /// What is remembered from round to round.
@@ -281,15 +266,12 @@ impl Clerk {
             return;
         }
         let (photos, bytes) = (contents.photos, contents.bytes);
-        match &stopped {
-            Some(why) => {
-                let storage = contents.storage.as_deref();
-                tracing::warn!(%why, photos, bytes, storage, "claiming stopped");
-            }
-            None => {
-                tracing::info!(photos, bytes, "claiming goes on");
-                context.tools.presence.bell.ring();
-            }
+        if let Some(why) = &stopped {
+            let storage = contents.storage.as_deref();
+            tracing::warn!(%why, photos, bytes, storage, "claiming stopped");
+        } else {
+            tracing::info!(photos, bytes, "claiming goes on");
+            context.tools.presence.bell.ring();
         }
         self.stopped = stopped;
     }
@@ -314,59 +296,4 @@ async fn tell_table(context: &Context, id: Uuid) -> Result<(), DbError> {
         error: contents.storage,
     };
     spools::renew(context.db(), id, &context.name(), &now).await
-}
-
-/// Stores one picture, settles its call, removes the file.
-async fn store(context: &Context, file: &File, call: &OrphanedCall) -> Ended {
-    match try_to_store(context, file, call).await {
-        Ok(ended) => ended,
-        Err(error) => {
-            tracing::warn!(%error, call = %call.id, "could not store a photo of the spool, trying again");
-            Ended::Left
-        }
-    }
-}
-
-async fn try_to_store(
-    context: &Context,
-    file: &File,
-    call: &OrphanedCall,
-) -> Result<Ended, SpoolError> {
-    let tools = &context.tools;
-    let bytes = match tools.spool.get(&file.key).await {
-        Ok(bytes) => bytes,
-        // Another worker that shares this spool was faster.
-        Err(StorageError::NotFound) => return Ok(Ended::Left),
-        Err(error) => return Err(error.into()),
-    };
-    let tenant = Tenant::from_stored(&call.tenant);
-    let place = Place {
-        tenant: &tenant,
-        job_id: call.job_uuid,
-        index: call.index,
-        call: call.id,
-    };
-    let found: Option<StoredPicture> =
-        match publish::measure(&tools.decoder, place, bytes.clone()).await {
-            Ok(published) => {
-                if let Err(error) = tools.storage.put(&published.key, bytes).await {
-                    return Ok(Ended::NotTaken(error));
-                }
-                Some(published.into())
-            }
-            Err(_) => {
-                tracing::error!(call = %call.id, "a photo in the spool cannot be read any more");
-                None
-            }
-        };
-    if !ledger::settle_orphan(context.db(), call, found.as_ref()).await? {
-        return Ok(Ended::Left);
-    }
-    match &found {
-        Some(picture) => lines::spooled_image_stored(call, &picture.key),
-        None => lines::orphan_settled(call, "ambiguous"),
-    }
-    bring_forward(context, call.job).await;
-    tools.spool.remove(file).await?;
-    Ok(Ended::Stored)
 }
