@@ -18,7 +18,8 @@ RUN apt-get update \
     && useradd --system --uid 10001 --home-dir /var/lib/safelight --create-home safelight
 COPY --from=build /build/target/release/safelight /usr/local/bin/safelight
 USER safelight
-# STORAGE=local:./photos is written below here.
+# STORAGE=local:./photos is written below here, and the spool: photos that are paid for while the storage
+# takes none. Without a volume they go with the container.
 WORKDIR /var/lib/safelight
 VOLUME /var/lib/safelight
 # Of every address of the container; without API_KEYS or the like the start says so and ends.

@@ -198,7 +198,7 @@ CREATE TABLE public.photo_generation_calls (
     -- Whether the provider took the call; null when unknown.
     accepted        boolean,
     "startedAt"     timestamptz NOT NULL DEFAULT now(),
-    -- Nobody waits for the answer after this moment.
+    -- Nobody waits for the answer after this moment. Of a spooled call: when its picture was there.
     "deadlineAt"    timestamptz NOT NULL,
     "endedAt"       timestamptz,
     "providerRequestId" text,

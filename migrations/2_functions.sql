@@ -190,7 +190,8 @@ BEGIN
         "settledUntil" = greatest("settledUntil", least(
             clock_timestamp() - public.photo_generation_quota_window() / 2,
             (SELECT min("startedAt") FROM public.photo_generation_calls
-             WHERE state = 'calling'
+             -- What a spooled call costs is known.
+             WHERE state = 'calling' AND spool IS NULL
                AND provider = of_provider AND account = of_account AND model = of_model)))
     WHERE provider = of_provider AND account = of_account AND model = of_model;
 END $$;
@@ -279,11 +280,12 @@ BEGIN
         RETURN;
     END IF;
 
-    -- Calls at a time. Those of a worker that does not renew any more are over, as its lease is.
+    -- Calls at a time. Those of a worker that does not renew any more are over, as its lease is; those
+    -- whose picture waits in a spool have had their answer.
     most := coalesce(l."maxConcurrent", CASE WHEN NOT sets_pace THEN own_concurrent END);
     IF most IS NOT NULL THEN
         SELECT count(*) INTO taken FROM public.photo_generation_calls AS call
-        WHERE state = 'calling'
+        WHERE state = 'calling' AND spool IS NULL
           AND provider = of_provider AND account = of_account AND model = of_model
           AND (sets_pace OR run = own_run)
           AND EXISTS (SELECT FROM public.photo_generation_workers AS worker

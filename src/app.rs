@@ -22,7 +22,7 @@ use crate::db::{Db, DbError, limits, secrets, settings};
 use crate::domain::model::{DEFAULT_MODEL, KNOWN_MODELS};
 use crate::domain::{Provider, hex};
 use crate::images::{Decoder, FetchError, Fetcher};
-use crate::pipeline::Inputs;
+use crate::pipeline::{Inputs, Spool};
 use crate::providers::{self, Gemini, Providers};
 use crate::storage::{Storage, StorageError};
 use crate::worker::{Presence, Rhythm, Settings, Shutdown, Tools, Until};
@@ -137,6 +137,7 @@ impl WorkerConfig {
             providers,
             decoder,
             storage,
+            spool: Spool::new(&self.worker.spool_dir, self.worker.spool_bytes()),
             presence: Presence::default(),
         })
     }

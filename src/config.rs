@@ -13,6 +13,7 @@ mod fleet;
 mod http;
 mod storage;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -246,6 +247,19 @@ pub struct WorkerArgs {
     #[arg(long, env = "SHUTDOWN_GRACE_SECONDS", value_name = "S", default_value_t = 60,
           value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub shutdown_grace_seconds: u64,
+    /// Where photos are kept that are paid for while the storage takes none; workers of one machine may
+    /// share it
+    #[arg(
+        long,
+        env = "SPOOL_DIR",
+        value_name = "DIR",
+        default_value = "./safelight-spool"
+    )]
+    pub spool_dir: PathBuf,
+    /// Megabytes of such photos from which on a worker claims nothing more
+    #[arg(long, env = "SPOOL_MAX_MB", value_name = "MB", default_value_t = 1000,
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub spool_max_mb: u64,
 }
 
 impl WorkerArgs {
@@ -260,6 +274,13 @@ impl WorkerArgs {
     /// Connections of the work pool: a job needs one for a moment at a time.
     pub fn connections(&self) -> u32 {
         u32::from(self.worker_concurrency).clamp(4, 20)
+    }
+
+    /// How much the spool may hold.
+    pub fn spool_bytes(&self) -> u64 {
+        const MEGABYTE: u64 = 1_000_000;
+
+        self.spool_max_mb * MEGABYTE
     }
 
     pub fn label(&self) -> String {

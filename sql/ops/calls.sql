@@ -15,7 +15,8 @@ SELECT date_trunc('day', "startedAt" AT TIME ZONE 'UTC')::date  AS day,
        count(*) FILTER (WHERE state = 'limited')     AS limited,
        count(*) FILTER (WHERE state = 'error')       AS error,
        count(*) FILTER (WHERE state = 'ambiguous')   AS ambiguous,
-       count(*) FILTER (WHERE state = 'calling')     AS in_flight,
+       count(*) FILTER (WHERE state = 'calling' AND spool IS NULL)     AS in_flight,
+       count(*) FILTER (WHERE state = 'calling' AND spool IS NOT NULL) AS in_spool,
        round(avg(extract(epoch FROM "endedAt" - "startedAt")) FILTER (WHERE state = 'stored'), 1)
                                                      AS seconds_per_picture
 FROM photo_generation_calls

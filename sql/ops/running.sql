@@ -20,7 +20,7 @@ LEFT JOIN photo_generation_workers AS worker ON worker.run = job.run
 CROSS JOIN LATERAL (
     SELECT count(*) AS number, min("startedAt") AS oldest
     FROM photo_generation_calls
-    WHERE "jobId" = job.id AND state = 'calling'
+    WHERE "jobId" = job.id AND state = 'calling' AND spool IS NULL
 ) AS calls
 WHERE job.status = 'processing'
 ORDER BY job."startedAt", job.id;

@@ -10,7 +10,7 @@
 \endif
 WITH call AS (
     SELECT *,
-           state IN ('stored', 'refused', 'empty') OR (state = 'error' AND accepted) AS known,
+           state IN ('stored', 'refused', 'empty') OR (state IN ('error', 'calling') AND accepted) AS known,
            state IN ('ambiguous', 'calling') OR (state = 'error' AND accepted IS NULL) AS unknown
     FROM photo_generation_calls
     WHERE "startedAt" > now() - make_interval(days => :days)

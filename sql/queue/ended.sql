@@ -17,6 +17,8 @@ call AS (
         "costUsd" = CASE WHEN $5 IS DISTINCT FROM false THEN call."costUsd" END
     FROM own
     WHERE call.id = $3 AND call."jobId" = own.id AND call.state = 'calling'
+      -- Kept by its worker, which had lost the job, while the next attempt looked for its object.
+      AND call.spool IS NULL
     RETURNING call."jobId", call.index
 )
 UPDATE photo_generation_images AS image

@@ -4,7 +4,7 @@
 -- $1 jobs, $2 days after which completed jobs go, $3 the same for failed and canceled ones; 0: never.
 -- A job stays
 --   whose batch is not over: the batch ends completed if any of its jobs has;
---   of which a call is open, or lies in a spool, or is of a day that is still counted: what limits and
+--   of which a call is open (also one whose picture lies in a spool), or is of a day that is still counted: what limits and
 --   budgets have counted never changes by pruning;
 --   of which the app has not taken over a picture: photo_generation_on_image still raises an error.
 -- All by index, among a million jobs, images and calls: 5,000 that are all due take 50 ms, of which none
@@ -36,6 +36,5 @@ WHERE job.id = ANY ($1)
                   WHERE batch.id = job."batchId" AND batch.status::text = 'generating')
   AND NOT EXISTS (SELECT FROM photo_generation_calls AS call
                   WHERE call."jobId" = job.id
-                    AND (call.state = 'calling' OR call.spool IS NOT NULL
-                         OR call."startedAt" >= counted.since))
+                    AND (call.state = 'calling' OR call."startedAt" >= counted.since))
 ORDER BY job.id

@@ -1,9 +1,11 @@
--- queue/settle_orphan: settle one call of a dead lease, once. Called by db::ledger::settle_orphan.
+-- queue/settle_orphan: settle one call of a dead lease, or one whose picture waited in a spool, once.
+-- Called by db::ledger::settle_orphan.
 -- $1 call, $2 job, $3 the call's lease, $4 key of the object that was found (NULL: none, the call is
--- ambiguous), $5 mime, $6 bytes, $7 width, $8 height, $9 sha256,
--- $10 what apps are shown (NULL: the key).
+-- ambiguous), $5 mime, $6 bytes, $7 width, $8 height, $9 sha256, $10 what apps are shown (NULL: the
+-- key), $11 the spool of the call as it was read (NULL: none): what was kept in one meanwhile is not lost.
 -- The job's row is locked first, so that a claim of it and this statement come one after the other;
--- if the job is already processing under another lease, that attempt settles the call itself.
+-- if the job is already processing under another lease, that attempt settles the call itself. But not a
+-- spooled one: no attempt touches it, so its picture is recorded whoever holds the job.
 WITH job AS MATERIALIZED (
     SELECT id, status, lease, "errorCode" AS code FROM photo_generation_queue
     WHERE id = $2 FOR NO KEY UPDATE
@@ -11,13 +13,18 @@ WITH job AS MATERIALIZED (
 call AS (
     UPDATE photo_generation_calls AS call
     SET state = CASE WHEN $4::text IS NULL THEN 'ambiguous' ELSE 'stored' END,
-        accepted = CASE WHEN $4::text IS NULL THEN NULL ELSE true END,
+        accepted = CASE WHEN $4::text IS NULL THEN call.accepted ELSE true END,
         "endedAt" = now(),
-        "errorCode" = CASE WHEN $4::text IS NULL THEN 'worker_lost' END,
-        error = CASE WHEN $4::text IS NULL
-                     THEN 'The worker stopped before the answer was recorded.' END
+        "errorCode" = CASE WHEN $4::text IS NULL AND call.spool IS NULL THEN 'worker_lost'
+                           WHEN $4::text IS NULL THEN 'spool_lost' END,
+        error = CASE WHEN $4::text IS NULL AND call.spool IS NULL
+                     THEN 'The worker stopped before the answer was recorded.'
+                     WHEN $4::text IS NULL
+                     THEN 'The picture was kept on a machine that is gone.' END
     WHERE call.id = $1 AND call.state = 'calling'
-      AND NOT EXISTS (SELECT FROM job WHERE job.status = 'processing')
+      AND ($4::text IS NOT NULL OR call.spool IS NOT DISTINCT FROM $11)
+      AND (($4::text IS NOT NULL AND call.spool IS NOT NULL)
+           OR NOT EXISTS (SELECT FROM job WHERE job.status = 'processing'))
     RETURNING call."jobId", call.index
 ),
 image AS (
@@ -30,6 +37,8 @@ image AS (
                      THEN 'ambiguous' ELSE 'planned' END,
         ambiguous = image.ambiguous + CASE WHEN $4::text IS NULL THEN 1 ELSE 0 END,
         "storageKey" = $4, url = $10, "mimeType" = $5, bytes = $6, width = $7, height = $8, sha256 = $9,
+        error = CASE WHEN $4::text IS NULL THEN image.error END,
+        "errorCode" = CASE WHEN $4::text IS NULL THEN image."errorCode" END,
         "storedAt" = CASE WHEN $4::text IS NOT NULL THEN now() END, "updatedAt" = now()
     FROM call
     WHERE image."jobId" = call."jobId" AND image.index = call.index

@@ -1,12 +1,13 @@
 -- queue/sweep_look: which workers are there, and is there anything to sweep? One cheap statement per
 -- worker and interval, so that an idle fleet asks nothing more. Called by db::sweep::look.
--- $1 seconds after which a run that did not renew is dead.
+-- $1 seconds after which a run that did not renew is dead, $2 those after which a spool is gone.
 -- One row per worker; without workers one row of NULLs. The litter is the same in all rows.
 SELECT worker.run AS "run?", worker."renewedAt" AS "renewed_at?",
        EXISTS (SELECT FROM photo_generation_queue AS job
                WHERE job.status = 'processing' AND job.run = worker.run) AS "holds_jobs!",
        EXISTS (SELECT FROM photo_generation_calls AS call
-               WHERE call.state = 'calling' AND call.run = worker.run) AS "has_calls!",
+               WHERE call.state = 'calling' AND call.spool IS NULL
+                 AND call.run = worker.run) AS "has_calls!",
        (EXISTS (SELECT FROM photo_generation_queue AS job
                 WHERE job.status = 'processing'
                   AND CASE WHEN job.run IS NULL
@@ -17,9 +18,14 @@ SELECT worker.run AS "run?", worker."renewedAt" AS "renewed_at?",
                                            WHERE other.run = job.run) END)) AS "unowned_jobs!",
        (EXISTS (SELECT FROM photo_generation_calls AS call
                 WHERE call.state = 'calling'
-                  AND (call."deadlineAt" < now()
-                       OR NOT EXISTS (SELECT FROM photo_generation_workers AS other
-                                      WHERE other.run = call.run)))) AS "overdue_calls!",
+                  AND CASE WHEN call.spool IS NULL
+                      THEN call."deadlineAt" < now()
+                           OR NOT EXISTS (SELECT FROM photo_generation_workers AS other
+                                          WHERE other.run = call.run)
+                      ELSE greatest(call."deadlineAt",
+                                    (SELECT spool."renewedAt" FROM photo_generation_spools AS spool
+                                     WHERE spool.spool = call.spool))
+                           < now() - make_interval(secs => $2) END)) AS "overdue_calls!",
        (EXISTS (SELECT FROM photo_generation_queue
                 WHERE status IN ('pending', 'rate_limited') AND "expiresAt" <= now())) AS "expired_jobs!",
        (EXISTS (SELECT FROM photo_generation_batch_checks)) AS "batches!",

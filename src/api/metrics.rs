@@ -135,6 +135,25 @@ impl Page {
             "Provider calls of the fleet in flight.",
             number(depth.calls_running),
         );
+        for (name, meaning, value) in [
+            (
+                "safelight_spool_photos",
+                "Photos that are paid for and wait in spools of workers until the storage takes them.",
+                depth.spool_photos,
+            ),
+            (
+                "safelight_spool_bytes",
+                "The same in bytes.",
+                depth.spool_bytes,
+            ),
+            (
+                "safelight_spools_full",
+                "Spools that are full: their workers claim nothing until the storage takes something.",
+                depth.spools_full,
+            ),
+        ] {
+            self.one(name, meaning, number(value));
+        }
         self.one(
             "safelight_workers",
             "Workers of the fleet that live.",

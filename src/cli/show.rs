@@ -14,6 +14,7 @@ use crate::app;
 use crate::config::DatabaseArgs;
 use crate::db::jobs::{self, Call, Hindrance, Holder, Image, Job, JobRef, Standing};
 use crate::db::pauses::{self, Pause};
+use crate::db::spools::{self, Spooled};
 use crate::db::{Db, workers};
 use timeline::Event;
 
@@ -50,6 +51,8 @@ struct Story {
     paused: Vec<Pause>,
     /// Its place in the order of claims, if it is due and not paused.
     standing: Option<Standing>,
+    /// Images that are paid for and wait in a spool.
+    spooled: Vec<Spooled>,
     /// Whether any worker lives that could work it.
     #[serde(skip)]
     worker_alive: bool,
@@ -83,6 +86,7 @@ impl ShowCommand {
             waits_for: jobs::hindrances(&db, job.id).await?,
             paused,
             standing,
+            spooled: spools::of_job(&db, job.id).await?,
             worker_alive: workers::any_alive(&db).await?,
             job,
         };

@@ -163,6 +163,8 @@ pub struct Call {
     pub model: String,
     pub state: String,
     pub accepted: Option<bool>,
+    /// Since when its picture waits in a spool, while it does.
+    pub spooled_at: Option<DateTime<Utc>>,
     pub started_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
     pub provider_request_id: Option<String>,
@@ -277,6 +279,7 @@ pub async fn calls(db: &Db, job: JobId) -> Result<Vec<Call>, DbError> {
     Ok(sqlx::query_as!(
         Call,
         r#"SELECT id, index, attempt, lease, worker, account, model, state, accepted,
+                  CASE WHEN state = 'calling' AND spool IS NOT NULL THEN "deadlineAt" END AS spooled_at,
                   "startedAt" AS started_at, "endedAt" AS ended_at,
                   "providerRequestId" AS provider_request_id, error, "errorCode" AS error_code
            FROM photo_generation_calls WHERE "jobId" = $1 ORDER BY "startedAt", index"#,

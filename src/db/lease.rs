@@ -211,6 +211,16 @@ pub async fn finish(
     if let Some(batch) = lease.batch {
         lock_batch(&mut transaction, batch).await?;
     }
+    if failure.is_some() {
+        // A job that ends before its time may have a picture in a spool, which is recorded under no
+        // lease: in a statement of its own, or the count would be older than the lock.
+        sqlx::query!(
+            "SELECT id::bigint FROM photo_generation_queue WHERE id = $1 FOR NO KEY UPDATE",
+            lease.job
+        )
+        .fetch_optional(&mut transaction)
+        .await?;
+    }
     let finished = sqlx::query_file!(
         "sql/queue/finish.sql",
         lease.job,

@@ -1,9 +1,10 @@
 //! The ledger of paid calls, and the images that came of them.
 //!
 //! A call is written as `calling` and committed before its request leaves; it is settled exactly
-//! once, by `state = 'calling'` in the settling statement. Everything here but [`settle_orphan`]
-//! needs the job's lease: a worker that lost it writes nothing.
+//! once, by `state = 'calling'` in the settling statement. Everything here but [`settle_orphan`] and
+//! [`spooled`] needs the job's lease: a worker that lost it writes nothing.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 
 use super::lease::must_be_one;
 use super::limits::Granted;
+use super::spools::GONE_AFTER;
 use super::{Db, DbError, Lease, seconds};
 use crate::domain::failure::{Failure, Usage};
 use crate::domain::{ImageState, JobId, Model, Tenant};
@@ -23,6 +25,8 @@ pub struct PlannedImage {
     pub state: ImageState,
     /// The call in flight when `state` is `calling`: a dead lease's, to be settled first.
     pub call: Option<DeadCall>,
+    /// Its picture is bought and waits in a spool: nothing is to be done about it.
+    pub spooled: bool,
 }
 
 /// A call that a dead lease left behind.
@@ -160,6 +164,7 @@ pub async fn images_of(db: &Db, job: JobId) -> Result<Vec<PlannedImage>, DbError
             Ok(PlannedImage {
                 index: row.index,
                 state: row.state.parse().map_err(DbError::Corrupt)?,
+                spooled: row.spooled,
                 call: row
                     .call
                     .zip(row.tenant)
@@ -316,7 +321,7 @@ async fn settled_before(db: &Db, lease: &Lease, call: Uuid) -> Result<ImageState
 }
 
 /// A call that no living attempt will settle.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct OrphanedCall {
     pub id: Uuid,
     pub job: JobId,
@@ -328,17 +333,84 @@ pub struct OrphanedCall {
     pub attempt: i32,
     pub account: String,
     pub model: String,
+    /// Where its picture waits.
+    pub spool: Option<Uuid>,
 }
 
-/// The calls of `dead` runs, of runs without a row, and past their deadline, whose jobs nobody works.
+/// The calls of `dead` runs, of runs without a row, past their deadline, and of spools that are gone,
+/// whose jobs nobody works.
 pub async fn orphaned_calls(db: &Db, dead: &[Uuid]) -> Result<Vec<OrphanedCall>, DbError> {
-    let rows = sqlx::query_file_as!(OrphanedCall, "sql/queue/orphaned_calls.sql", dead)
-        .fetch_all(&db.pool)
-        .await?;
+    let rows = sqlx::query_file_as!(
+        OrphanedCall,
+        "sql/queue/orphaned_calls.sql",
+        dead,
+        seconds(GONE_AFTER)
+    )
+    .fetch_all(&db.pool)
+    .await?;
     Ok(rows)
 }
 
-/// Settles an orphaned call once: stored when its object was found, else ambiguous. Returns
+/// Records that the picture of a call waits in a spool. `false`: the call was settled before.
+pub async fn spooled(
+    db: &Db,
+    call: Uuid,
+    spool: Uuid,
+    worker: &str,
+    usage: Usage,
+    provider_request_id: Option<&str>,
+) -> Result<bool, DbError> {
+    let kept = sqlx::query_file_scalar!(
+        "sql/queue/spooled.sql",
+        call,
+        spool,
+        worker,
+        provider_request_id,
+        usage.input_tokens,
+        usage.output_tokens,
+    )
+    .fetch_one(&db.pool)
+    .await?;
+    Ok(kept == 1)
+}
+
+/// A call whose picture was found in a spool.
+#[derive(Debug)]
+pub enum InSpool {
+    /// It is to be settled.
+    Waiting(OrphanedCall),
+    /// It was settled, as this.
+    Settled(String),
+}
+
+/// What the ledger knows of these calls; nothing of those that it does not know.
+pub async fn in_spool(db: &Db, calls: &[Uuid]) -> Result<HashMap<Uuid, InSpool>, DbError> {
+    let rows = sqlx::query_file!("sql/queue/in_spool.sql", calls)
+        .fetch_all(&db.pool)
+        .await?;
+    let found = rows.into_iter().map(|row| {
+        let known = if row.state == ImageState::Calling.as_str() {
+            InSpool::Waiting(OrphanedCall {
+                id: row.id,
+                job: row.job,
+                lease: row.lease,
+                job_uuid: row.job_uuid,
+                index: row.index,
+                tenant: row.tenant,
+                attempt: row.attempt,
+                account: row.account,
+                model: row.model,
+                spool: row.spool,
+            })
+        } else {
+            InSpool::Settled(row.state)
+        };
+        (row.id, known)
+    });
+    Ok(found.collect())
+}
+
+/// Settles a call under no lease, once: stored when its object was found, else ambiguous. Returns
 /// whether it was we who settled it.
 pub async fn settle_orphan(
     db: &Db,
@@ -357,8 +429,26 @@ pub async fn settle_orphan(
         found.map(|picture| picture.height),
         found.map(|picture| picture.sha256.as_str()),
         found.and_then(|picture| picture.url.as_deref()),
+        call.spool,
     )
     .fetch_one(&db.pool)
     .await?;
     Ok(settled == 1)
+}
+
+/// Lets a job be claimed at once that waits for a moment and has nothing left to make. After the last of
+/// its pictures was recorded, in a statement of its own: of two that are recorded at once neither sees
+/// the other. Returns whether it was so.
+pub async fn bring_forward(db: &Db, job: JobId) -> Result<bool, DbError> {
+    let brought = sqlx::query!(
+        r#"UPDATE photo_generation_queue AS job
+           SET "retryAt" = NULL
+           WHERE id = $1 AND status IN ('pending', 'rate_limited') AND "retryAt" > now()
+             AND NOT EXISTS (SELECT FROM photo_generation_images AS image
+                             WHERE image."jobId" = job.id AND image.state IN ('planned', 'calling'))"#,
+        job
+    )
+    .execute(&db.pool)
+    .await?;
+    Ok(brought.rows_affected() == 1)
 }

@@ -24,6 +24,7 @@ pub mod prune;
 pub mod schema;
 pub mod secrets;
 pub mod settings;
+pub mod spools;
 pub mod sweep;
 pub mod tenants;
 pub mod uploads;
@@ -39,7 +40,7 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 43] = [
+const _: [&str; 45] = [
     include_str!("../../sql/queue/budget.sql"),
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
@@ -52,6 +53,7 @@ const _: [&str; 43] = [
     include_str!("../../sql/queue/finish_batch.sql"),
     include_str!("../../sql/queue/give_back.sql"),
     include_str!("../../sql/queue/images.sql"),
+    include_str!("../../sql/queue/in_spool.sql"),
     include_str!("../../sql/queue/jobs.sql"),
     include_str!("../../sql/queue/keyed.sql"),
     include_str!("../../sql/queue/left_by_dead.sql"),
@@ -76,6 +78,7 @@ const _: [&str; 43] = [
     include_str!("../../sql/queue/select.sql"),
     include_str!("../../sql/queue/set_limits.sql"),
     include_str!("../../sql/queue/settle_orphan.sql"),
+    include_str!("../../sql/queue/spooled.sql"),
     include_str!("../../sql/queue/stored.sql"),
     include_str!("../../sql/queue/sweep_look.sql"),
     include_str!("../../sql/queue/touch.sql"),

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::connections::Transaction;
-use super::{Db, DbError, lease, seconds};
+use super::{Db, DbError, lease, seconds, spools};
 use crate::domain::{Failure, JobId};
 
 /// Expired jobs that are ended in one transaction: a claim skips them for as long as it takes.
@@ -40,7 +40,7 @@ pub struct Seen {
 pub struct Litter {
     /// Held by no worker that has a row, or by another program for too long.
     pub unowned_jobs: bool,
-    /// In flight past their deadline, or of a worker that has no row.
+    /// In flight past their deadline, or of a worker that has no row, or kept in a spool that is gone.
     pub overdue_calls: bool,
     /// Still waiting, past their `"expiresAt"`.
     pub expired_jobs: bool,
@@ -54,9 +54,13 @@ pub struct Litter {
 
 /// One cheap look at everything.
 pub async fn look(db: &Db, stale: Duration) -> Result<(Vec<Seen>, Litter), DbError> {
-    let rows = sqlx::query_file!("sql/queue/sweep_look.sql", seconds(stale))
-        .fetch_all(&db.pool)
-        .await?;
+    let rows = sqlx::query_file!(
+        "sql/queue/sweep_look.sql",
+        seconds(stale),
+        seconds(spools::GONE_AFTER)
+    )
+    .fetch_all(&db.pool)
+    .await?;
     let litter = rows.first().map_or_else(Litter::default, |row| Litter {
         unowned_jobs: row.unowned_jobs,
         overdue_calls: row.overdue_calls,

@@ -45,6 +45,11 @@ pub struct Depth {
     pub waiting: i64,
     pub processing: i64,
     pub calls_running: i64,
+    /// Photos that are paid for and wait in spools until the storage takes them.
+    pub spool_photos: i64,
+    pub spool_bytes: i64,
+    /// Spools that take no more: their workers claim nothing.
+    pub spools_full: i64,
     pub workers: i64,
     pub tenants_waiting: i64,
     /// Of the jobs that are due.

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use super::Failure;
 
+/// How long a job waits of which a picture lies in a spool. Whoever stores the last one brings the job
+/// forward, so this is only how often it is looked at in vain while the storage is away.
+const KEPT_WAIT: Duration = Duration::from_secs(30);
+
 /// How an attempt ended. At most one attempt is counted, however many images erred.
 #[derive(Debug)]
 pub enum Outcome {
@@ -17,12 +21,14 @@ pub enum Outcome {
     /// A retryable error: the attempt counts; at `"maxAttempts"` the job ends.
     Retry { failure: Failure, wait: Duration },
     /// Our own side broke in the middle, calls may be open: the attempt counts, but only the next
-    /// claim, which settles them, may end the job.
+    /// claim, which settles them, may end the job. So does an error beside a picture that waits in a spool.
     Broken { failure: Failure, wait: Duration },
     /// This job's own call was refused by the provider; not counted.
     RateLimited { until: Resume, failure: Failure },
-    /// Waits for quota, or is handed back at shutdown; not counted.
+    /// Waits for quota or for the storage, or is handed back at shutdown; not counted.
     Released { resume: Resume },
+    /// A picture of it is bought and waits in a spool; not counted.
+    Kept { resume: Resume },
     /// The lease is gone: somebody canceled, deleted or took over. Nothing may be written.
     Lost,
 }
@@ -33,10 +39,27 @@ impl Outcome {
     #[must_use]
     pub fn past_expiry(self) -> Self {
         match self {
-            Self::Retry { .. } | Self::RateLimited { .. } | Self::Released { .. } => {
-                Self::Rejected(Failure::expired())
-            }
+            Self::Retry { .. }
+            | Self::RateLimited { .. }
+            | Self::Released { .. }
+            | Self::Kept { .. } => Self::Rejected(Failure::expired()),
             Self::Finished | Self::Rejected(_) | Self::Broken { .. } | Self::Lost => self,
+        }
+    }
+
+    /// What it comes to while a picture of the job waits in a spool: it is paid for, so nothing that
+    /// went wrong beside it ends the job before it is stored.
+    #[must_use]
+    pub fn while_kept(self) -> Self {
+        match self {
+            Self::Finished | Self::Rejected(_) => Self::Kept {
+                resume: Resume::After(KEPT_WAIT),
+            },
+            Self::Retry { failure, wait } => Self::Broken { failure, wait },
+            Self::Released { resume } | Self::Kept { resume } => Self::Kept {
+                resume: resume.max(Resume::After(KEPT_WAIT)),
+            },
+            Self::Broken { .. } | Self::RateLimited { .. } | Self::Lost => self,
         }
     }
 }
@@ -62,6 +85,8 @@ pub enum ImageOutcome {
     RateLimited { until: Resume, failure: Failure },
     /// Never called: quota, cooldown, or shutdown.
     Waiting { resume: Resume },
+    /// Bought, and kept in a spool until the storage takes it: written already.
+    Kept,
     /// The lease is gone.
     Lost,
 }
@@ -71,6 +96,7 @@ pub fn of_images(images: Vec<ImageOutcome>, wait_after_error: Duration) -> Outco
     let mut retry = None;
     let mut limited: Option<(Resume, Failure)> = None;
     let mut waiting: Option<Resume> = None;
+    let mut kept = false;
     for image in images {
         match image {
             ImageOutcome::Settled => {}
@@ -81,9 +107,10 @@ pub fn of_images(images: Vec<ImageOutcome>, wait_after_error: Duration) -> Outco
                 _ => limited = Some((until, failure)),
             },
             ImageOutcome::Waiting { resume } => waiting = waiting.max(Some(resume)),
+            ImageOutcome::Kept => kept = true,
         }
     }
-    if let Some(failure) = retry {
+    let outcome = if let Some(failure) = retry {
         Outcome::Retry {
             failure,
             wait: wait_after_error,
@@ -94,7 +121,8 @@ pub fn of_images(images: Vec<ImageOutcome>, wait_after_error: Duration) -> Outco
         Outcome::Released { resume }
     } else {
         Outcome::Finished
-    }
+    };
+    if kept { outcome.while_kept() } else { outcome }
 }
 
 #[cfg(test)]

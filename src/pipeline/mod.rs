@@ -4,5 +4,7 @@
 
 pub mod inputs;
 pub mod publish;
+pub mod spool;
 
 pub use inputs::Inputs;
+pub use spool::Spool;

@@ -1,4 +1,4 @@
-//! From the bytes that a provider sent to a whole object in storage.
+//! From the bytes that a provider sent to a whole object in storage, or in the spool until it is back.
 //!
 //! A picture is decoded before it counts: truncated ones exist, and declared types lie. The name of
 //! the object is known before the call but for its extension, so that [`find`] can tell later
@@ -10,11 +10,13 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::Spool;
 use crate::domain::{Failure, Tenant, hex};
 use crate::images::{DecodeError, Decoder, PictureFormat};
 use crate::storage::{ObjectKey, Storage, StorageError};
 
-/// Waits between tries to store a picture that is paid for. Longer outages end the attempt.
+/// Waits between tries to store a picture that is paid for and that the spool does not take either.
+/// Longer outages of both end the attempt.
 const STORE_AGAIN: [Duration; 5] = [
     Duration::from_millis(100),
     Duration::from_millis(500),
@@ -46,38 +48,58 @@ pub struct Published {
     pub sha256: String,
 }
 
+/// Where a picture is.
+#[derive(Clone, Debug)]
+pub enum Publication {
+    Stored(Published),
+    /// In the spool of this name: the storage does not take it now.
+    Kept(Published, Uuid),
+}
+
 /// Why an answer did not become an object. Either way it was paid for.
 #[derive(Debug)]
 pub enum PublishError {
     /// The bytes are no picture.
     Unreadable(Failure),
-    /// The storage did not take it.
+    /// Neither the storage nor the spool took it.
     NotStored(Failure),
 }
 
-/// Checks, names and stores a picture.
+/// Checks and names a picture, and stores it, or keeps it until it can be stored. A storage that is away
+/// is not asked again for each picture.
 pub async fn publish(
     decoder: &Decoder,
     storage: &Storage,
+    spool: &Spool,
     place: Place<'_>,
     bytes: Vec<u8>,
-) -> Result<Published, PublishError> {
+) -> Result<Publication, PublishError> {
     let bytes = Bytes::from(bytes);
     let published = measure(decoder, storage, place, bytes.clone())
         .await
         .map_err(|_| PublishError::Unreadable(unreadable()))?;
     let mut waits = STORE_AGAIN.into_iter();
+    let mut ask_storage = !spool.storage_is_away();
     loop {
-        match storage.put(&published.key, bytes.clone()).await {
-            Ok(()) => return Ok(published),
-            Err(error) => {
-                tracing::warn!(%error, key = %published.key, "could not store a picture");
-                match waits.next() {
-                    Some(wait) => tokio::time::sleep(wait).await,
-                    None => return Err(PublishError::NotStored(error.into())),
+        if ask_storage {
+            match storage.put(&published.key, bytes.clone()).await {
+                Ok(()) => {
+                    spool.storage_works();
+                    return Ok(Publication::Stored(published));
                 }
+                Err(error) => spool.storage_failed(&error),
             }
         }
+        let error = match spool.keep(&published.key, bytes.clone()).await {
+            Ok(id) => return Ok(Publication::Kept(published, id)),
+            Err(error) => error,
+        };
+        tracing::warn!(%error, key = %published.key, "neither the storage nor the spool takes a picture");
+        match waits.next() {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => return Err(PublishError::NotStored(error.into())),
+        }
+        ask_storage = true;
     }
 }
 
@@ -100,7 +122,8 @@ pub async fn find(
     Ok(measure(decoder, storage, place, bytes).await.ok())
 }
 
-async fn measure(
+/// What a picture is, and what its object will be called.
+pub async fn measure(
     decoder: &Decoder,
     storage: &Storage,
     place: Place<'_>,

@@ -18,6 +18,7 @@ use super::lines;
 use super::liveness::Hold;
 use super::patience::Patience;
 use super::settle::{self, SettleError};
+use super::spool;
 use super::{Attempt, Context, jitter};
 use crate::db::lease::{self, Counted, Finished, GiveBack};
 use crate::db::{DbError, Lease, ledger, persist};
@@ -29,6 +30,10 @@ use crate::providers::ImageRequest;
 
 /// Images of one job that are worked at once; what the provider takes is decided elsewhere.
 const IMAGES_AT_ONCE: usize = 8;
+
+/// How long a job waits of which a call cannot be settled, as the storage does not answer. It is not the
+/// job's fault, and costs it no attempt.
+const STORAGE_AWAY: Duration = Duration::from_secs(15);
 
 /// How long a job waits whose end the database refused.
 const AFTER_REFUSED_END: Duration = Duration::from_mins(5);
@@ -57,6 +62,14 @@ pub(super) async fn run(context: Arc<Context>, lease: Lease, job: ClaimedJob, ho
     drop(hold);
 }
 
+/// What an attempt finds to do.
+struct Plan {
+    /// To be called.
+    images: Vec<i32>,
+    /// Other images are bought, and wait in a spool.
+    is_kept: bool,
+}
+
 impl Attempt<'_> {
     async fn work(self) -> Result<Outcome, SettleError> {
         let request = match Request::parse(self.job) {
@@ -64,7 +77,21 @@ impl Attempt<'_> {
             Err(error) => return Ok(Outcome::Rejected(error.into())),
         };
         persist(|| lease::reopen_batch(self.context.db(), self.lease)).await?;
-        let planned = self.plan(request.images).await?;
+        let plan = self.plan(request.images).await?;
+        let outcome = self.work_images(request, plan.images).await?;
+        Ok(if plan.is_kept {
+            outcome.while_kept()
+        } else {
+            outcome
+        })
+    }
+
+    /// Makes what is to be made.
+    async fn work_images(
+        self,
+        request: Request,
+        planned: Vec<i32>,
+    ) -> Result<Outcome, SettleError> {
         if let Some(failure) = self.is_over() {
             return Ok(Outcome::Rejected(failure));
         }
@@ -96,24 +123,28 @@ impl Attempt<'_> {
         Ok(of_images(images, self.wait_after_error()))
     }
 
-    /// The images to be called, after the calls of dead leases are settled.
-    async fn plan(self, images: i32) -> Result<Vec<i32>, SettleError> {
+    /// What is to be done, after the calls of dead leases are settled.
+    async fn plan(self, images: i32) -> Result<Plan, SettleError> {
         let db = self.context.db();
         let rows = persist(|| ledger::plan(db, self.lease, images)).await?;
-        let mut planned = Vec::new();
+        let mut plan = Plan {
+            images: Vec::new(),
+            is_kept: false,
+        };
         for row in rows {
             let state = match (row.state, &row.call) {
-                (ImageState::Calling, Some(call)) => {
+                (ImageState::Calling, Some(call)) if !row.spooled => {
                     settle::call_of_dead_lease(self, row.index, call).await?
                 }
                 (state, _) => state,
             };
             // Fewer may be asked for than once were, when an operator changed the row.
             if state == ImageState::Planned && row.index <= images {
-                planned.push(row.index);
+                plan.images.push(row.index);
             }
+            plan.is_kept |= state == ImageState::Calling;
         }
-        Ok(planned)
+        Ok(plan)
     }
 
     /// Why nothing may be called for this job any more, whatever the row asks for.
@@ -178,16 +209,14 @@ impl Attempt<'_> {
                         waits.push(outcome);
                     }
                     outcome => {
-                        went_through |= matches!(outcome, ImageOutcome::Settled);
+                        went_through |= is_bought(&outcome);
                         settled.push(outcome);
                     }
                 }
             }
             let another_turn = went_through
                 && !waiting.is_empty()
-                && settled
-                    .iter()
-                    .all(|outcome| matches!(outcome, ImageOutcome::Settled))
+                && settled.iter().all(is_bought)
                 && !self.expiry.has_passed()
                 && !self.context.shutdown.stop.is_cancelled();
             if !another_turn {
@@ -208,14 +237,31 @@ impl Attempt<'_> {
             Ok(outcome) if self.expiry.has_passed() => outcome.past_expiry(),
             Ok(outcome) => outcome,
             Err(SettleError::Database(DbError::LeaseLost)) => Outcome::Lost,
-            Err(SettleError::Storage(failure)) => self.broken(failure),
+            // The calls stay open, which only the next claim may settle. So it is not for an expiry to
+            // end the job either; where it waits, the sweep does so.
+            Err(SettleError::Storage(failure)) => {
+                tracing::warn!(
+                    code = failure.code,
+                    error = failure.message,
+                    "the storage does not say what became of a call"
+                );
+                Outcome::Released {
+                    resume: Resume::After(jitter().added_to(STORAGE_AWAY)),
+                }
+            }
             Err(SettleError::Database(error)) => {
                 tracing::error!(%error, "the database refused a step of this job");
                 self.broken(internal_error())
             }
         };
         match self.write(&outcome).await {
-            Ok(finished) => self.tell(&outcome, finished).await,
+            Ok(finished) => {
+                if let Outcome::Kept { .. } = outcome {
+                    // What it waits for may have been stored just before.
+                    spool::bring_forward(self.context, self.job.id).await;
+                }
+                self.tell(&outcome, finished).await;
+            }
             Err(DbError::LeaseLost) => self.tell(&Outcome::Lost, None).await,
             Err(error) => self.end_all_the_same(&error).await,
         }
@@ -279,12 +325,25 @@ impl Attempt<'_> {
                     GiveBack::Retry(failure, *wait)
                 }
                 Outcome::RateLimited { until, failure } => GiveBack::RateLimited(failure, *until),
-                Outcome::Released { resume } => GiveBack::Released(*resume),
+                Outcome::Released { resume } | Outcome::Kept { resume } => {
+                    GiveBack::Released(*resume)
+                }
                 Outcome::Lost => return Ok(None),
             };
             lease::give_back(db, lease, why).await.map(|()| None)
         })
         .await
+    }
+}
+
+/// Nothing is left to do about this image, here.
+fn is_bought(outcome: &ImageOutcome) -> bool {
+    match outcome {
+        ImageOutcome::Settled | ImageOutcome::Kept => true,
+        ImageOutcome::Retryable(_)
+        | ImageOutcome::RateLimited { .. }
+        | ImageOutcome::Waiting { .. }
+        | ImageOutcome::Lost => false,
     }
 }
 

@@ -1,7 +1,8 @@
 //! One paid call: `calling`, the call, decode, store, `stored`.
 //!
 //! The order is the product: the ledger says `calling` before the request leaves, the object is
-//! whole in storage before the ledger says `stored`. Wherever the process dies between two of these
+//! whole in storage before the ledger says `stored`. While the storage takes nothing, the picture is
+//! whole in the spool before the ledger says so. Wherever the process dies between two of these
 //! lines, [`super::settle`] finds out what happened.
 
 use std::time::Duration;
@@ -16,11 +17,12 @@ use crate::db::ledger::{self, CallState, EndedCall, NewCall};
 use crate::db::limits::{self, Granted, Refusal};
 use crate::db::{DbError, persist};
 use crate::domain::backoff;
-use crate::domain::failure::{Answer, CallResult, Failure, Limit, Remedy};
+use crate::domain::failure::{Answer, CallResult, Failure, Limit, Remedy, Usage};
 use crate::domain::outcome::{ImageOutcome, Resume};
 use crate::domain::{ImageState, Status};
-use crate::pipeline::publish;
+use crate::pipeline::publish::{self, Publication};
 use crate::providers::ImageRequest;
+use crate::storage::ObjectKey;
 
 /// How long a job waits whose worker could not renew.
 const NOT_RENEWED: Duration = Duration::from_secs(2);
@@ -166,8 +168,20 @@ impl Ended<'_> {
             index: self.index,
             call: self.call,
         };
-        match publish::publish(&tools.decoder, &tools.storage, place, answer.bytes).await {
-            Ok(published) => {
+        let published = publish::publish(
+            &tools.decoder,
+            &tools.storage,
+            &tools.spool,
+            place,
+            answer.bytes,
+        )
+        .await;
+        match published {
+            Ok(Publication::Kept(published, spool)) => {
+                let of_answer = (answer.usage, answer.request_id.as_deref());
+                self.keep(&published.key, spool, of_answer).await
+            }
+            Ok(Publication::Stored(published)) => {
                 let picture = published.into();
                 persist(|| {
                     ledger::stored(
@@ -194,6 +208,25 @@ impl Ended<'_> {
                 self.with_error(CallState::Error, Some(true), failure).await
             }
         }
+    }
+
+    /// Says in the ledger that the picture waits in the spool: from here on `worker::spool` has it.
+    async fn keep(
+        self,
+        key: &ObjectKey,
+        spool: Uuid,
+        (usage, provider_request_id): (Usage, Option<&str>),
+    ) -> Result<Step, DbError> {
+        let context = self.attempt.context;
+        let (db, name) = (context.db(), context.name());
+        let request_id = provider_request_id;
+        if !persist(|| ledger::spooled(db, self.call, spool, &name, usage, request_id)).await? {
+            // Another attempt has settled it, which it may only when the job is no longer ours.
+            return Ok(Step::Done(ImageOutcome::Lost));
+        }
+        lines::image_kept(&self.request.model, self.took, provider_request_id, key);
+        self.recovered().await?;
+        Ok(Step::Done(ImageOutcome::Kept))
     }
 
     async fn with_error(

@@ -179,6 +179,10 @@ impl Desk<'_> {
             }
             return Ok(Next::Wait(context.settings.poll_every));
         }
+        if context.tools.spool.stops().is_some() {
+            // Whoever empties the spool rings when there is room, and says why there is none.
+            return Ok(Next::Wait(context.settings.poll_every));
+        }
         if let Look::Peek | Look::Strangers = look {
             let due = self.next_due().await?;
             if due.is_none_or(|wait| !wait.is_zero()) {
@@ -273,11 +277,12 @@ impl Desk<'_> {
         Ok(Some(wait))
     }
 
-    /// Nothing is due, nothing runs here, and whoever else holds a job has said since then that it
+    /// Nothing is due, nothing runs here, nothing waits in the spool, and whoever else holds a job has said since then that it
     /// lives: a worker that died a second ago looks alive until it fails to.
     async fn is_drained(&mut self, due: Option<Duration>) -> Result<bool, DbError> {
         if self.context.settings.until != Until::Drained
             || !self.jobs.is_empty()
+            || !self.context.tools.spool.contents().is_empty()
             || due.is_some_and(|wait| wait.is_zero())
         {
             self.nothing_left_since = None;

@@ -14,11 +14,15 @@ use crate::db::ledger::{self, Gate, NewCall};
 use crate::db::limits::Granted;
 use crate::db::{DbError, persist};
 use crate::domain::outcome::{ImageOutcome, Resume};
+use crate::pipeline::spool::Ahead;
 use crate::providers::ImageRequest;
 
 /// A call that may begin within this long is waited for in place; for a longer wait the job goes back
 /// and its slot serves somebody else.
 const WAIT_IN_PLACE: Duration = Duration::from_secs(5);
+
+/// How long a job waits while the spool of this worker has no room for its pictures.
+const NO_ROOM: Duration = Duration::from_secs(10);
 
 /// Works one image until it is settled, must wait, or is lost.
 pub(super) async fn work(
@@ -47,14 +51,17 @@ pub(super) async fn work(
             model: &request.model,
             deadline: context.settings.call_timeout,
         };
-        let granted = match stand_in_line(attempt, &new).await? {
-            InLine::Granted(granted) => granted,
+        let (granted, ahead) = match stand_in_line(attempt, &new).await? {
+            InLine::Granted(granted, ahead) => (granted, ahead),
             InLine::Over(outcome) => return Ok(outcome),
             InLine::Interrupted => continue,
         };
         patience.renew();
         let turn = Turn { granted, limited };
-        match call::make(attempt, request, &new, turn, patience).await? {
+        let made = call::make(attempt, request, &new, turn, patience).await;
+        // Its picture, if there was one, is counted by now.
+        drop(ahead);
+        match made? {
             Step::Done(outcome) => {
                 patience.renew();
                 return Ok(outcome);
@@ -73,7 +80,7 @@ pub(super) async fn work(
 
 /// How standing in line ended.
 enum InLine {
-    Granted(Granted),
+    Granted(Granted, Ahead),
     /// It is not this image's turn for long, or never.
     Over(ImageOutcome),
     Interrupted,
@@ -92,15 +99,19 @@ async fn stand_in_line(attempt: Attempt<'_>, new: &NewCall<'_>) -> Result<InLine
         if !context.liveness.may_call() {
             return Ok(InLine::Over(call::not_renewed()));
         }
+        let Some(ahead) = context.tools.spool.ahead() else {
+            return Ok(InLine::Over(waiting(Resume::After(NO_ROOM))));
+        };
         let question = persist(|| ledger::calling(context.db(), attempt.lease, new));
         let wait = match place.ask(question).await? {
-            Gate::Open(granted) => return Ok(InLine::Granted(granted)),
+            Gate::Open(granted) => return Ok(InLine::Granted(granted, ahead)),
             Gate::Expired => {
                 attempt.expiry.tell();
                 return Ok(InLine::Over(waiting(Resume::Now)));
             }
             Gate::Wait(wait) => wait,
         };
+        drop(ahead);
         metrics::told_to_wait(wait.why);
         match wait.length {
             Some(length) if length <= WAIT_IN_PLACE => tokio::select! {

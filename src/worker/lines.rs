@@ -17,6 +17,7 @@ use crate::db::sweep::{Expired, Reclaimed};
 use crate::domain::failure::{Failure, excerpt};
 use crate::domain::outcome::{Outcome, Resume};
 use crate::domain::{ImageState, Model, Status};
+use crate::storage::ObjectKey;
 
 // Texts of an app, and labels, are told as excerpts: they are of any length.
 
@@ -49,6 +50,31 @@ pub(super) fn image_stored(
         provider_request_id,
         key,
         "image stored"
+    );
+}
+
+/// Bought, and not stored: the storage takes nothing now.
+pub(super) fn image_kept(
+    model: &Model,
+    took: Duration,
+    provider_request_id: Option<&str>,
+    key: &ObjectKey,
+) {
+    metrics::call_ended(model, "spooled", took);
+    tracing::info!(
+        elapsed_ms = millis(took),
+        provider_request_id,
+        %key,
+        "image kept in the spool"
+    );
+}
+
+/// What waited in the spool is in the storage, outside of any attempt.
+pub(super) fn spooled_image_stored(call: &OrphanedCall, key: &str) {
+    tracing::info!(
+        image = call.index, call = %call.id, account = call.account, job = call.job,
+        job_id = %call.job_uuid, lease = call.lease, attempt = call.attempt, model = call.model,
+        tenant = %excerpt(&call.tenant), key, "image stored from the spool"
     );
 }
 
@@ -138,9 +164,16 @@ pub(super) fn attempt_ended(attempt: Attempt<'_>, outcome: &Outcome) {
             let (wait_ms, until) = resume(*when);
             let reason = if attempt.context.shutdown.stop.is_cancelled() {
                 "this worker stops"
+            } else if attempt.context.tools.spool.stops().is_some() {
+                "no more photos can be kept while the storage takes none"
             } else {
                 "no call may be made now"
             };
+            tracing::info!(elapsed_ms, wait_ms, until, reason, "job given back");
+        }
+        Outcome::Kept { resume: when } => {
+            let (wait_ms, until) = resume(*when);
+            let reason = "photos that are paid for wait for the storage";
             tracing::info!(elapsed_ms, wait_ms, until, reason, "job given back");
         }
         // These have lines of their own.

@@ -95,7 +95,7 @@ pub(super) fn attempt_ended(outcome: &Outcome) {
     let outcome = match outcome {
         Outcome::Retry { .. } | Outcome::Broken { .. } => "retry",
         Outcome::RateLimited { .. } => Status::RateLimited.as_str(),
-        Outcome::Released { .. } => "released",
+        Outcome::Released { .. } | Outcome::Kept { .. } => "released",
         // These are counted as ended, or as lost.
         Outcome::Finished | Outcome::Rejected(_) | Outcome::Lost => return,
     };

@@ -2,7 +2,7 @@
 //!
 //! Reading order: `claimer` decides when to look and how much to take; `attempt` works one job,
 //! `image` one of its images, which stands in `line` until `call` makes the paid call; `liveness`
-//! renews and notices what is lost; `expiry` ends what comes too late; `sweep` and `settle` clean up
+//! renews and notices what is lost; `spool` stores what the storage did not take before; `expiry` ends what comes too late; `sweep` and `settle` clean up
 //! after the dead; `lines` is what all of them log. They share a `Context` and nothing else; what
 //! they tell each other about jobs goes through Postgres.
 
@@ -17,6 +17,7 @@ mod liveness;
 pub mod metrics;
 mod patience;
 mod settle;
+mod spool;
 mod sweep;
 
 use std::sync::Arc;
@@ -39,7 +40,7 @@ use crate::domain::backoff::Jitter;
 use crate::domain::{ClaimedJob, Occupation, Provider};
 use crate::images::decode::Decoder;
 use crate::pipeline::inputs::Inputs;
-use crate::pipeline::publish;
+use crate::pipeline::{Spool, publish};
 use crate::providers::Providers;
 use crate::storage::Storage;
 use expiry::Expiry;
@@ -57,6 +58,8 @@ pub struct Tools {
     pub inputs: Inputs,
     pub decoder: Decoder,
     pub storage: Storage,
+    /// For pictures that the storage does not take now.
+    pub spool: Spool,
     pub presence: Presence,
 }
 
@@ -151,6 +154,15 @@ impl Context {
         &self.tools.db
     }
 
+    /// Who this is, for people: label@host.
+    fn name(&self) -> String {
+        let Registration { label, host, .. } = &self.registration;
+        match host {
+            Some(host) => format!("{label}@{host}"),
+            None => label.clone(),
+        }
+    }
+
     fn run(&self) -> Uuid {
         self.claimer.run
     }
@@ -239,13 +251,18 @@ async fn run_in_span(
     let broom = AbortOnDropHandle::new(tokio::spawn(
         sweep::sweep(context.clone()).in_current_span(),
     ));
+    let clerk = AbortOnDropHandle::new(tokio::spawn(
+        spool::look_after(context.clone()).in_current_span(),
+    ));
     claimer::work(&context).await;
     end.stop.cancel();
     drop(broom);
+    drop(clerk);
     // The heart goes on until the last job is written.
     drop(heart);
     let goodbye = async {
         liveness::give_back_rest(&context).await?;
+        spool::leave(&context).await?;
         db::workers::deregister(context.db(), run).await
     };
     let said = tokio::time::timeout(GOODBYE_PATIENCE, goodbye).await;

@@ -1,12 +1,13 @@
 //! Finds out what became of a call whose worker died.
 //!
 //! The object's name was known before the call was made, so storage is the witness: an object that
-//! is there and decodes was bought, and is recorded as stored. Otherwise nobody knows, and the call
-//! is ambiguous. Local storage renames whole files into place; what is found is whole.
+//! is there and decodes was bought, and is recorded as stored. So is the spool of this machine: what
+//! lies there was bought, and is left to [`super::spool`]. Otherwise nobody knows, and the call is
+//! ambiguous. Local storage renames whole files into place; what is found is whole.
 
 use std::time::Duration;
 
-use super::{Attempt, Context, lines};
+use super::{Attempt, Context, lines, spool};
 use crate::db::ledger::{self, CallState, DeadCall, EndedCall, OrphanedCall};
 use crate::db::{DbError, persist};
 use crate::domain::failure::{Failure, Usage};
@@ -26,7 +27,8 @@ pub(super) enum SettleError {
     Storage(Failure),
 }
 
-/// Settles the call that a dead lease of this job left behind, under the new lease.
+/// Settles the call that a dead lease of this job left behind, under the new lease. One whose picture
+/// lies in the spool goes on as `calling`.
 pub(super) async fn call_of_dead_lease(
     attempt: Attempt<'_>,
     index: i32,
@@ -40,6 +42,10 @@ pub(super) async fn call_of_dead_lease(
         index,
         call,
     };
+    if spool::has(attempt.context, place).await? {
+        lines::abandoned_call_settled(index, call, "spooled", ImageState::Calling);
+        return Ok(ImageState::Calling);
+    }
     let found = find(attempt.context, place).await?;
     if let Some(found) = found {
         let picture = found.into();
@@ -73,7 +79,8 @@ pub(super) async fn call_of_dead_lease(
     Ok(image)
 }
 
-/// Settles a call that no attempt will: its job has ended or is gone, or only waits.
+/// Settles a call that no attempt will: its job has ended or is gone, or only waits; or the spool that
+/// has its picture is gone.
 pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(), SettleError> {
     let tools = &context.tools;
     let tenant = Tenant::from_stored(&call.tenant);
@@ -83,6 +90,9 @@ pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(),
         index: call.index,
         call: call.id,
     };
+    if spool::has(context, place).await? {
+        return Ok(());
+    }
     let found = find(context, place).await?.map(Into::into);
     if ledger::settle_orphan(&tools.db, call, found.as_ref()).await? {
         let state = match found {

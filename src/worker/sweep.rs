@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{Context, Rhythm, lines, settle};
 use crate::db::sweep::{self, Litter, Seen, Swept};
-use crate::db::{Db, DbError, ledger};
+use crate::db::{Db, DbError, ledger, spools};
 
 /// Tenants whose jobs no trigger has noted are searched for so often, and once at the start.
 const SEARCH_EVERY: Duration = Duration::from_mins(5);
@@ -170,7 +170,7 @@ async fn settle_orphans(context: &Context, dead: &[Uuid]) -> Result<(), DbError>
             tracing::warn!(%error, call = %call.id, "could not settle a call, trying again");
         }
     }
-    Ok(())
+    spools::forget_gone(context.db()).await
 }
 
 fn report(what: &str, result: Result<(), DbError>) {

@@ -297,6 +297,7 @@ async fn a_picture_found_later_completes_the_job() {
         account: "default".to_owned(),
         model: MODEL.to_owned(),
         attempt: 1,
+        spool: None,
     };
     let picture = StoredPicture {
         key: "none/x/1.png".to_owned(),

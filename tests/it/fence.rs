@@ -157,6 +157,7 @@ impl Held {
             attempt: 1,
             account: "default".to_owned(),
             model: MODEL.to_owned(),
+            spool: None,
         }
     }
 }

@@ -40,6 +40,7 @@ mod settings;
 mod shares;
 mod shutdown;
 mod simulate;
+mod spool;
 mod storage;
 mod tidy;
 mod wakeup;

@@ -16,7 +16,7 @@ use crate::harness::Stage;
 /// A file that looks, the variables it is run with, and what its answer must be.
 type Expectation = (&'static str, &'static [&'static str], fn(&Table));
 
-const READS: [Expectation; 28] = [
+const READS: [Expectation; 29] = [
     ("pending.sql", &[], |t| {
         assert_eq!(t.column("pending"), ["4"]);
     }),
@@ -238,6 +238,10 @@ const READS: [Expectation; 28] = [
         assert_eq!(t.column("status"), ["failed", "canceled"]);
         assert_eq!(t.column("jobs"), ["1", "1"]);
         assert_eq!(t.column("size"), ["0 bytes", "0 bytes"]);
+    }),
+    // With pictures in it: `spool`.
+    ("spool.sql", &[], |t| {
+        assert_eq!(t.column("job").len(), 0);
     }),
     ("hooks.sql", &[], |t| {
         let row = t.row(&[("job", "108")]);

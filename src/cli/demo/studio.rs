@@ -4,6 +4,7 @@
 //! whose folder somebody tries the demo (its database, its storage) can reach it; and so that the
 //! simulator's address and key exist nowhere else.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -85,7 +86,7 @@ impl Studio {
         let config = WorkerConfig {
             provider,
             storage: storage(photos),
-            worker: worker_args(grace),
+            worker: worker_args(photos, grace),
             fleet,
         };
         let db = Db::connect(database, None, config.worker.connections())
@@ -180,7 +181,7 @@ fn storage(photos: &str) -> StorageArgs {
 }
 
 /// A worker as it comes, but for the time that it may take to end.
-fn worker_args(grace: Duration) -> WorkerArgs {
+fn worker_args(photos: &str, grace: Duration) -> WorkerArgs {
     WorkerArgs {
         worker_id: Some("demo".to_owned()),
         worker_concurrency: 5,
@@ -189,5 +190,8 @@ fn worker_args(grace: Duration) -> WorkerArgs {
         call_timeout_seconds: 180,
         job_timeout_seconds: 300,
         shutdown_grace_seconds: grace.as_secs(),
+        // Beside the photos: everything stays in the demo's folder.
+        spool_dir: Path::new(photos).with_file_name("spool"),
+        spool_max_mb: 1000,
     }
 }

@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 use super::report::{Line, Mend};
 use crate::cli::pause::{label, resume_with};
 use crate::cli::time::{ago, between, from_seconds, span};
-use crate::cli::words::count;
+use crate::cli::words::{count, size};
 use crate::db::doctor::{self, Held, Limited, Zone};
 use crate::db::pauses::{self, Pause};
+use crate::db::spools::{self, Spool};
 use crate::db::{Db, DbError, limits};
 
 /// Nothing of ours compares two clocks, but people who read logs beside tables do, and TLS and
@@ -216,6 +217,53 @@ pub(super) async fn workers(db: &Db) -> Result<Vec<Line>, DbError> {
         lines.push(Line::ok("workers", seen));
     }
     Ok(lines)
+}
+
+/// Photos that are paid for and wait on workers' disks.
+pub(super) async fn spools(db: &Db) -> Result<Vec<Line>, DbError> {
+    let spools = spools::all(db).await?;
+    if spools.is_empty() {
+        return Ok(vec![Line::ok("spool", "no photo waits for the storage")]);
+    }
+    Ok(spools.iter().map(of_spool).collect())
+}
+
+fn of_spool(spool: &Spool) -> Line {
+    let photos = count(usize::try_from(spool.photos).unwrap_or_default(), "photo");
+    let error = spool
+        .error
+        .as_ref()
+        .map_or_else(String::new, |error| format!(": {error}"));
+    let seen = format!(
+        "paid for and waiting on {} for {}: {photos}, {}{error}",
+        spool.worker,
+        span(from_seconds(spool.waits_seconds)),
+        size(spool.bytes)
+    );
+    if let Some(silent) = spool.silent_seconds {
+        let mend = [
+            Mend::say(format!(
+                "No worker has looked after it for {}; after an hour its photos are given up. \
+                 On that machine, with the same SPOOL_DIR:",
+                span(from_seconds(silent))
+            )),
+            Mend::shell("safelight worker"),
+        ];
+        return Line::warn("spool", seen, mend);
+    }
+    let by_themselves = "Stored by itself once the storage works, see storage; \
+                         which jobs wait for it: sql/ops/spool.sql.";
+    if spool.full {
+        let mend = [
+            Mend::say(
+                "It takes no more, so its workers claim nothing. Mend the storage, or set SPOOL_MAX_MB higher.",
+            ),
+            Mend::say(by_themselves),
+        ];
+        Line::fail("spool", seen, mend)
+    } else {
+        Line::warn("spool", seen, [Mend::say(by_themselves)])
+    }
 }
 
 fn jobs(number: i64) -> String {

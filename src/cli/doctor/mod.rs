@@ -31,7 +31,7 @@ const OF_DATABASE: [&str; 11] = [
     "vacuum", "exposure",
 ];
 /// Those of them that need our tables, after the first.
-const OF_SCHEMA: [&str; 4] = ["settings", "limits", "pauses", "workers"];
+const OF_SCHEMA: [&str; 5] = ["settings", "limits", "pauses", "workers", "spool"];
 
 /// Look at everything safelight needs, and say what mends what is broken
 #[derive(Debug, Args)]
@@ -97,6 +97,7 @@ impl DoctorCommand {
             report.add(within("limits", fleet::limits(db)).await)?;
             report.add(within("pauses", fleet::pauses(db)).await)?;
             report.add(within("workers", fleet::workers(db)).await)?;
+            report.add(within("spool", fleet::spools(db)).await)?;
         } else {
             for name in OF_SCHEMA {
                 let why = "no schema that can be read, see above";

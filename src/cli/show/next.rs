@@ -8,6 +8,7 @@ use super::Story;
 use crate::cli::time::{ago, between, from_seconds, span};
 use crate::cli::words::one_line;
 use crate::db::jobs::{Hindrance, HolderKind};
+use crate::db::spools::Spooled;
 use crate::domain::Status;
 
 /// A worker says every five seconds that it lives; after this long others take it for dead.
@@ -16,6 +17,31 @@ const WORKER_SILENT: Duration = Duration::from_secs(30);
 impl Story {
     /// What happens next by itself, and what a person can do.
     pub(super) fn next(&self) -> Vec<String> {
+        let mut lines = self.spooled();
+        lines.extend(self.by_status());
+        lines
+    }
+
+    /// What is paid for and not stored yet, by where it lies.
+    fn spooled(&self) -> Vec<String> {
+        let mut places: Vec<(&Spooled, Vec<String>)> = Vec::new();
+        for image in &self.spooled {
+            let index = image.index.to_string();
+            match places
+                .iter_mut()
+                .find(|(place, _)| place.worker == image.worker)
+            {
+                Some((_, indices)) => indices.push(index),
+                None => places.push((image, vec![index])),
+            }
+        }
+        places
+            .into_iter()
+            .map(|(place, indices)| in_spool(place, &indices))
+            .collect()
+    }
+
+    fn by_status(&self) -> Vec<String> {
         let job = &self.job;
         let id = job.id;
         match job.status {
@@ -101,6 +127,26 @@ impl Story {
         } else {
             "All is done.".to_owned()
         }
+    }
+}
+
+fn in_spool(place: &Spooled, indices: &[String]) -> String {
+    let worker = place
+        .worker
+        .as_deref()
+        .map_or_else(|| "a worker".to_owned(), one_line);
+    let error = place
+        .error
+        .as_deref()
+        .map_or_else(String::new, |error| format!(" ({})", one_line(error)));
+    match indices {
+        [one] => format!(
+            "Image {one} is paid for and waits in the spool of {worker} until the storage takes it{error}."
+        ),
+        several => format!(
+            "Images {} are paid for and wait in the spool of {worker} until the storage takes them{error}.",
+            several.join(", ")
+        ),
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) fn story(status: Status) -> Story {
         waits_for: Vec::new(),
         paused: Vec::new(),
         standing: None,
+        spooled: Vec::new(),
         worker_alive: true,
     }
 }
@@ -79,6 +80,7 @@ pub(super) fn call(state: &str, ended_at: Option<DateTime<Utc>>, error: Option<&
         account: "default".to_owned(),
         model: "gemini-2.5-flash-image".to_owned(),
         state: state.to_owned(),
+        spooled_at: None,
         accepted: None,
         started_at: at(100),
         ended_at,
@@ -329,4 +331,31 @@ fn an_expiry_is_told_as_long_as_it_matters() {
     check(Status::Pending, soon);
     check(Status::Processing, soon);
     check(Status::Completed, None);
+}
+
+#[test]
+fn what_is_paid_for_and_waits_is_told_by_where_it_lies() {
+    let waits = |index: i32, worker: &str, error: Option<&str>| Spooled {
+        index,
+        worker: Some(worker.to_owned()),
+        since: at(60),
+        error: error.map(str::to_owned),
+    };
+    let story = Story {
+        spooled: vec![
+            waits(1, "w1@vm", Some("it is\naway")),
+            waits(2, "w2@vm", None),
+            waits(3, "w1@vm", Some("it is\naway")),
+        ],
+        ..story(Status::Pending)
+    };
+
+    let next = story.next();
+
+    for line in [
+        "Images 1, 3 are paid for and wait in the spool of w1@vm until the storage takes them (it is away).",
+        "Image 2 is paid for and waits in the spool of w2@vm until the storage takes it.",
+    ] {
+        assert!(next.iter().any(|told| told == line), "{next:#?}");
+    }
 }

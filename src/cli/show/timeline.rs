@@ -86,10 +86,12 @@ fn claim(before: Option<&[Call]>, calls: &[Call]) -> Event {
 }
 
 fn last_moment(calls: &[Call]) -> DateTime<Utc> {
-    let moments = calls.iter().map(|call| match call.ended_at {
-        Some(at) if !is_lost(call) => at,
-        Some(_) | None => call.started_at,
-    });
+    let moments = calls
+        .iter()
+        .map(|call| match call.ended_at.or(call.spooled_at) {
+            Some(at) if !is_lost(call) => at,
+            Some(_) | None => call.started_at,
+        });
     moments.max().unwrap_or_default()
 }
 
@@ -121,6 +123,11 @@ fn ended(call: &Call, now: DateTime<Utc>) -> Event {
         .index
         .map_or_else(|| "call".to_owned(), |index| format!("image {index}"));
     let account = format!("account {}", one_line(&call.account));
+    if let Some(at) = call.spooled_at {
+        let took = span(between(call.started_at, at));
+        let text = format!("{what}: bought after {took}, and waits for the storage ({account})");
+        return Event { at, text };
+    }
     let Some(at) = call.ended_at else {
         let so_far = span(between(call.started_at, now));
         let text = format!("{what}: the call runs since {so_far} ({account})");

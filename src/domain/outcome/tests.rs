@@ -8,6 +8,7 @@ fn name(images: Vec<ImageOutcome>) -> &'static str {
         Outcome::Broken { .. } => "broken",
         Outcome::RateLimited { .. } => "rate_limited",
         Outcome::Released { .. } => "released",
+        Outcome::Kept { .. } => "kept",
         Outcome::Lost => "lost",
     }
 }
@@ -107,4 +108,30 @@ fn past_the_expiry_nothing_is_tried_again_and_nothing_done_is_undone() {
         wait,
     };
     assert!(matches!(broken.past_expiry(), Outcome::Broken { .. }));
+}
+
+#[test]
+fn beside_a_picture_in_a_spool_nothing_ends_the_job() {
+    use ImageOutcome::{Kept, Lost, Settled};
+
+    assert_eq!(name(vec![Kept]), "kept");
+    assert_eq!(name(vec![Settled, Kept]), "kept");
+    assert_eq!(name(vec![Kept, waiting()]), "kept");
+    assert_eq!(name(vec![Kept, limited(Resume::Now)]), "rate_limited");
+    assert_eq!(name(vec![retryable(), Kept]), "broken");
+    assert_eq!(name(vec![Kept, Lost]), "lost");
+    let rejected = Outcome::Rejected(Failure::never("invalid_input_image", "It is gone."));
+    assert!(matches!(
+        rejected.while_kept(),
+        Outcome::Kept { resume } if resume == Resume::After(KEPT_WAIT)
+    ));
+    let until_tomorrow = Outcome::Released {
+        resume: Resume::NextQuotaDay,
+    };
+    assert!(matches!(
+        until_tomorrow.while_kept(),
+        Outcome::Kept {
+            resume: Resume::NextQuotaDay
+        }
+    ));
 }

@@ -46,6 +46,8 @@ pub(crate) struct Stage {
     photos: TempDir,
     /// Where photos go instead, below `photos`, over HTTP.
     bucket: Option<Bucket>,
+    /// Holds the spools of its workers.
+    pub(crate) spools: TempDir,
 }
 
 impl Stage {
@@ -81,6 +83,7 @@ impl Stage {
             simulator: Simulator::start(simulator).await.unwrap(),
             photos: tempfile::tempdir().unwrap(),
             bucket: None,
+            spools: tempfile::tempdir().unwrap(),
         }
     }
 

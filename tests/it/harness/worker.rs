@@ -1,6 +1,7 @@
 //! Workers: in this process, where a test can be precise, and as real processes, which can be
 //! killed.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -58,6 +59,12 @@ impl InProcess {
     /// Ends it as kill -9 would: no statement more, no goodbye.
     pub(crate) fn kill(self) {
         self.task.abort();
+    }
+
+    /// The same, and waits until nothing of it is left.
+    pub(crate) async fn killed(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
     }
 }
 
@@ -190,7 +197,8 @@ impl Stage {
     }
 
     pub(crate) fn config(&self) -> WorkerConfig {
-        let arguments = WorkerArguments::parse_from(self.arguments(&["worker"]));
+        let mut arguments = WorkerArguments::parse_from(self.arguments(&["worker"]));
+        arguments.worker.spool_dir = self.spool("usual");
         WorkerConfig {
             provider: arguments.provider,
             storage: arguments.storage,
@@ -220,6 +228,7 @@ impl Stage {
         command
             .args(self.arguments(&["run", "--bind=127.0.0.1:0", "--database-url", &self.url]))
             .args(more)
+            .env("SPOOL_DIR", self.spool("usual"))
             .env("RUST_LOG", "safelight=info,warn")
             .env("LOG_FORMAT", "text");
         Process::spawn(command)
@@ -242,9 +251,15 @@ impl Stage {
         command
             .args(self.arguments(&["worker", "--database-url", url]))
             .args(more)
+            .env("SPOOL_DIR", self.spool("usual"))
             .env("RUST_LOG", "safelight=info,warn")
             .env("LOG_FORMAT", format);
         Process::spawn(command)
+    }
+
+    /// The spool of a machine of this name.
+    pub(crate) fn spool(&self, machine: &str) -> PathBuf {
+        self.spools.path().join(machine)
     }
 
     fn arguments(&self, first: &[&str]) -> Vec<String> {

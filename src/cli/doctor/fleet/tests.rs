@@ -26,3 +26,28 @@ fn clocks_may_differ_by_what_the_round_trip_explains() {
     check(6.9, 4, true);
     check(7.1, 4, false);
 }
+
+#[test]
+fn a_spool_fails_when_it_is_full_and_asks_for_its_machine_when_that_is_gone() {
+    let check = |full: bool, silent_seconds: Option<f64>, level: &str, says: &str| {
+        let line = of_spool(&Spool {
+            worker: "w1@vm".to_owned(),
+            photos: 1,
+            bytes: 1_400_000,
+            full,
+            error: Some("it is away".to_owned()),
+            waits_seconds: 90.0,
+            silent_seconds,
+        });
+
+        let text = format!("{line:?}");
+        let seen = "waiting on w1@vm for 1 min 30 s: 1 photo, 1.4 MB: it is away";
+        for words in [seen, level, says] {
+            assert!(text.contains(words), "no {words}: {text}");
+        }
+    };
+
+    check(false, None, "level: Warn", "sql/ops/spool.sql");
+    check(true, None, "level: Fail", "SPOOL_MAX_MB");
+    check(true, Some(120.0), "level: Warn", "safelight worker");
+}

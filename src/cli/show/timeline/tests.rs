@@ -71,6 +71,13 @@ fn a_call_says_how_it_ended_how_long_it_took_and_where_to_ask() {
     );
     check(
         Call {
+            spooled_at: Some(at(109)),
+            ..told(1, 1, "calling", 100, None)
+        },
+        "image 1: bought after 9.0 s, and waits for the storage (account default)",
+    );
+    check(
+        Call {
             provider_request_id: Some("abc".to_owned()),
             error: Some("Not\nallowed.".to_owned()),
             ..told(1, 1, "refused", 100, Some(103))
