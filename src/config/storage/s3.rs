@@ -101,7 +101,7 @@ impl S3Args {
         let (access_key_id, secret_access_key) = self.keys(names)?;
         let endpoint = self.endpoint(names, &bucket)?;
         Ok(S3Settings {
-            region: self.region(endpoint.is_some()),
+            region: self.region(endpoint.as_ref()),
             public_url: self.public_url(names)?,
             bucket,
             prefix,
@@ -171,16 +171,15 @@ impl S3Args {
         Ok(Some(url))
     }
 
-    fn region(&self, has_endpoint: bool) -> String {
-        let aws = set(self.aws_region.as_ref()).filter(|_| !has_endpoint);
-        let fallback = match has_endpoint {
-            true => ANY_REGION,
-            false => FIRST_REGION,
+    fn region(&self, endpoint: Option<&Url>) -> String {
+        let named = set(self.s3_region.as_ref());
+        let region = match endpoint {
+            Some(_) => named.unwrap_or(ANY_REGION),
+            None => named
+                .or(set(self.aws_region.as_ref()))
+                .unwrap_or(FIRST_REGION),
         };
-        set(self.s3_region.as_ref())
-            .or(aws)
-            .unwrap_or(fallback)
-            .to_owned()
+        region.to_owned()
     }
 
     fn public_url(&self, names: Names) -> Result<Option<Url>, ConfigError> {

@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use safelight::domain::hex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -119,13 +120,13 @@ fn router(shelf: Shared) -> Router {
 
 async fn with_key(request: Request, next: Next) -> Response {
     match without_right(request.headers()) {
-        Some(refused) => refused,
+        Some(refused) => refused.into_response(),
         None => next.run(request).await,
     }
 }
 
 /// The gateway looks at the one header, the storage at the other.
-fn without_right(headers: &HeaderMap) -> Option<Response> {
+fn without_right(headers: &HeaderMap) -> Option<Refusal> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     match (text("apikey"), text("authorization")) {
         (Some(SECRET_KEY), None) => None,
@@ -140,26 +141,29 @@ fn without_right(headers: &HeaderMap) -> Option<Response> {
         _ => {
             let words =
                 json!({ "message": "Invalid API key", "hint": "Double check your API key." });
-            Some((StatusCode::UNAUTHORIZED, Json(words)).into_response())
+            Some((StatusCode::UNAUTHORIZED, Json(words)))
         }
     }
 }
 
-fn refusal(status: &str, error: &str, message: &str) -> Response {
+/// An error as the storage words it.
+type Refusal = (StatusCode, Json<Value>);
+
+fn refusal(status: &str, error: &str, message: &str) -> Refusal {
     let words = json!({ "statusCode": status, "error": error, "message": message });
-    (StatusCode::BAD_REQUEST, Json(words)).into_response()
+    (StatusCode::BAD_REQUEST, Json(words))
 }
 
-fn no_bucket() -> Response {
+fn no_bucket() -> Refusal {
     refusal("404", "Bucket not found", "Bucket not found")
 }
 
-fn no_object() -> Response {
+fn no_object() -> Refusal {
     refusal("404", "not_found", "Object not found")
 }
 
 /// The shelf, if it is that of the bucket.
-fn of_bucket<'a>(shelf: &'a Shared, bucket: &str) -> Result<MutexGuard<'a, Shelf>, Response> {
+fn of_bucket<'a>(shelf: &'a Shared, bucket: &str) -> Result<MutexGuard<'a, Shelf>, Refusal> {
     let shelf = lock(shelf);
     if shelf.has_no_bucket || bucket != NAME {
         Err(no_bucket())
@@ -171,7 +175,7 @@ fn of_bucket<'a>(shelf: &'a Shared, bucket: &str) -> Result<MutexGuard<'a, Shelf
 async fn bucket(
     State(shelf): State<Shared>,
     Path(bucket): Path<String>,
-) -> Result<Json<Value>, Response> {
+) -> Result<Json<Value>, Refusal> {
     drop(of_bucket(&shelf, &bucket)?);
     Ok(Json(
         json!({ "id": bucket, "name": bucket, "public": false, "file_size_limit": null }),
@@ -183,7 +187,7 @@ async fn put(
     Path((bucket, name)): Path<(String, String)>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Result<Json<Value>, Response> {
+) -> Result<Json<Value>, Refusal> {
     let mut shelf = of_bucket(&shelf, &bucket)?;
     let text = |name| headers[name].to_str().unwrap().to_owned();
     if shelf.objects.contains_key(&name) && text("x-upsert") != "true" {
@@ -204,7 +208,7 @@ async fn object(
     State(shelf): State<Shared>,
     Path((bucket, name)): Path<(String, String)>,
     headers: HeaderMap,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let shelf = of_bucket(&shelf, &bucket)?;
     let object = shelf.objects.get(&name).ok_or_else(no_object)?;
     let length = object.bytes.len();
@@ -267,7 +271,7 @@ async fn list(
     State(shelf): State<Shared>,
     Path(bucket): Path<String>,
     Json(asked): Json<List>,
-) -> Result<Json<Vec<Value>>, Response> {
+) -> Result<Json<Vec<Value>>, Refusal> {
     let shelf = of_bucket(&shelf, &bucket)?;
     let folder = match asked.prefix.as_str() {
         "" => String::new(),
@@ -316,7 +320,7 @@ async fn sign(
     State(shelf): State<Shared>,
     Path(bucket): Path<String>,
     Json(asked): Json<Sign>,
-) -> Result<Json<Vec<Value>>, Response> {
+) -> Result<Json<Vec<Value>>, Refusal> {
     let mut shelf = of_bucket(&shelf, &bucket)?;
     shelf.signings += 1;
     let end = seconds_now() + asked.expires_in;
@@ -339,8 +343,9 @@ fn seconds_now() -> u64 {
 }
 
 fn signature(name: &str, end: u64, nonce: &str) -> String {
-    let digest = Sha256::digest(format!("{SECRET_KEY} {name} {end} {nonce}"));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(format!(
+        "{SECRET_KEY} {name} {end} {nonce}"
+    )))
 }
 
 #[derive(Deserialize)]
@@ -353,7 +358,7 @@ async fn signed(
     path: Path<(String, String)>,
     Query(Token { token }): Query<Token>,
     headers: HeaderMap,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let mut parts = token.split('.');
     let mut part = || parts.next().unwrap_or_default();
     let (end, nonce, signed) = (part().parse().unwrap_or(0), part(), part());
