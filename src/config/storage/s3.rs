@@ -33,7 +33,7 @@ pub struct S3Args {
         value_name = "ID"
     )]
     pub s3_access_key_id: Option<String>,
-    /// Its secret. The R2_ names of these settings are read, too, where none of them is set, and AWS_ ones
+    /// Its secret
     #[arg(
         long,
         env = "S3_SECRET_ACCESS_KEY",
@@ -46,13 +46,16 @@ pub struct S3Args {
     #[arg(long, env = "S3_PUBLIC_URL", value_name = "URL")]
     pub s3_public_url: Option<String>,
 
+    /// Another name for S3_ENDPOINT; the R2_ names count where no S3_ENDPOINT and no S3_ key is set
     #[arg(long, env = "R2_ENDPOINT", hide = true)]
     pub r2_endpoint: Option<String>,
-    /// In place of the endpoint.
+    /// Cloudflare account, in place of R2_ENDPOINT
     #[arg(long, env = "R2_ACCOUNT_ID", hide = true)]
     pub r2_account_id: Option<String>,
+    /// Another name for S3_ACCESS_KEY_ID
     #[arg(long, env = "R2_ACCESS_KEY_ID", hide = true, hide_env_values = true)]
     pub r2_access_key_id: Option<String>,
+    /// Another name for S3_SECRET_ACCESS_KEY
     #[arg(
         long,
         env = "R2_SECRET_ACCESS_KEY",
@@ -60,16 +63,20 @@ pub struct S3Args {
         hide_env_values = true
     )]
     pub r2_secret_access_key: Option<Secret>,
-    /// The storage, if STORAGE is not set.
+    /// Bucket for photos, if STORAGE is not set
     #[arg(long, env = "R2_BUCKET_NAME", hide = true)]
     pub r2_bucket_name: Option<String>,
+    /// Another name for S3_PUBLIC_URL
     #[arg(long, env = "R2_PUBLIC_URL", hide = true)]
     pub r2_public_url: Option<String>,
 
+    /// Another name for S3_REGION, without S3_ENDPOINT
     #[arg(long, env = "AWS_REGION", hide = true)]
     pub aws_region: Option<String>,
+    /// Another name for S3_ACCESS_KEY_ID, the last that is looked for
     #[arg(long, env = "AWS_ACCESS_KEY_ID", hide = true, hide_env_values = true)]
     pub aws_access_key_id: Option<String>,
+    /// Another name for S3_SECRET_ACCESS_KEY, with AWS_ACCESS_KEY_ID
     #[arg(
         long,
         env = "AWS_SECRET_ACCESS_KEY",
