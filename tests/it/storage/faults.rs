@@ -58,7 +58,11 @@ async fn a_download_that_breaks_goes_on_from_there() {
             .put(&key(), picture.clone())
             .await
             .unwrap();
-        for fault in [Fault::ResetDownload(MIDDLE), Fault::CutDownload(MIDDLE)] {
+        for fault in [
+            Fault::ResetDownload(MIDDLE),
+            Fault::CutDownload(MIDDLE),
+            Fault::StallDownload(MIDDLE),
+        ] {
             let (line, storage) = server.open_behind(fault, 2).await;
             assert!(storage.get(&key()).await.unwrap() == picture, "{name}");
             assert_eq!(line.connections(), 3, "{name} {fault:?}");

@@ -19,6 +19,8 @@ pub(super) enum Fault {
     ResetUpload(u64),
     /// It is reset after so many bytes of the answer.
     ResetDownload(u64),
+    /// Nothing more comes after so many bytes of the answer.
+    StallDownload(u64),
     /// It ends properly after so many bytes of the answer, which is too soon.
     CutDownload(u64),
 }
@@ -77,26 +79,49 @@ async fn connect(
         return Ok(());
     };
     match fault {
-        Fault::Silence => {
-            let mut nothing = [0; 4096];
-            while visitor.read(&mut nothing).await? > 0 {}
-            Ok(())
-        }
+        Fault::Silence => until_gone(visitor).await,
         Fault::SlowDown => slow_down(visitor).await,
         Fault::ResetUpload(after) => {
-            let mut sunk = tokio::io::sink();
-            copy(&mut (&mut visitor).take(after), &mut sunk).await?;
+            let visitor = asked_in_part(visitor, server, after).await?;
             visitor.set_zero_linger()
         }
         Fault::ResetDownload(after) => {
             let visitor = answer_in_part(visitor, server, after).await?;
             visitor.set_zero_linger()
         }
+        Fault::StallDownload(after) => {
+            until_gone(answer_in_part(visitor, server, after).await?).await
+        }
         Fault::CutDownload(after) => {
             let mut visitor = answer_in_part(visitor, server, after).await?;
             visitor.shutdown().await
         }
     }
+}
+
+async fn until_gone(mut visitor: TcpStream) -> std::io::Result<()> {
+    let mut nothing = [0; 4096];
+    while visitor.read(&mut nothing).await? > 0 {}
+    Ok(())
+}
+
+/// So many bytes of what is asked go through, and all that is answered until then.
+async fn asked_in_part(
+    visitor: TcpStream,
+    server: SocketAddr,
+    after: u64,
+) -> std::io::Result<TcpStream> {
+    let (mut from_server, mut to_server) = TcpStream::connect(server).await?.into_split();
+    let (mut from_visitor, mut to_visitor) = visitor.into_split();
+    let asking = async {
+        let mut part = (&mut from_visitor).take(after);
+        copy(&mut part, &mut to_server).await
+    };
+    tokio::select! {
+        asked = asking => asked?,
+        answered = copy(&mut from_server, &mut to_visitor) => answered?,
+    };
+    Ok(from_visitor.reunite(to_visitor).unwrap())
 }
 
 /// The whole request goes through, and so many bytes of the answer.
