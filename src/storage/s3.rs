@@ -1,4 +1,4 @@
-//! A bucket of an S3-compatible storage: Cloudflare R2, Supabase Storage's S3 endpoint, MinIO, AWS.
+//! A bucket of an S3-compatible storage: Cloudflare R2, Supabase Storage's S3 endpoint, `MinIO`, AWS.
 //!
 //! What these understand in common is less than what AWS does: buckets are named in the path; no
 //! checksums that nobody asked for, no `Content-MD5` (so objects are removed one by one), no
@@ -12,17 +12,17 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
-use futures_util::stream::{self, BoxStream};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use url::Url;
 
 use self::error::{Complaint, complaint};
 use super::budget::Budget;
 use super::remote::{IMMUTABLE, Opened, is_older};
-use super::{Link, Listed, ObjectKey, Secret, StorageError};
+use super::{Link, ObjectKey, Secret, StorageError};
 
 mod client;
 mod error;
+mod list;
 mod multipart;
 
 /// Above this many bytes an object is sent in parts, so that a break costs a part and not the whole.
@@ -183,40 +183,6 @@ impl S3 {
         }
     }
 
-    pub(super) fn list(&self) -> BoxStream<'static, Result<Listed, StorageError>> {
-        let pages = stream::try_unfold((self.clone(), Next::First), async |(s3, next)| {
-            let token = match next {
-                Next::First => None,
-                Next::After(token) => Some(token),
-                Next::None => return Ok(None),
-            };
-            let (page, next) = s3.page(token).await?;
-            Ok(Some((stream::iter(page).map(Ok), (s3, next))))
-        });
-        pages.try_flatten().boxed()
-    }
-
-    async fn page(&self, token: Option<String>) -> Result<(Vec<Listed>, Next), StorageError> {
-        let request = self.client().list_objects_v2().bucket(self.bucket());
-        let request = request.prefix(&self.0.prefix).set_continuation_token(token);
-        let page = request.send().await;
-        let page = page.map_err(|error| self.unwritten(&error))?;
-        let next = match page.next_continuation_token {
-            Some(token) if page.is_truncated == Some(true) => Next::After(token),
-            Some(_) | None => Next::None,
-        };
-        let objects = page.contents.unwrap_or_default().into_iter();
-        let listed = objects.filter_map(|object| {
-            let name = object.key?.strip_prefix(&self.0.prefix)?.to_owned();
-            Some(Listed {
-                name,
-                bytes: object.size?.try_into().ok()?,
-                modified: object.last_modified?.try_into().ok()?,
-            })
-        });
-        Ok((listed.collect(), next))
-    }
-
     async fn head(&self, key: &ObjectKey) -> Result<Head, StorageError> {
         let request = self.client().head_object().bucket(self.bucket());
         match request.key(self.name(key)).send().await {
@@ -280,13 +246,6 @@ impl S3 {
     fn name(&self, key: &ObjectKey) -> String {
         format!("{}{key}", self.0.prefix)
     }
-}
-
-/// The next page of a listing.
-enum Next {
-    First,
-    After(String),
-    None,
 }
 
 /// What is known of an object without its bytes.

@@ -12,7 +12,6 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use chrono::DateTime;
-use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::header::{CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, LAST_MODIFIED, RANGE};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -24,18 +23,16 @@ use self::error::Complaint;
 use self::links::Known;
 use super::budget::Budget;
 use super::remote::{IMMUTABLE, Opened, broken, is_older};
-use super::{Link, Listed, ObjectKey, StorageError};
+use super::{Link, ObjectKey, StorageError};
 use crate::images::SupabaseAccess;
 
 mod error;
 mod links;
+mod list;
 mod send;
 
 /// Keys in one request that signs or removes: what nobody has to wait for long.
 const KEYS_AT_ONCE: usize = 100;
-/// Entries of a folder in one answer.
-const PAGE: usize = 1000;
-
 /// A bucket and how to get there.
 #[derive(Clone, Debug)]
 pub struct SupabaseSettings {
@@ -169,54 +166,6 @@ impl Supabase {
         }
     }
 
-    /// Folder by folder: a listing shows only what is right below one.
-    pub(super) fn list(&self) -> BoxStream<'static, Result<Listed, StorageError>> {
-        let begin = (self.clone(), vec![(String::new(), 0)]);
-        let pages = stream::try_unfold(begin, async |(supabase, mut places)| {
-            let Some((folder, offset)) = places.pop() else {
-                return Ok(None);
-            };
-            let entries = supabase.page(&folder, offset).await?;
-            if entries.len() == PAGE {
-                places.push((folder.clone(), offset + PAGE));
-            }
-            let mut listed = Vec::new();
-            for entry in entries {
-                let name = match folder.as_str() {
-                    "" => entry.name,
-                    folder => format!("{folder}/{}", entry.name),
-                };
-                match (entry.id, entry.metadata, entry.updated_at) {
-                    (None, _, _) => places.push((name, 0)),
-                    (Some(_), Some(metadata), Some(at)) => listed.push(Ok(Listed {
-                        name,
-                        bytes: metadata.size,
-                        modified: at.into(),
-                    })),
-                    // An upload that was begun.
-                    (Some(_), _, _) => {}
-                }
-            }
-            Ok(Some((stream::iter(listed), (supabase, places))))
-        });
-        pages.try_flatten().boxed()
-    }
-
-    async fn page(&self, folder: &str, offset: usize) -> Result<Vec<Entry>, StorageError> {
-        let request = self
-            .request(Method::POST, &["object", "list"], None)
-            .json(&json!({
-                "prefix": folder,
-                "limit": PAGE,
-                "offset": offset,
-                "sortBy": { "column": "name", "order": "asc" },
-            }));
-        let answer = self.read(&request).await;
-        answer
-            .and_then(|body| error::json(&body))
-            .map_err(|complaint| self.unwritten(complaint))
-    }
-
     async fn sign(
         &self,
         keys: &[&ObjectKey],
@@ -306,22 +255,6 @@ impl Supabase {
         }
         url
     }
-}
-
-/// An object or a folder, as a listing shows it.
-#[derive(Deserialize)]
-struct Entry {
-    name: String,
-    /// Folders have none.
-    id: Option<String>,
-    updated_at: Option<DateTime<chrono::Utc>>,
-    metadata: Option<Metadata>,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    #[serde(default)]
-    size: u64,
 }
 
 #[derive(Deserialize)]

@@ -33,7 +33,7 @@ pub struct S3Args {
         value_name = "ID"
     )]
     pub s3_access_key_id: Option<String>,
-    /// Its secret. The R2_ names of these settings are read, too, where none of them is set, and AWS_ ones
+    /// Its secret
     #[arg(
         long,
         env = "S3_SECRET_ACCESS_KEY",
@@ -46,13 +46,16 @@ pub struct S3Args {
     #[arg(long, env = "S3_PUBLIC_URL", value_name = "URL")]
     pub s3_public_url: Option<String>,
 
+    /// Another name for S3_ENDPOINT; the R2_ names count where no S3_ENDPOINT and no S3_ key is set
     #[arg(long, env = "R2_ENDPOINT", hide = true)]
     pub r2_endpoint: Option<String>,
-    /// In place of the endpoint.
+    /// Cloudflare account, in place of R2_ENDPOINT
     #[arg(long, env = "R2_ACCOUNT_ID", hide = true)]
     pub r2_account_id: Option<String>,
+    /// Another name for S3_ACCESS_KEY_ID
     #[arg(long, env = "R2_ACCESS_KEY_ID", hide = true, hide_env_values = true)]
     pub r2_access_key_id: Option<String>,
+    /// Another name for S3_SECRET_ACCESS_KEY
     #[arg(
         long,
         env = "R2_SECRET_ACCESS_KEY",
@@ -60,16 +63,20 @@ pub struct S3Args {
         hide_env_values = true
     )]
     pub r2_secret_access_key: Option<Secret>,
-    /// The storage, if STORAGE is not set.
+    /// Bucket for photos, if STORAGE is not set
     #[arg(long, env = "R2_BUCKET_NAME", hide = true)]
     pub r2_bucket_name: Option<String>,
+    /// Another name for S3_PUBLIC_URL
     #[arg(long, env = "R2_PUBLIC_URL", hide = true)]
     pub r2_public_url: Option<String>,
 
+    /// Another name for S3_REGION, without S3_ENDPOINT
     #[arg(long, env = "AWS_REGION", hide = true)]
     pub aws_region: Option<String>,
+    /// Another name for S3_ACCESS_KEY_ID, the last that is looked for
     #[arg(long, env = "AWS_ACCESS_KEY_ID", hide = true, hide_env_values = true)]
     pub aws_access_key_id: Option<String>,
+    /// Another name for S3_SECRET_ACCESS_KEY, with AWS_ACCESS_KEY_ID
     #[arg(
         long,
         env = "AWS_SECRET_ACCESS_KEY",
@@ -101,7 +108,7 @@ impl S3Args {
         let (access_key_id, secret_access_key) = self.keys(names)?;
         let endpoint = self.endpoint(names, &bucket)?;
         Ok(S3Settings {
-            region: self.region(endpoint.is_some()),
+            region: self.region(endpoint.as_ref()),
             public_url: self.public_url(names)?,
             bucket,
             prefix,
@@ -171,16 +178,15 @@ impl S3Args {
         Ok(Some(url))
     }
 
-    fn region(&self, has_endpoint: bool) -> String {
-        let aws = set(self.aws_region.as_ref()).filter(|_| !has_endpoint);
-        let fallback = match has_endpoint {
-            true => ANY_REGION,
-            false => FIRST_REGION,
+    fn region(&self, endpoint: Option<&Url>) -> String {
+        let named = set(self.s3_region.as_ref());
+        let region = match endpoint {
+            Some(_) => named.unwrap_or(ANY_REGION),
+            None => named
+                .or(set(self.aws_region.as_ref()))
+                .unwrap_or(FIRST_REGION),
         };
-        set(self.s3_region.as_ref())
-            .or(aws)
-            .unwrap_or(fallback)
-            .to_owned()
+        region.to_owned()
     }
 
     fn public_url(&self, names: Names) -> Result<Option<Url>, ConfigError> {

@@ -121,6 +121,26 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
+async fn a_listing_shows_nothing_that_is_hidden_and_bears_that_there_is_nothing() {
+    let (directory, storage) = storage();
+    let key = prefix(1).with(PictureFormat::Png);
+    storage.put(&key, &b"picture"[..]).await.expect("is put");
+    let folder = directory.path().join(key.as_str());
+    let folder = folder.parent().expect("a folder");
+    fs::write(temporary_in(folder), b"pict").expect("is written");
+    fs::create_dir(directory.path().join(".hidden")).expect("is created");
+    fs::write(directory.path().join(".hidden/a.png"), b"x").expect("is written");
+    let nowhere = Storage::Local(Local::new(directory.path().join("not/yet")));
+
+    let listed: Vec<_> = storage.list().try_collect().await.expect("is listed");
+    let nothing: Vec<_> = nowhere.list().try_collect().await.expect("is listed");
+
+    let names: Vec<_> = listed.iter().map(|listed| listed.name.as_str()).collect();
+    assert_eq!(names, [key.as_str()]);
+    assert_eq!(nothing, []);
+}
+
+#[tokio::test]
 async fn a_failed_put_leaves_nothing_and_tells_no_path() {
     let (directory, storage) = storage();
     // A folder stands where the file should go.

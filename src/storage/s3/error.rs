@@ -63,7 +63,7 @@ fn of_answer(code: Option<&str>, status: u16) -> Complaint {
     match (code.unwrap_or_default(), status) {
         ("NoSuchBucket", _) => Complaint::NoBucket,
         ("NoSuchUpload", _) => Complaint::NoUpload,
-        ("NoSuchKey" | "NotFound", _) => Complaint::NoObject,
+        ("NoSuchKey" | "NotFound", _) | ("", 404) => Complaint::NoObject,
         ("InvalidAccessKeyId" | "NotSignedUp" | "InvalidToken", _) => Complaint::UnknownKey,
         ("SignatureDoesNotMatch", _) => Complaint::WrongSecret,
         ("RequestTimeTooSkewed", _) => Complaint::WrongClock,
@@ -78,7 +78,6 @@ fn of_answer(code: Option<&str>, status: u16) -> Complaint {
         | (_, 301 | 302 | 307 | 308) => Complaint::ElsewhereRegion,
         ("AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Unauthorized", _)
         | (_, 401 | 403) => Complaint::Denied,
-        ("", 404) => Complaint::NoObject,
         (code, 408 | 425 | 429 | 500..) => {
             Complaint::Away(io::Error::other(answered(code, status)))
         }

@@ -121,15 +121,15 @@ impl Bucket {
     }
 
     async fn run(&self, listener: TcpListener) {
-        let (service, folder) = (self.service.clone(), self.folder());
+        let (service, root) = (self.service.clone(), self.root().to_owned());
         let task = tokio::spawn(async move {
             // Its connections end with it.
             let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (service, folder) = (service.clone(), folder.clone());
+                let (service, root) = (service.clone(), root.clone());
                 let answer =
-                    service_fn(move |request| answer(service.clone(), folder.clone(), request));
+                    service_fn(move |request| answer(service.clone(), root.clone(), request));
                 let connection = http1::Builder::new();
                 let connection = connection.serve_connection(TokioIo::new(stream), answer);
                 connections.spawn(async move { drop(connection.await) });
@@ -143,12 +143,13 @@ impl Bucket {
 /// As the server does, but for a bucket that is not there: it would make one.
 async fn answer(
     service: S3Service,
-    folder: PathBuf,
+    root: PathBuf,
     request: Request<Incoming>,
 ) -> Result<Response<s3s::Body>, Infallible> {
-    let is_object = request.uri().path().trim_matches('/').contains('/');
+    let path = request.uri().path().trim_start_matches('/').to_owned();
+    let (bucket, key) = path.split_once('/').unwrap_or((&path, ""));
     let has_body = request.method() != hyper::Method::HEAD;
-    if is_object && has_body && !folder.is_dir() {
+    if !key.is_empty() && has_body && !root.join(bucket).is_dir() {
         let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>NoSuchBucket</Code>\
                     <Message>The specified bucket does not exist</Message></Error>";
         let answer = Response::builder()

@@ -12,6 +12,7 @@ mod odd_host;
 mod pooler;
 mod served;
 mod server;
+mod supabase;
 mod worker;
 
 use std::path::Path;
@@ -31,6 +32,7 @@ pub(crate) use odd_host::OddHost;
 pub(crate) use pooler::Pooler;
 pub(crate) use served::{Served, answer, client};
 pub(crate) use server::Server;
+pub(crate) use supabase::Supabase;
 pub(crate) use worker::{InProcess, Process, QUICK};
 
 /// Longer than anything that works takes, reclaiming the jobs of the dead included.

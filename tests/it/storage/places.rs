@@ -1,14 +1,16 @@
 //! Every storage there is, each empty and with what keeps it running.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
 use safelight::app;
 use safelight::config::StorageArgs;
-use safelight::storage::{Budget, Storage};
+use safelight::storage::{Budget, Storage, StorageError};
 use tempfile::TempDir;
 
-use crate::harness::Bucket;
+use super::proxy::{Fault, Proxy};
+use crate::harness::{Bucket, Supabase};
 
 /// A try of a test has a second at most, and pauses are short.
 pub(super) const QUICK: Budget = Budget {
@@ -54,13 +56,19 @@ pub(super) struct Place {
 /// What a storage needs to go on.
 enum Kept {
     Folder { _folder: TempDir },
-    Bucket { _bucket: Bucket },
+    Server { _server: Server },
 }
 
 impl Place {
     /// All there are.
     pub(super) async fn all() -> Vec<Self> {
-        vec![Self::local(), Self::s3().await]
+        let mut places = vec![Self::local()];
+        places.extend(Server::all().await.map(|server| Self {
+            name: server.name(),
+            storage: server.open(PATIENT),
+            _kept: Kept::Server { _server: server },
+        }));
+        places
     }
 
     fn local() -> Self {
@@ -72,13 +80,72 @@ impl Place {
             _kept: Kept::Folder { _folder: folder },
         }
     }
+}
 
-    async fn s3() -> Self {
-        let bucket = Bucket::start().await;
-        Self {
-            name: "s3",
-            storage: open(&bucket.arguments(), PATIENT),
-            _kept: Kept::Bucket { _bucket: bucket },
+/// A storage elsewhere.
+pub(super) enum Server {
+    S3(Bucket),
+    Supabase(Supabase),
+}
+
+impl Server {
+    /// All kinds there are.
+    pub(super) async fn all() -> [Self; 2] {
+        [
+            Self::S3(Bucket::start().await),
+            Self::Supabase(Supabase::start().await),
+        ]
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::S3(_) => "s3",
+            Self::Supabase(_) => "supabase",
         }
     }
+
+    fn address(&self) -> SocketAddr {
+        match self {
+            Self::S3(bucket) => bucket.address,
+            Self::Supabase(supabase) => supabase.address,
+        }
+    }
+
+    pub(super) fn open(&self, budget: Budget) -> Storage {
+        self.open_at(self.address(), budget)
+    }
+
+    /// By way of something that stands in front.
+    fn open_at(&self, address: SocketAddr, budget: Budget) -> Storage {
+        let arguments = match self {
+            Self::S3(_) => Bucket::arguments_at(address),
+            Self::Supabase(_) => Supabase::arguments_at(address, Supabase::SECRETS[0]),
+        };
+        open(&arguments, budget)
+    }
+
+    /// By a line of which the first `times` connections have a fault.
+    pub(super) async fn open_behind(&self, fault: Fault, times: usize) -> (Proxy, Storage) {
+        let proxy = Proxy::start(self.address(), fault, times).await;
+        let storage = self.open_at(proxy.address, QUICK);
+        (proxy, storage)
+    }
+
+    pub(super) fn remove_bucket(&self) {
+        match self {
+            Self::S3(bucket) => std::fs::remove_dir_all(bucket.folder()).unwrap(),
+            Self::Supabase(supabase) => supabase.remove_bucket(),
+        }
+    }
+}
+
+/// What is said of an error, which never tells a secret.
+#[track_caller]
+pub(super) fn said(error: &StorageError) -> String {
+    let said = format!("{error} {error:?}");
+    let secrets = Supabase::SECRETS.into_iter().chain([Bucket::SECRET]);
+    for secret in secrets.chain(["Signature", "Authorization", "Bearer", "token="]) {
+        assert!(!said.contains(secret), "{said}");
+    }
+    error.to_string()
 }
