@@ -52,7 +52,7 @@ WHERE job.id > counted.adopted
                   WHERE batch.id = job."batchId" AND batch.status::text = 'generating')
   AND NOT EXISTS (SELECT FROM photo_generation_calls AS call
                   WHERE call."jobId" = job.id
-                    AND (call.state = 'calling' OR call.spool IS NOT NULL
+                    AND (call.state = 'calling'
                          OR call."startedAt" >= counted.since))
 GROUP BY 1
 ORDER BY array_position(ARRAY['completed', 'failed', 'canceled'], job.status::text);

@@ -32,10 +32,11 @@ impl Stage {
                call AS (
                    INSERT INTO photo_generation_calls
                        (id, "jobId", "jobUuid", tenant, index, lease, run, attempt, provider, account, model,
-                        "deadlineAt", state, accepted, "startedAt", "endedAt", "costUsd")
+                        "deadlineAt", state, accepted, "startedAt", "endedAt", "costUsd", spool)
                    SELECT gen_random_uuid(), id, "jobId", 'user:7', 1, 1, gen_random_uuid(), 1, 'gemini', 'default',
                           'gemini-2.5-flash-image', at, CASE {stored} WHEN 1 THEN 'stored' ELSE 'refused' END, true,
-                          at, at, 0.039
+                          -- Where it once waited keeps nothing.
+                          at, at, 0.039, gen_random_uuid()
                    FROM job
                    RETURNING id, "jobId" AS job),
                image AS (

@@ -40,7 +40,7 @@ pub async fn unknown_photos(db: &Db, photos: &[Photo]) -> Result<HashSet<String>
              AND NOT EXISTS (
                    SELECT FROM photo_generation_calls AS call
                    WHERE call.id = object.call
-                     AND (call.state = 'calling' OR call.spool IS NOT NULL
+                     AND (call.state = 'calling'
                           OR EXISTS (SELECT FROM photo_generation_images AS image
                                      WHERE image."jobId" = call."jobId"
                                        AND image."storageKey" = object.key)))

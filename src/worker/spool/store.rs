@@ -47,16 +47,17 @@ async fn try_to_store(
         index: call.index,
         call: call.id,
     };
-    let found: Option<StoredPicture> =
-        if let Ok(published) = publish::measure(&tools.decoder, place, bytes.clone()).await {
-            if let Err(error) = tools.storage.put(&published.key, bytes).await {
-                return Ok(Ended::NotTaken(error));
-            }
-            Some(published.into())
-        } else {
-            tracing::error!(call = %call.id, "a photo in the spool cannot be read any more");
-            None
-        };
+    let found: Option<StoredPicture> = if let Ok(published) =
+        publish::measure(&tools.decoder, &tools.storage, place, bytes.clone()).await
+    {
+        if let Err(error) = tools.storage.put(&published.key, bytes).await {
+            return Ok(Ended::NotTaken(error));
+        }
+        Some(published.into())
+    } else {
+        tracing::error!(call = %call.id, "a photo in the spool cannot be read any more");
+        None
+    };
     if !ledger::settle_orphan(context.db(), call, found.as_ref()).await? {
         return Ok(Ended::Left);
     }
