@@ -1,5 +1,5 @@
 //! What storages that are reached over HTTP have in common: reading on where a connection broke, being
-//! tried out, and how errors of connections are told.
+//! tried out (`probe`), and how errors of connections are told.
 //!
 //! An object is read in constant memory, as pieces of one answer. A connection that breaks in the middle,
 //! or ends before the announced length, is made anew from there; a picture that lacks its end is never
@@ -19,10 +19,10 @@ use tokio::time::{sleep, timeout};
 use super::budget::Budget;
 use super::{ObjectKey, S3, StorageError, Supabase};
 
+mod probe;
+
 /// Sent with every object. Its key is never another object's, so whoever has it needs not ask again.
 pub(super) const IMMUTABLE: &str = "max-age=31536000, immutable";
-/// What a storage is tried out with.
-const PROBE: &[u8] = b"safelight";
 /// Room that is made at once for an object, whatever length its storage claims.
 const ROOM: u64 = 64 * 1024 * 1024;
 
@@ -116,38 +116,6 @@ impl Elsewhere {
         match self {
             Self::S3(s3) => s3.len(key).await,
             Self::Supabase(supabase) => supabase.len(key).await,
-        }
-    }
-
-    /// Writes and removes something.
-    pub(super) async fn probe(&self) -> Result<(), StorageError> {
-        let key = ObjectKey::probe();
-        self.put(&key, Bytes::from_static(PROBE)).await?;
-        self.delete_and_look(&key).await
-    }
-
-    /// The same, and it reads what it wrote.
-    pub(super) async fn examine(&self) -> Result<(), StorageError> {
-        let key = ObjectKey::probe();
-        self.put(&key, Bytes::from_static(PROBE)).await?;
-        let read = self.get(&key).await;
-        self.delete_and_look(&key).await?;
-        if read? == PROBE {
-            return Ok(());
-        }
-        Err(StorageError::Unavailable {
-            source: io::Error::other("what was written reads back as something else"),
-        })
-    }
-
-    /// A key of AWS without the right to list is told "denied" of an object that is not there. Found out
-    /// only after a crash, nobody could say whether its picture was stored.
-    async fn delete_and_look(&self, key: &ObjectKey) -> Result<(), StorageError> {
-        self.delete(key).await?;
-        match self.len(key).await {
-            // Somewhere on the way it may still be in a cache.
-            Ok(_) | Err(StorageError::NotFound) => Ok(()),
-            Err(error) => Err(error),
         }
     }
 
