@@ -1,5 +1,5 @@
 //! What storages that are reached over HTTP have in common: reading on where a connection broke, being
-//! tried out, and how errors of connections are told.
+//! tried out (`probe`), and how errors of connections are told.
 //!
 //! An object is read in constant memory, as pieces of one answer. A connection that breaks in the middle,
 //! or ends before the announced length, is made anew from there; a picture that lacks its end is never
@@ -19,10 +19,10 @@ use tokio::time::{sleep, timeout};
 use super::budget::Budget;
 use super::{ObjectKey, S3, StorageError, Supabase};
 
+mod probe;
+
 /// Sent with every object. Its key is never another object's, so whoever has it needs not ask again.
 pub(super) const IMMUTABLE: &str = "max-age=31536000, immutable";
-/// What a storage is tried out with.
-const PROBE: &[u8] = b"safelight";
 /// Room that is made at once for an object, whatever length its storage claims.
 const ROOM: u64 = 64 * 1024 * 1024;
 
@@ -105,32 +105,18 @@ impl Elsewhere {
         }
     }
 
-    async fn delete(&self, key: ObjectKey) -> Result<(), StorageError> {
+    async fn delete(&self, key: &ObjectKey) -> Result<(), StorageError> {
         match self {
-            Self::S3(s3) => s3.delete(&[key]).await,
-            Self::Supabase(supabase) => supabase.delete(&[key]).await,
+            Self::S3(s3) => s3.delete(std::slice::from_ref(key)).await,
+            Self::Supabase(supabase) => supabase.delete(std::slice::from_ref(key)).await,
         }
     }
 
-    /// Writes and removes something.
-    pub(super) async fn probe(&self) -> Result<(), StorageError> {
-        let key = ObjectKey::probe();
-        self.put(&key, Bytes::from_static(PROBE)).await?;
-        self.delete(key).await
-    }
-
-    /// The same, and it reads what it wrote.
-    pub(super) async fn examine(&self) -> Result<(), StorageError> {
-        let key = ObjectKey::probe();
-        self.put(&key, Bytes::from_static(PROBE)).await?;
-        let read = self.get(&key).await;
-        self.delete(key).await?;
-        if read? == PROBE {
-            return Ok(());
+    async fn len(&self, key: &ObjectKey) -> Result<u64, StorageError> {
+        match self {
+            Self::S3(s3) => s3.len(key).await,
+            Self::Supabase(supabase) => supabase.len(key).await,
         }
-        Err(StorageError::Unavailable {
-            source: io::Error::other("what was written reads back as something else"),
-        })
     }
 
     /// The whole object, within the budget of one operation.
