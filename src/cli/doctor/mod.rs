@@ -26,9 +26,9 @@ use report::{Form, Line, Mend, Report};
 /// Whoever calls for a doctor does not wait long; what works answers in a fraction of this.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// The checks that need a database, after the one whether there is any.
-const OF_DATABASE: [&str; 11] = [
+const OF_DATABASE: [&str; 12] = [
     "pooler", "listen", "schema", "rights", "clock", "settings", "limits", "pauses", "workers",
-    "vacuum", "exposure",
+    "spool", "vacuum", "exposure",
 ];
 /// Those of them that need our tables, after the first.
 const OF_SCHEMA: [&str; 5] = ["settings", "limits", "pauses", "workers", "spool"];

@@ -29,7 +29,7 @@ async fn the_hook_runs_once_for_each_image_in_the_storing_transaction() {
     assert_eq!(stage.status(job).await, "completed");
     // The image's row was last written by the transaction that ran the hook.
     let same = r#"SELECT count(*) FROM photo_generation_images AS image
-        JOIN photos ON url = "storageKey"
+        JOIN photos ON photos.url = "storageKey"
         WHERE image.xmin::text::bigint = transaction::text::bigint % 4294967296"#;
     assert_eq!(stage.number(same).await, 3);
     assert_eq!(stage.number("SELECT count(*) FROM photos").await, 3);
