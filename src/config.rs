@@ -51,6 +51,16 @@ pub enum ConfigError {
         "STORAGE is in Supabase but SUPABASE_URL is not set: https://PROJECT.supabase.co (Dashboard, Project Settings, API)"
     )]
     NoProject,
+    #[error(
+        "{0}_{1} is not set, for the bucket of STORAGE: on Cloudflare's dashboard at R2, API tokens; on Supabase's dashboard at Project Settings, Storage, S3 access keys; at AWS in IAM"
+    )]
+    NoBucketKey(&'static str, &'static str),
+    #[error(
+        "R2_ENDPOINT is not set: https://ACCOUNT.r2.cloudflarestorage.com (Cloudflare's dashboard, R2, the bucket's settings, S3 API)"
+    )]
+    NoR2Endpoint,
+    #[error("{0} is not a URL such as https://storage.example.com: {1}")]
+    BucketUrl(&'static str, url::ParseError),
     #[error("GEMINI_MODEL_NAME=\"{0}\" is not a Gemini image model; for instance {DEFAULT_MODEL}")]
     UnknownModel(String),
     #[error(transparent)]

@@ -8,7 +8,11 @@ use url::Url;
 
 use super::{ConfigError, set};
 use crate::images::{FetchPolicy, HostPort, ServiceKey, SupabaseAccess, fetch};
-use crate::storage::{S3Settings, Secret, StorageSettings, StorageTarget, SupabaseSettings};
+use crate::storage::{StorageSettings, StorageTarget, SupabaseSettings};
+
+mod s3;
+
+pub use s3::S3Args;
 
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Storage and input images")]
@@ -68,14 +72,17 @@ impl StorageArgs {
         })
     }
 
+    /// STORAGE wins, then a bucket of R2 by its own name, then the project.
     fn target(&self) -> Result<StorageTarget, ConfigError> {
-        let fallback = match set(self.supabase_url.as_ref()) {
-            Some(_) => "supabase:images",
-            None => "local:./photos",
+        let text = match (set(self.storage.as_ref()), self.s3.bucket()) {
+            (Some(storage), _) => storage.to_owned(),
+            (None, Some(bucket)) => format!("s3://{bucket}"),
+            (None, None) if set(self.supabase_url.as_ref()).is_some() => {
+                "supabase:images".to_owned()
+            }
+            (None, None) => "local:./photos".to_owned(),
         };
-        Ok(StorageTarget::from_str(
-            set(self.storage.as_ref()).unwrap_or(fallback),
-        )?)
+        Ok(StorageTarget::from_str(&text)?)
     }
 
     pub fn fetch_policy(&self) -> Result<FetchPolicy, ConfigError> {
@@ -123,39 +130,5 @@ impl StorageArgs {
     }
 }
 
-/// An S3-compatible storage: Cloudflare R2, Supabase Storage's S3 endpoint, MinIO, AWS.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "S3 storage")]
-pub struct S3Args {
-    /// Address of the S3 service, for instance https://ACCOUNT.r2.cloudflarestorage.com [default: AWS]
-    #[arg(long, env = "S3_ENDPOINT", value_name = "URL")]
-    pub s3_endpoint: Option<String>,
-    /// Region of the bucket [default: auto with S3_ENDPOINT, else us-east-1]
-    #[arg(long, env = "S3_REGION", value_name = "REGION")]
-    pub s3_region: Option<String>,
-    #[arg(
-        long,
-        env = "S3_ACCESS_KEY_ID",
-        hide_env_values = true,
-        value_name = "ID"
-    )]
-    pub s3_access_key_id: Option<String>,
-    #[arg(
-        long,
-        env = "S3_SECRET_ACCESS_KEY",
-        hide_env_values = true,
-        value_name = "SECRET"
-    )]
-    pub s3_secret_access_key: Option<String>,
-    /// Where everybody can read the bucket, for instance https://cdn.example.com; photos then have these
-    /// URLs, which do not expire
-    #[arg(long, env = "S3_PUBLIC_URL", value_name = "URL")]
-    pub s3_public_url: Option<String>,
-}
-
-impl S3Args {
-    fn settings(&self, bucket: String, prefix: String) -> Result<S3Settings, ConfigError> {
-        let _ = (bucket, prefix, Secret::new(""));
-        Err(ConfigError::NoServiceKey)
-    }
-}
+#[cfg(test)]
+mod tests;

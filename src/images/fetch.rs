@@ -147,7 +147,19 @@ impl Fetcher {
     }
 }
 
-/// What both clients have in common.
+impl SupabaseAccess {
+    /// A client for the project's own storage, which shows the key with every request. Only for addresses
+    /// below the project's; a redirect leads it nowhere.
+    pub fn client(&self, connect: Duration) -> Result<Client, FetchError> {
+        client()
+            .default_headers(key_headers(&self.service_key)?)
+            .connect_timeout(connect)
+            .build()
+            .map_err(|_| FetchError::Client)
+    }
+}
+
+/// What all clients have in common.
 fn client() -> ClientBuilder {
     Client::builder()
         .redirect(redirect::Policy::none())

@@ -13,16 +13,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
-use tokio::sync::mpsc;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
 use super::{Listed, ObjectKey, StorageError};
 
 /// What a probe writes.
 const PROBE: &[u8] = b"safelight";
-
-/// Objects that are listed before anybody has asked for them.
-const LISTED_AHEAD: usize = 100;
 
 /// Objects below one directory. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -112,18 +109,25 @@ impl Local {
         Ok(())
     }
 
+    /// One folder after the other.
     pub(super) fn list(&self) -> BoxStream<'static, Result<Listed, StorageError>> {
-        let root = self.root.to_path_buf();
-        // One thread walks, and waits for whoever reads: in constant memory.
-        let (send, receive) = mpsc::channel(LISTED_AHEAD);
-        tokio::task::spawn_blocking(move || {
-            if let Err(source) = list_folder(&root, "", &send) {
-                let _ = send.blocking_send(Err(StorageError::Unavailable { source }));
+        let pages = stream::try_unfold(vec![String::new()], {
+            let root = Arc::clone(&self.root);
+            move |mut folders| {
+                let root = Arc::clone(&root);
+                async move {
+                    let Some(folder) = folders.pop() else {
+                        return Ok(None);
+                    };
+                    let listed = blocking(move || list_folder(&root, &folder)).await;
+                    let (objects, below) =
+                        listed.map_err(|source| StorageError::Unavailable { source })?;
+                    folders.extend(below);
+                    Ok(Some((stream::iter(objects).map(Ok), folders)))
+                }
             }
         });
-        Box::pin(stream::unfold(receive, async |mut receive| {
-            Some((receive.recv().await?, receive))
-        }))
+        pages.try_flatten().boxed()
     }
 
     pub(super) fn path(&self, key: &ObjectKey) -> PathBuf {
@@ -171,6 +175,41 @@ fn delete_older(path: &Path, age: Duration) -> io::Result<()> {
     Ok(())
 }
 
+/// The objects of one folder, and the folders below it, by their names from the root on. What is hidden
+/// is ours and unfinished; what vanishes meanwhile is removed.
+fn list_folder(root: &Path, folder: &str) -> io::Result<(Vec<Listed>, Vec<String>)> {
+    let entries = match fs::read_dir(root.join(folder)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
+        entries => entries?,
+    };
+    let (mut objects, mut folders) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        if name.starts_with('.') {
+            continue;
+        }
+        let name = match folder {
+            "" => name,
+            folder => format!("{folder}/{name}"),
+        };
+        if entry.file_type()?.is_dir() {
+            folders.push(name);
+        } else if let Ok(metadata) = fs::metadata(entry.path())
+            && metadata.is_file()
+        {
+            objects.push(Listed {
+                name,
+                bytes: metadata.len(),
+                modified: metadata.modified()?,
+            });
+        }
+    }
+    Ok((objects, folders))
+}
+
 /// As `put` and `get` do it, and then back to what was there before.
 fn examine(root: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = root
@@ -193,42 +232,6 @@ fn examine(root: &Path) -> io::Result<()> {
         let _ = fs::remove_dir(folder);
     }
     tried
-}
-
-/// What is hidden is no object. What goes meanwhile is left out.
-fn list_folder(
-    folder: &Path,
-    prefix: &str,
-    send: &mpsc::Sender<Result<Listed, StorageError>>,
-) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        let metadata = match entry.metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            metadata => metadata?,
-        };
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        if metadata.is_dir() {
-            list_folder(&entry.path(), &format!("{name}/"), send)?;
-        } else if metadata.is_file() {
-            let listed = Listed {
-                name,
-                bytes: metadata.len(),
-                modified: metadata.modified()?,
-            };
-            if send.blocking_send(Ok(listed)).is_err() {
-                return Ok(()); // nobody reads any more
-            }
-        }
-    }
-    Ok(())
 }
 
 fn temporary_in(folder: &Path) -> PathBuf {

@@ -15,6 +15,7 @@ use futures_util::stream::BoxStream;
 
 use crate::domain::Failure;
 
+mod budget;
 pub mod key;
 mod local;
 mod remote;
@@ -22,13 +23,18 @@ mod s3;
 mod supabase;
 mod target;
 
+pub use budget::Budget;
 pub use key::{InvalidKey, ObjectKey, ObjectPrefix, Origin};
 pub use local::Local;
 pub use s3::{S3, S3Settings};
 pub use supabase::{Supabase, SupabaseSettings};
 pub use target::{InvalidTarget, Secret, StorageSettings, StorageTarget};
 
+use remote::{Elsewhere, Reader};
+
 /// An open storage. Cheap to clone.
+///
+/// What goes elsewhere is boxed: the clients' futures are large, and every job would carry them.
 #[derive(Clone, Debug)]
 pub enum Storage {
     Local(Local),
@@ -97,8 +103,8 @@ impl Storage {
     pub async fn probe(&self) -> Result<(), StorageError> {
         match self {
             Self::Local(local) => local.probe().await,
-            Self::S3(s3) => s3.probe().await,
-            Self::Supabase(supabase) => supabase.probe().await,
+            Self::S3(s3) => Box::pin(Elsewhere::from(s3).probe()).await,
+            Self::Supabase(supabase) => Box::pin(Elsewhere::from(supabase).probe()).await,
         }
     }
 
@@ -107,8 +113,8 @@ impl Storage {
     pub async fn examine(&self) -> Result<(), StorageError> {
         match self {
             Self::Local(local) => local.examine().await,
-            Self::S3(s3) => s3.probe().await,
-            Self::Supabase(supabase) => supabase.probe().await,
+            Self::S3(s3) => Box::pin(Elsewhere::from(s3).examine()).await,
+            Self::Supabase(supabase) => Box::pin(Elsewhere::from(supabase).examine()).await,
         }
     }
 
@@ -116,8 +122,8 @@ impl Storage {
     pub async fn put(&self, key: &ObjectKey, bytes: impl Into<Bytes>) -> Result<(), StorageError> {
         match self {
             Self::Local(local) => local.put(key, bytes.into()).await,
-            Self::S3(s3) => s3.put(key, bytes.into()).await,
-            Self::Supabase(supabase) => supabase.put(key, bytes.into()).await,
+            Self::S3(s3) => Box::pin(s3.put(key, bytes.into())).await,
+            Self::Supabase(supabase) => Box::pin(supabase.put(key, bytes.into())).await,
         }
     }
 
@@ -125,7 +131,8 @@ impl Storage {
     pub async fn get(&self, key: &ObjectKey) -> Result<Vec<u8>, StorageError> {
         match self {
             Self::Local(local) => local.get(key).await,
-            Self::S3(_) | Self::Supabase(_) => remote::get(self, key).await,
+            Self::S3(s3) => Box::pin(Elsewhere::from(s3).get(key)).await,
+            Self::Supabase(supabase) => Box::pin(Elsewhere::from(supabase).get(key)).await,
         }
     }
 
@@ -133,8 +140,8 @@ impl Storage {
     pub async fn len(&self, key: &ObjectKey) -> Result<u64, StorageError> {
         match self {
             Self::Local(local) => local.len(key).await,
-            Self::S3(s3) => s3.len(key).await,
-            Self::Supabase(supabase) => supabase.len(key).await,
+            Self::S3(s3) => Box::pin(s3.len(key)).await,
+            Self::Supabase(supabase) => Box::pin(supabase.len(key)).await,
         }
     }
 
@@ -149,10 +156,12 @@ impl Storage {
     /// Reads an object piece by piece, in constant memory. Blocks: only for a thread that may, within
     /// the runtime.
     pub fn open(&self, key: &ObjectKey) -> Result<impl io::Read + use<>, StorageError> {
-        match self {
-            Self::Local(local) => local.open(key).map(remote::Reader::File),
-            Self::S3(_) | Self::Supabase(_) => remote::open(self, key).map(remote::Reader::Remote),
-        }
+        let elsewhere = match self {
+            Self::Local(local) => return local.open(key).map(Reader::File),
+            Self::S3(s3) => Elsewhere::from(s3),
+            Self::Supabase(supabase) => Elsewhere::from(supabase),
+        };
+        Ok(Reader::Remote(Box::new(elsewhere.open(key)?)))
     }
 
     /// Where an object lies on this machine. A storage elsewhere has no such place, and hands its objects
@@ -174,8 +183,8 @@ impl Storage {
     ) -> Result<Option<Vec<Link>>, StorageError> {
         match self {
             Self::Local(_) => Ok(None),
-            Self::S3(s3) => s3.links(keys, begin, end).await.map(Some),
-            Self::Supabase(supabase) => supabase.links(keys, begin, end).await.map(Some),
+            Self::S3(s3) => Box::pin(s3.links(keys, begin, end)).await.map(Some),
+            Self::Supabase(supabase) => Box::pin(supabase.links(keys, begin, end)).await.map(Some),
         }
     }
 
@@ -192,8 +201,8 @@ impl Storage {
     pub async fn delete(&self, keys: &[ObjectKey]) -> Result<(), StorageError> {
         match self {
             Self::Local(local) => local.delete(keys).await,
-            Self::S3(s3) => s3.delete(keys).await,
-            Self::Supabase(supabase) => supabase.delete(keys).await,
+            Self::S3(s3) => Box::pin(s3.delete(keys)).await,
+            Self::Supabase(supabase) => Box::pin(supabase.delete(keys)).await,
         }
     }
 
@@ -202,8 +211,8 @@ impl Storage {
     pub async fn delete_older(&self, key: &ObjectKey, age: Duration) -> Result<(), StorageError> {
         match self {
             Self::Local(local) => local.delete_older(key, age).await,
-            Self::S3(s3) => s3.delete_older(key, age).await,
-            Self::Supabase(supabase) => supabase.delete_older(key, age).await,
+            Self::S3(s3) => Box::pin(s3.delete_older(key, age)).await,
+            Self::Supabase(supabase) => Box::pin(supabase.delete_older(key, age)).await,
         }
     }
 

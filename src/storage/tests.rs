@@ -2,20 +2,6 @@ use super::*;
 use crate::domain::failure::Remedy;
 
 #[test]
-fn a_target_is_a_local_directory() {
-    let target = |text: &str| text.parse::<StorageTarget>();
-
-    assert_eq!(
-        target("local:./photos"),
-        Ok(StorageTarget::Local("./photos".into()))
-    );
-    assert_eq!(
-        target("local:/srv/a:b"),
-        Ok(StorageTarget::Local("/srv/a:b".into()))
-    );
-}
-
-#[test]
 fn a_storage_that_fails_is_worth_another_try() {
     let failures = [
         StorageError::NotFound,

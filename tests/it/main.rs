@@ -39,5 +39,6 @@ mod settings;
 mod shares;
 mod shutdown;
 mod simulate;
+mod storage;
 mod tidy;
 mod wakeup;

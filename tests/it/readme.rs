@@ -14,10 +14,11 @@ use crate::harness::Stage;
 use crate::ops;
 
 /// The groups of settings in the order of the table.
-const HEADINGS: [&str; 7] = [
+const HEADINGS: [&str; 8] = [
     "Database",
     "Provider",
     "Storage and input images",
+    "S3 storage",
     "Worker",
     "HTTP",
     "Fleet",

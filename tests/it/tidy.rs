@@ -16,8 +16,11 @@ const MAY_KNOW: [(&str, &[&str]); 12] = [
     ("db", &["domain"]),
     ("providers", &["domain"]),
     ("images", &["domain"]),
-    // The bytes' true format decides an object's extension.
-    ("storage", &["domain", "images::PictureFormat"]),
+    // The bytes' true format decides an object's extension; who reads a project's pictures can store there.
+    (
+        "storage",
+        &["domain", "images::PictureFormat", "images::SupabaseAccess"],
+    ),
     // Not db: one attempt runs without Postgres.
     ("pipeline", &["domain", "providers", "images", "storage"]),
     (

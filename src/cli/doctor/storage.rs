@@ -1,4 +1,4 @@
-//! Where photos go: can they be written there and read back, and is there room.
+//! Where photos go: can they be written there and read back, and is there room on a disk.
 
 use std::path::{Path, absolute};
 use std::process::Stdio;
@@ -12,32 +12,42 @@ use crate::cli::words::size;
 use crate::config::{ConfigError, StorageArgs};
 use crate::storage::{Local, Storage, StorageError, StorageSettings};
 
+mod elsewhere;
+
 /// Some five hundred photos.
 const LITTLE_ROOM: i64 = 1_000_000_000;
 
 pub(super) async fn check(args: &StorageArgs) -> Vec<Line> {
     let mut lines = match args.settings() {
         Ok(StorageSettings::Local(directory)) => vec![local(&directory).await],
-        Ok(StorageSettings::S3(_) | StorageSettings::Supabase(_)) => Vec::new(),
-        Err(error) => vec![Line::fail("storage", error, [to_a_directory()])],
+        Ok(settings @ (StorageSettings::S3(_) | StorageSettings::Supabase(_))) => {
+            vec![elsewhere::check(settings).await]
+        }
+        Err(error) => vec![Line::fail("storage", &error, [of_setting(&error)])],
     };
     // A worker does not start with it, and says so no clearer.
     if let Err(error) = args.fetch_policy() {
-        lines.push(Line::fail("inputs", &error, [of_inputs(&error)]));
+        lines.push(Line::fail("inputs", &error, [of_setting(&error)]));
     }
     lines
 }
 
-fn to_a_directory() -> Mend {
-    Mend::shell("export STORAGE=local:./photos")
-}
-
-fn of_inputs(error: &ConfigError) -> Mend {
+/// The setting that is wrong or missing.
+fn of_setting(error: &ConfigError) -> Mend {
     Mend::shell(match error {
-        ConfigError::SupabaseUrl(_) => "export SUPABASE_URL=https://PROJECT.supabase.co",
-        ConfigError::FetchAllow(_) => "export IMAGE_FETCH_ALLOW=storage.example.com:443",
-        ConfigError::NoServiceKey
-        | ConfigError::NoProject
+        ConfigError::SupabaseUrl(_) | ConfigError::NoProject => {
+            "export SUPABASE_URL=https://PROJECT.supabase.co".to_owned()
+        }
+        ConfigError::FetchAllow(_) => "export IMAGE_FETCH_ALLOW=storage.example.com:443".to_owned(),
+        ConfigError::NoServiceKey => "export SUPABASE_SERVICE_ROLE_KEY=KEY".to_owned(),
+        ConfigError::NoBucketKey(prefix, name) => format!("export {prefix}_{name}=KEY"),
+        ConfigError::NoR2Endpoint => {
+            "export R2_ENDPOINT=https://ACCOUNT.r2.cloudflarestorage.com".to_owned()
+        }
+        ConfigError::BucketUrl(variable, _) => {
+            format!("export {variable}=https://storage.example.com")
+        }
+        ConfigError::Storage(_)
         | ConfigError::NoDatabase
         | ConfigError::Keys(_)
         | ConfigError::BaseUrl(_)
@@ -45,8 +55,7 @@ fn of_inputs(error: &ConfigError) -> Mend {
         | ConfigError::PublicUrl(_)
         | ConfigError::ApiKeys(_)
         | ConfigError::SecretWithoutProject
-        | ConfigError::Origin(_)
-        | ConfigError::Storage(_) => "export SUPABASE_SERVICE_ROLE_KEY=KEY",
+        | ConfigError::Origin(_) => "export STORAGE=local:./photos".to_owned(),
     })
 }
 

@@ -3,6 +3,7 @@
 use safelight::providers::simulator::DEFAULT_KEY;
 
 use super::{SECRET, examine, healthy};
+use crate::harness::{Bucket, Supabase};
 
 #[tokio::test]
 async fn a_storage_that_cannot_be_used_is_told() {
@@ -13,8 +14,8 @@ async fn a_storage_that_cannot_be_used_is_told() {
         (below_a_file.as_str(), "cannot be used", "sudo mkdir -p"),
         (
             "s3://bucket/prefix",
-            "not built in this version",
-            "STORAGE=local:./photos",
+            "S3_ACCESS_KEY_ID is not set",
+            "export S3_ACCESS_KEY_ID=",
         ),
         ("somewhere", "is not a storage", "STORAGE=local:./photos"),
     ] {
@@ -119,4 +120,84 @@ async fn a_default_model_that_the_provider_does_not_have_is_found() {
     report.assert_is("provider", "fail", "model_gone");
     let mend = "GEMINI_MODEL_NAME=gemini-2.5-flash-image safelight migrate";
     report.line("provider").assert_says(mend);
+}
+
+#[tokio::test]
+async fn a_storage_elsewhere_is_written_read_and_left_as_it_was() {
+    let stage = healthy().await;
+    let (bucket, supabase) = (Bucket::start().await, Supabase::start().await);
+    for (arguments, place) in [
+        (bucket.arguments(), "s3://photos/app at http://127.0.0.1:"),
+        (
+            supabase.arguments(),
+            "the bucket photos of http://127.0.0.1:",
+        ),
+    ] {
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+
+        let report = examine(&stage, &arguments).await;
+
+        report.assert_fails_only(&[]);
+        report.assert_is("storage", "ok", place);
+    }
+    assert_eq!(std::fs::read_dir(bucket.objects()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_storage_elsewhere_that_does_not_work_is_told_with_what_mends_it() {
+    let stage = healthy().await;
+    let (bucket, supabase) = (Bucket::start().await, Supabase::start().await);
+    let without_key = [
+        bucket.arguments(),
+        vec!["--s3-access-key-id=nobody".to_owned()],
+    ];
+    let wrong_key = Supabase::arguments_at(supabase.address, "sb_secret_wrong");
+    let no_bucket = [
+        bucket.arguments(),
+        vec!["--storage=s3://nowhere".to_owned()],
+    ];
+    for (arguments, seen, mend) in [
+        (
+            replaced(&without_key.concat()),
+            "does not know the key",
+            "S3_ENDPOINT",
+        ),
+        (
+            wrong_key,
+            "does not take the key",
+            "SUPABASE_SERVICE_ROLE_KEY",
+        ),
+        (
+            replaced(&no_bucket.concat()),
+            "no bucket nowhere",
+            "STORAGE",
+        ),
+    ] {
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+
+        let report = examine(&stage, &arguments).await;
+
+        report.assert_fails_only(&["storage"]);
+        report.assert_is("storage", "fail", seen);
+        report.line("storage").assert_says(mend);
+        let said = format!("{report:?}");
+        assert!(!said.contains(Bucket::SECRET), "{said}");
+    }
+
+    bucket.stop().await;
+    let arguments = bucket.arguments();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let report = examine(&stage, &arguments).await;
+    report.assert_is("storage", "fail", "refused");
+    report.line("storage").assert_says("curl");
+}
+
+/// With the last of each argument only.
+fn replaced(arguments: &[String]) -> Vec<String> {
+    let name = |argument: &String| argument.split_once('=').unwrap().0.to_owned();
+    let mut last = std::collections::BTreeMap::new();
+    for argument in arguments {
+        last.insert(name(argument), argument.clone());
+    }
+    last.into_values().collect()
 }

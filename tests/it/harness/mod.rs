@@ -4,6 +4,7 @@
 //! something that happens, with a deadline that only a broken program meets.
 
 mod barrier;
+mod bucket;
 mod command;
 mod database;
 mod host;
@@ -11,6 +12,7 @@ mod odd_host;
 mod pooler;
 mod served;
 mod server;
+mod supabase;
 mod worker;
 
 use std::path::Path;
@@ -22,6 +24,7 @@ use sqlx::PgPool;
 use tempfile::TempDir;
 
 pub(crate) use barrier::{Holder, MODEL, photograph};
+pub(crate) use bucket::Bucket;
 pub(crate) use command::Answer;
 pub(crate) use database::{create_database, create_database_on, empty_database, server_url};
 pub(crate) use host::PictureHost;
@@ -29,6 +32,7 @@ pub(crate) use odd_host::OddHost;
 pub(crate) use pooler::Pooler;
 pub(crate) use served::{Served, answer, client};
 pub(crate) use server::Server;
+pub(crate) use supabase::Supabase;
 pub(crate) use worker::{InProcess, Process, QUICK};
 
 /// Longer than anything that works takes, reclaiming the jobs of the dead included.
