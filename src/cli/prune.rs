@@ -24,6 +24,10 @@ use crate::db::prune::{From, LONGEST_DAYS, Retention};
     writes to, below the same prefix, all photos of that one are orphans. Objects that are younger than\n\
     a day, or are not named as safelight names them, are left alone.")]
 #[expect(clippy::struct_excessive_bools, reason = "flags, as they are typed")]
+#[expect(
+    clippy::doc_markdown,
+    reason = "the doc comments of arguments are what --help prints"
+)]
 pub(super) struct PruneCommand {
     /// Show what would go, and remove nothing
     #[arg(long)]

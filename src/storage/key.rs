@@ -115,6 +115,31 @@ impl ObjectKey {
         &self.0
     }
 
+    /// What it is, if it is named as our objects are; else it is somebody else's.
+    pub fn origin(&self) -> Option<Origin> {
+        let parts: Vec<&str> = self.0.split('/').collect();
+        let &[folder, middle, name] = parts.as_slice() else {
+            return None;
+        };
+        if folder == UPLOADS {
+            // Of a folder whose name was cut nobody can tell whose it is.
+            let tenant = Tenant::from_key_segment(middle)?;
+            let name = name.to_owned();
+            return (Self::upload_named(&tenant, &name).ok()? == *self)
+                .then_some(Origin::Upload { tenant, name });
+        }
+        let (number, rest) = name.split_once('-')?;
+        let (call, extension) = rest.split_once('.')?;
+        let is_a_picture = PictureFormat::ALL
+            .iter()
+            .any(|format| format.extension() == extension);
+        let (job_id, call_id) = (middle.parse::<Uuid>().ok()?, call.parse::<Uuid>().ok()?);
+        let number: u32 = number.parse().ok()?;
+        let as_we_write_it = format!("{folder}/{job_id}/{number}-{call_id}.{extension}");
+        (is_a_picture && is_folder(folder) && as_we_write_it == self.0)
+            .then_some(Origin::Generated { job_id, call_id })
+    }
+
     /// What the object is, told by its extension: that was given by the picture's bytes.
     pub(super) fn media_type(&self) -> &'static str {
         let extension = self.0.rsplit('.').next();
@@ -122,35 +147,6 @@ impl ObjectKey {
             .into_iter()
             .find(|format| extension == Some(format.extension()))
             .map_or("application/octet-stream", PictureFormat::mime)
-    }
-
-    /// What it is, if it is named as our objects are; else it is somebody else's.
-    pub fn origin(&self) -> Option<Origin> {
-        let mut parts = self.0.split('/');
-        let (folder, middle, name) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() {
-            return None;
-        }
-        if folder == UPLOADS {
-            // Of a folder whose name was cut nobody can tell whose it is.
-            let tenant = Tenant::from_key_segment(middle)?;
-            let name = name.to_owned();
-            (Self::upload_named(&tenant, &name).ok()? == *self)
-                .then_some(Origin::Upload { tenant, name })
-        } else {
-            let (number, rest) = name.split_once('-')?;
-            let (call, extension) = rest.split_once('.')?;
-            let is_ours = PictureFormat::ALL
-                .iter()
-                .any(|format| format.extension() == extension);
-            let (job_id, call_id) = (middle.parse::<Uuid>().ok()?, call.parse::<Uuid>().ok()?);
-            let again = format!(
-                "{folder}/{job_id}/{}-{call_id}.{extension}",
-                number.parse::<u32>().ok()?
-            );
-            (is_ours && is_folder(folder) && again == self.0)
-                .then_some(Origin::Generated { job_id, call_id })
-        }
     }
 }
 

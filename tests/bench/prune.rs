@@ -12,7 +12,7 @@ pub(crate) async fn measure() {
     report.print();
     println!(
         "  against what must hold: claim p99 {:.2} of 20 ms, lock wait {:.2} of 100 ms",
-        report.claim_at(0.99) / 20.0,
-        report.longest_wait.as_secs_f64() / load::LONGEST_WAIT.as_secs_f64()
+        report.claims.at(0.99) / 20.0,
+        report.waits.held.as_secs_f64() / load::LONGEST_WAIT.as_secs_f64()
     );
 }

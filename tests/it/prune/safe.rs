@@ -147,8 +147,8 @@ async fn a_large_table_that_refers_without_an_index_stops_it_with_what_mends_it(
     let jobs = stage.completed(40, 2).await;
     stage
         .sql(&format!(
-            r#"CREATE TABLE photos (job bigint REFERENCES photo_generation_queue, url text);
-               INSERT INTO photos SELECT {}, repeat('x', 100) FROM generate_series(1, 10000)"#,
+            r"CREATE TABLE photos (job bigint REFERENCES photo_generation_queue, url text);
+               INSERT INTO photos SELECT {}, repeat('x', 100) FROM generate_series(1, 10000)",
             jobs[0]
         ))
         .await;
@@ -182,10 +182,10 @@ async fn one_that_a_trigger_of_the_app_keeps_does_not_keep_the_others() {
     let jobs = stage.completed(40, 5).await;
     stage
         .sql(&format!(
-            r#"CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS
+            r"CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS
                $$ BEGIN RAISE EXCEPTION 'this one is dear to me'; END $$;
                CREATE TRIGGER keep BEFORE DELETE ON photo_generation_queue FOR EACH ROW
-               WHEN (OLD.id = {}) EXECUTE FUNCTION keep()"#,
+               WHEN (OLD.id = {}) EXECUTE FUNCTION keep()",
             jobs[2]
         ))
         .await;
