@@ -12,10 +12,14 @@ async fn left_in_the_spool(prompt: &str) -> (Stage, i64) {
     stage.storage_goes_away();
     let job = stage.job(prompt, 2).await;
     stage.until_spooled(2).await;
+    // With the job given back: that of a lost worker would count an attempt.
+    stage.until(GIVEN_BACK).await;
     worker.killed().await;
     stage.storage_comes_back();
     (stage, job)
 }
+
+const GIVEN_BACK: &str = "SELECT status = 'pending' FROM photo_generation_queue";
 
 /// As it was before the row was written: with a worker that lives no more.
 const WITHOUT_ROW: &str = r#"
@@ -58,6 +62,7 @@ async fn a_file_without_its_row_is_found_by_an_attempt_while_the_storage_is_away
     stage.storage_goes_away();
     let job = stage.job("a lake", 2).await;
     stage.until_spooled(2).await;
+    stage.until(GIVEN_BACK).await;
     dead.killed().await;
     stage.sql(WITHOUT_ROW).await;
 
