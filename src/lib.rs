@@ -13,6 +13,7 @@
 //!  (an app)      ^             (lease)   (image    (guarded   line ─ calling ─            (batch
 //!                │                        rows)     fetch)    CALL ─ decode ─              with it)
 //!                │                                            store ─ stored
+//!                │                                              └─ or spool, and stored later
 //!                └── retry, rate_limited, released, reclaimed: not finished, lease given up
 //! ```
 //!
@@ -25,6 +26,11 @@
 //! before the call. What a provider lets us know (429, daily quota, bad key) goes to a **limits**
 //! row at once, and every claim and every call of the fleet heeds it. Past its `"expiresAt"` no call
 //! of a job is begun: the attempt that has it ends it, and where it waits, a sweep.
+//!
+//! A picture that is paid for while the storage is away is kept in a **spool**, a directory of the worker's
+//! machine. Its call stays `calling`, with the spool's name: that is the right to settle it, whoever has the
+//! job by then, and no attempt touches it (`worker::spool`). So an outage of the storage costs neither
+//! money nor attempts.
 //!
 //! What the fleet may do together is decided in one place, `photo_generation_budget` in `migrations/`,
 //! by counting the ledger: the `calling` row *is* the permission. So there is one commit before the
@@ -68,10 +74,12 @@
 //! 4. Every write to a claimed job carries id, lease and `status = 'processing'`; zero rows mean
 //!    that the lease is lost, and nothing more is written, in any table. Writes to other tables
 //!    begin with the lock on the job's row (`own` in `sql/queue/`): a lease that is merely joined
-//!    is not read again after a wait, and a dead worker would overwrite the new owner.
+//!    is not read again after a wait, and a dead worker would overwrite the new owner. One write of a
+//!    worker that lost its job is right all the same: in which spool its paid picture lies.
 //! 5. Only the trigger bumps `lease`. A [`db::Lease`] is made only by the claim.
 //! 6. `calling` is committed before the request leaves. Nothing retries a call below the ledger:
-//!    no HTTP client of ours repeats a request.
+//!    no HTTP client of ours repeats a request to a provider. Requests to storages are repeated, within
+//!    one budget (`storage::Budget`): an object put twice is one object.
 //! 7. A statement that must be written is written through [`db::persist`] and bears being sent
 //!    twice: after a lost connection nobody knows whether it was committed.
 //! 8. The database's clock decides when a job is due and when a call is overdue; outcomes carry
@@ -79,13 +87,18 @@
 //!    renewals (`worker::sweep`), and no two clocks are ever compared.
 //! 9. A wake-up is a hint. With notifications off everything works, only slower.
 //! 10. Only [`images::fetch`] opens a URL that came from a user. Other clients call addresses of the
-//!     settings: `providers`, and `api::auth::jwks`, which fetches the public keys of a Supabase project.
+//!     settings: `providers`, `storage`, and `api::auth::jwks`, which fetches the public keys of a Supabase
+//!     project.
 //! 11. The environment is read in [`config`] only; the six states are spelled in
 //!     [`domain::status`] and in SQL only.
 //! 12. The simulator is known to the demo, to `safelight simulate` and to tests; nothing on the
 //!     way of a real job names it.
 //! 13. Delivery is at least once. A stored image is never bought again; a call whose end nobody
 //!     saw is `ambiguous`, counted, and repeated at most once per image.
+//! 14. A picture that was paid for is in the storage or in a spool before its call is anything but
+//!     `calling`. That an object does not exist is believed only of a bucket that answers: who takes a
+//!     lost bucket for a lost picture buys it again.
+//! 15. No object is removed before the row that says so is committed (`photo_generation_removals`).
 //!
 //! # Where this departs from what was first thought
 //!
@@ -135,6 +148,15 @@
 //! - *An idempotency key compares the request's hash or the row's wishes:* the first holds when an operator
 //!   has changed the row since, the second when the same wishes are written with other spaces.
 //! - *`QUEUE_MAX_WAITING` is per tenant:* one that floods the queue is refused, and no other.
+//! - *A key is relative to `STORAGE`* (`"storageKey"`), so that a bucket can be moved; what apps are shown
+//!   in `"imageUrls"` (the public URL, or the key in the bucket) stands beside it where it differs.
+//! - *URLs of Supabase are remembered by the process that asked for them,* since the project signs the same
+//!   thing differently each time; two servers show two URLs, and a poll that changes servers is no 304.
+//! - *Pruning takes the calls of a job with it.* By then no limit and no budget counts them any more. A
+//!   deleted job leaves them.
+//! - *No index finds what is to be pruned:* one worker an hour walks over the queue by its key; an index
+//!   would cost each insert and each finish.
+//! - *`SIGNED_URL_SECONDS` ends at five days and a half,* since S3 signs for seven, and ends are rounded up.
 //! - *A knowledge of limits outlives the lease:* a 429 is told to the fleet after the call is
 //!   settled in the ledger, so a worker that lost its job tells nothing.
 

@@ -29,6 +29,8 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(2);
 const DATABASE_KEPT: Duration = Duration::from_secs(1);
 /// It writes a file.
 const STORAGE_KEPT: Duration = Duration::from_secs(5);
+/// One that is reached over HTTP charges for each request, and works for longer than that.
+const STORAGE_ELSEWHERE_KEPT: Duration = Duration::from_mins(1);
 const PAGE_KEPT: Duration = Duration::from_secs(5);
 
 /// The worker of this process, as others in it know it.
@@ -138,7 +140,11 @@ impl Vitals {
             });
             matches!(tokio::time::timeout(DEADLINE, probe).await, Ok(Ok(Ok(()))))
         };
-        self.0.storage_works.get(STORAGE_KEPT, look).await
+        let kept = |works: &bool| match &self.0.storage {
+            Storage::S3(_) | Storage::Supabase(_) if *works => STORAGE_ELSEWHERE_KEPT,
+            Storage::Local(_) | Storage::S3(_) | Storage::Supabase(_) => STORAGE_KEPT,
+        };
+        self.0.storage_works.get_for(kept, look).await
     }
 
     /// What the tables say, as Prometheus reads it.
@@ -175,9 +181,14 @@ impl<T> Default for Kept<T> {
 impl<T: Clone> Kept<T> {
     /// Finds it out again when it is older; who asks meanwhile waits for the same answer.
     async fn get(&self, kept: Duration, look: impl AsyncFnOnce() -> T) -> T {
+        self.get_for(|_| kept, look).await
+    }
+
+    /// The same, where it is kept for longer or less long as it is.
+    async fn get_for(&self, kept: impl Fn(&T) -> Duration, look: impl AsyncFnOnce() -> T) -> T {
         let mut found = self.0.lock().await;
         if let Some((at, known)) = found.as_ref()
-            && at.elapsed() < kept
+            && at.elapsed() < kept(known)
         {
             return known.clone();
         }
