@@ -35,8 +35,9 @@ async fn a_job_of_which_something_is_still_wanted_stays_until_it_is_not() {
     )
     .await;
     check(
-        r#"UPDATE photo_generation_calls SET spool = gen_random_uuid() WHERE "jobId" = $JOB"#,
-        r#"UPDATE photo_generation_calls SET spool = NULL WHERE "jobId" = $JOB"#,
+        r#"UPDATE photo_generation_calls SET spool = gen_random_uuid(), state = 'calling', "endedAt" = NULL
+           WHERE "jobId" = $JOB"#,
+        r#"UPDATE photo_generation_calls SET state = 'stored', "endedAt" = now() WHERE "jobId" = $JOB"#,
     )
     .await;
     check(
