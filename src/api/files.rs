@@ -20,7 +20,6 @@ use utoipa::IntoParams;
 use super::error::{ApiError, ErrorBody};
 use super::links::PictureUrl;
 use super::{Api, Moment, Settings, Signer};
-use crate::images::PictureFormat;
 use crate::storage::{ObjectKey, StorageError};
 
 /// Headers of every picture: it is what it is declared as, runs nothing, and any page may show it.
@@ -138,12 +137,8 @@ fn guard(headers: &mut HeaderMap, key: &ObjectKey, seconds: u64) -> Result<(), A
         headers.insert(name, HeaderValue::from_static(value));
     }
     let name = key.as_str().rsplit('/').next().unwrap_or_default();
-    let extension = name.rsplit('.').next().unwrap_or_default();
-    let format = PictureFormat::ALL
-        .into_iter()
-        .find(|format| format.extension() == extension);
-    let kind = format.map_or("application/octet-stream", PictureFormat::mime);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let kind = HeaderValue::from_static(key.media_type());
+    headers.insert(header::CONTENT_TYPE, kind);
     let written = |text: String| {
         HeaderValue::try_from(text).map_err(|error| ApiError::Internal(error.to_string()))
     };

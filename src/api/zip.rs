@@ -30,8 +30,7 @@ pub(super) struct Entry {
 impl Entry {
     /// `None` for a row that names no object or no picture of ours, which only hands can write.
     pub(super) fn of(name: &str, key: &str, mime: &str, bytes: i64) -> Option<Self> {
-        let mut formats = PictureFormat::ALL.into_iter();
-        let extension = formats.find(|format| format.mime() == mime)?.extension();
+        let extension = PictureFormat::with_mime(mime)?.extension();
         Some(Self {
             name: format!("{name}.{extension}"),
             key: ObjectKey::parse(key).ok()?,

@@ -237,8 +237,7 @@ async fn of_batch(db: &Db, id: i64) -> Result<(Vec<Wanted>, Option<String>), Com
 impl Wanted {
     /// `None` for a row that names no object or no picture of ours, which only hands can write.
     fn of(name: &str, key: &str, mime: &str, bytes: i64, sha256: &str) -> Option<Self> {
-        let mut formats = PictureFormat::ALL.into_iter();
-        let extension = formats.find(|format| format.mime() == mime)?.extension();
+        let extension = PictureFormat::with_mime(mime)?.extension();
         Some(Self {
             name: format!("{name}.{extension}"),
             key: ObjectKey::parse(key).ok()?,

@@ -51,6 +51,17 @@ impl PictureFormat {
         }
     }
 
+    /// The format that has this media type.
+    pub fn with_mime(mime: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.mime() == mime)
+    }
+
+    /// The format whose files end so.
+    pub fn with_extension(extension: &str) -> Option<Self> {
+        let mut formats = Self::ALL.into_iter();
+        formats.find(|format| format.extension() == extension)
+    }
+
     /// The format by magic bytes; `None` for everything that we do not take.
     pub fn sniff(bytes: &[u8]) -> Option<Self> {
         if bytes.starts_with(b"\xff\xd8\xff") {

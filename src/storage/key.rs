@@ -86,10 +86,7 @@ impl ObjectKey {
             && hash
                 .bytes()
                 .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let is_ours = PictureFormat::ALL
-            .iter()
-            .any(|format| format.extension() == extension);
-        if is_hash && is_ours {
+        if is_hash && PictureFormat::with_extension(extension).is_some() {
             Ok(Self(format!("{UPLOADS}/{}/{name}", folder_of(tenant))))
         } else {
             Err(InvalidKey)
@@ -130,9 +127,7 @@ impl ObjectKey {
         }
         let (number, rest) = name.split_once('-')?;
         let (call, extension) = rest.split_once('.')?;
-        let is_a_picture = PictureFormat::ALL
-            .iter()
-            .any(|format| format.extension() == extension);
+        let is_a_picture = PictureFormat::with_extension(extension).is_some();
         let (job_id, call_id) = (middle.parse::<Uuid>().ok()?, call.parse::<Uuid>().ok()?);
         let number: u32 = number.parse().ok()?;
         let as_we_write_it = format!("{folder}/{job_id}/{number}-{call_id}.{extension}");
@@ -141,11 +136,10 @@ impl ObjectKey {
     }
 
     /// What the object is, told by its extension: that was given by the picture's bytes.
-    pub(super) fn media_type(&self) -> &'static str {
+    pub fn media_type(&self) -> &'static str {
         let extension = self.0.rsplit('.').next();
-        PictureFormat::ALL
-            .into_iter()
-            .find(|format| extension == Some(format.extension()))
+        extension
+            .and_then(PictureFormat::with_extension)
             .map_or("application/octet-stream", PictureFormat::mime)
     }
 }
