@@ -1,6 +1,7 @@
 -- queue/sweep_look: which workers are there, and is there anything to sweep? One cheap statement per
 -- worker and interval, so that an idle fleet asks nothing more. Called by db::sweep::look.
--- $1 seconds after which a run that did not renew is dead, $2 those after which a spool is gone.
+-- $1 seconds after which a run that did not renew is dead, $2 those after which a spool is gone,
+-- $3 those after which the queue is walked over again for what is to be pruned.
 -- One row per worker; without workers one row of NULLs. The litter is the same in all rows.
 SELECT worker.run AS "run?", worker."renewedAt" AS "renewed_at?",
        EXISTS (SELECT FROM photo_generation_queue AS job
@@ -33,6 +34,12 @@ SELECT worker.run AS "run?", worker."renewedAt" AS "renewed_at?",
                 WHERE "hookError" IS NOT NULL AND "hookTryAt" <= now())) AS "hooks!",
        (EXISTS (SELECT FROM photo_generation_shares
                 WHERE "emptySince" < now() - interval '2 minutes')) AS "empty_shares!",
-       (EXISTS (SELECT FROM photo_generation_totals_due())) AS "totals!"
+       (EXISTS (SELECT FROM photo_generation_totals_due())) AS "totals!",
+       (greatest(photo_generation_number('retentionCompletedDays'),
+                 photo_generation_number('retentionFailedDays')) >= 1
+        AND NOT EXISTS (SELECT FROM photo_generation_settings
+                        WHERE key = 'pruning' AND "updatedAt" > now() - make_interval(secs => $3))
+       ) IS TRUE AS "ended_jobs!",
+       (EXISTS (SELECT FROM photo_generation_removals WHERE "tryAt" <= now())) AS "objects!"
 FROM (VALUES (1)) AS one (row)
 LEFT JOIN photo_generation_workers AS worker ON true

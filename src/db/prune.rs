@@ -31,7 +31,7 @@ use crate::domain::{JobId, Status};
 /// Rows that one look goes over.
 const ROWS_AT_ONCE: i64 = 5000;
 /// The whole queue is walked over so often, by one worker of the fleet.
-const PASS_EVERY: Duration = Duration::from_hours(1);
+pub(super) const PASS_EVERY: Duration = Duration::from_hours(1);
 /// The row of the settings that says who walks, and when that one was last seen at it.
 const PASS: &str = "pruning";
 /// Longest age that is reckoned with: Postgres's calendar has an end.

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::connections::Transaction;
-use super::{Db, DbError, lease, seconds, spools};
+use super::{Db, DbError, lease, prune, seconds, spools};
 use crate::domain::{Failure, JobId};
 
 /// Expired jobs that are ended in one transaction: a claim skips them for as long as it takes.
@@ -35,7 +35,7 @@ pub struct Seen {
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "seven questions, seven answers"
+    reason = "nine questions, nine answers"
 )]
 pub struct Litter {
     /// Held by no worker that has a row, or by another program for too long.
@@ -50,6 +50,10 @@ pub struct Litter {
     pub empty_shares: bool,
     /// So many calls began since they were last counted that counting them takes time.
     pub totals: bool,
+    /// A retention is set, and it is time to look for jobs that are older.
+    pub ended_jobs: bool,
+    /// Of pruned jobs, to be removed from the storage.
+    pub objects: bool,
 }
 
 /// One cheap look at everything.
@@ -57,7 +61,8 @@ pub async fn look(db: &Db, stale: Duration) -> Result<(Vec<Seen>, Litter), DbErr
     let rows = sqlx::query_file!(
         "sql/queue/sweep_look.sql",
         seconds(stale),
-        seconds(spools::GONE_AFTER)
+        seconds(spools::GONE_AFTER),
+        seconds(prune::PASS_EVERY)
     )
     .fetch_all(&db.pool)
     .await?;
@@ -69,6 +74,8 @@ pub async fn look(db: &Db, stale: Duration) -> Result<(Vec<Seen>, Litter), DbErr
         hooks: row.hooks,
         empty_shares: row.empty_shares,
         totals: row.totals,
+        ended_jobs: row.ended_jobs,
+        objects: row.objects,
     });
     let seen = rows.into_iter().filter_map(|row| {
         Some(Seen {

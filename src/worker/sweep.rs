@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
@@ -35,10 +36,14 @@ const SWEEP_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Sweeps and prunes until it is aborted.
 pub(super) async fn sweep(context: Arc<Context>) {
-    tokio::join!(clean_up(&context), prune::prune(&context));
+    let to_prune = Notify::new();
+    tokio::join!(
+        clean_up(&context, &to_prune),
+        prune::prune(&context, &to_prune)
+    );
 }
 
-async fn clean_up(context: &Arc<Context>) {
+async fn clean_up(context: &Arc<Context>, to_prune: &Notify) {
     let rhythm = context.settings.rhythm;
     let mut watch = Watch::new(rhythm);
     let mut searched: Option<Instant> = None;
@@ -50,7 +55,7 @@ async fn clean_up(context: &Arc<Context>) {
                 .mul_f64(1.0 + SPREAD * (fastrand::f64() - 0.5)),
         )
         .await;
-        match timeout(SWEEP_TIMEOUT, once(context, &mut watch)).await {
+        match timeout(SWEEP_TIMEOUT, once(context, &mut watch, to_prune)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "could not clean up, trying again"),
             Err(_) => tracing::warn!("cleaning up took too long, trying again"),
@@ -69,7 +74,7 @@ async fn clean_up(context: &Arc<Context>) {
 }
 
 /// Each step by itself: one that fails must not keep the others from being done.
-async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
+async fn once(context: &Context, watch: &mut Watch, to_prune: &Notify) -> Result<(), DbError> {
     let db = context.db();
     let stale = context.settings.rhythm.stale_after;
     let (seen, litter) = sweep::look(db, stale).await?;
@@ -88,8 +93,13 @@ async fn once(context: &Context, watch: &mut Watch) -> Result<(), DbError> {
         hooks,
         empty_shares,
         totals,
+        ended_jobs,
+        objects,
         ..
     } = litter;
+    if ended_jobs || objects {
+        to_prune.notify_one();
+    }
     if expired_jobs {
         report("expired jobs", expire(db).await);
     }

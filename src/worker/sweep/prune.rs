@@ -9,29 +9,27 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::super::Context;
-use super::{SPREAD, report};
+use super::report;
 use crate::db::DbError;
 use crate::db::prune::{self, From, Pruner, Referrers, Removal, Walk};
 use crate::domain::JobId;
 use crate::storage::{ObjectKey, Storage, StorageError};
 
-/// Looks whether there is something to do, in sweeps: once a minute.
-const LOOK_EVERY: u32 = 12;
 /// Objects that one worker takes: S3 removes a thousand in one request, and a folder's files one by one
 /// well within the time for which they are taken.
 const OBJECTS_AT_ONCE: i64 = 500;
 /// Failures in a row after which it is the storage, and not an object.
 const FAILURES: usize = 3;
 
-/// Prunes until it is aborted.
-pub(super) async fn prune(context: &Arc<Context>) {
+/// Prunes whenever there is something to do, until it is aborted.
+pub(super) async fn prune(context: &Arc<Context>, due: &Notify) {
     let mut told = None;
     loop {
-        let pause = context.settings.rhythm.sweep_every * LOOK_EVERY;
-        sleep(pause.mul_f64(1.0 + SPREAD * (fastrand::f64() - 0.5))).await;
+        due.notified().await;
         report("ended jobs", pass(context, &mut told).await);
         report("objects of pruned jobs", remove_objects(context).await);
     }
