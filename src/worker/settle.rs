@@ -84,12 +84,7 @@ pub(super) async fn call_of_dead_lease(
 pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(), SettleError> {
     let tools = &context.tools;
     let tenant = Tenant::from_stored(&call.tenant);
-    let place = Place {
-        tenant: &tenant,
-        job_id: call.job_uuid,
-        index: call.index,
-        call: call.id,
-    };
+    let place = place_of(call, &tenant);
     if spool::has(context, place).await? {
         return Ok(());
     }
@@ -102,6 +97,16 @@ pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(),
         lines::orphan_settled(call, state);
     }
     Ok(())
+}
+
+/// What the picture of such a call is called; `tenant` is the call's.
+pub(super) fn place_of<'a>(call: &OrphanedCall, tenant: &'a Tenant) -> Place<'a> {
+    Place {
+        tenant,
+        job_id: call.job_uuid,
+        index: call.index,
+        call: call.id,
+    }
 }
 
 async fn find(context: &Context, place: Place<'_>) -> Result<Option<Published>, SettleError> {

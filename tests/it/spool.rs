@@ -38,6 +38,28 @@ impl Stage {
         self.until(&format!("SELECT {WAITING} = {photos}")).await;
     }
 
+    /// Lets a job that waits be claimed at once, and waits until it waits again.
+    async fn claim_in_vain(&self, job: i64) {
+        let lease = self
+            .number(&format!(
+                "SELECT lease FROM photo_generation_queue WHERE id = {job}"
+            ))
+            .await;
+        self.sql(r#"UPDATE photo_generation_queue SET "retryAt" = NULL WHERE status = 'pending'"#)
+            .await;
+        self.until(&format!(
+            "SELECT lease >= {lease} + 2 AND status = 'pending' FROM photo_generation_queue WHERE id = {job}"
+        ))
+        .await;
+    }
+
+    /// How a job stands, however often it was claimed.
+    async fn ended_as(&self, job: i64) -> String {
+        let stands = self.end_of(job).await;
+        let (ended, _) = stands.split_once(" lease").unwrap();
+        ended.to_owned()
+    }
+
     async fn worker_of(&self, machine: &str) -> InProcess {
         let mut config = self.config();
         config.worker.spool_dir = self.spool(machine);
@@ -127,10 +149,7 @@ async fn a_paid_picture_waits_and_the_others_of_its_job_go_on() {
     stage.storage_comes_back();
     stage.until_all_ended().await;
     assert_eq!(stage.calls_of(next).await, "refused 1, stored 2");
-    assert_eq!(
-        stage.end_of(next).await.split(" lease").next(),
-        Some("completed 2/3 attempts 0")
-    );
+    assert_eq!(stage.ended_as(next).await, "completed 2/3 attempts 0");
     assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 0 lease 2");
     stage.until_nothing_waits("usual").await;
     stage.assert_sound(4).await;
@@ -147,19 +166,7 @@ async fn waiting_for_the_storage_neither_counts_nor_charges() {
 
     // Claimed again and again in vain.
     for _ in 0..3 {
-        let lease = stage
-            .number(&format!(
-                "SELECT lease FROM photo_generation_queue WHERE id = {job}"
-            ))
-            .await;
-        stage
-            .sql(r#"UPDATE photo_generation_queue SET "retryAt" = NULL WHERE status = 'pending'"#)
-            .await;
-        stage
-            .until(&format!(
-                "SELECT lease >= {lease} + 2 AND status = 'pending' FROM photo_generation_queue WHERE id = {job}"
-            ))
-            .await;
+        stage.claim_in_vain(job).await;
     }
     let open =
         "SELECT coalesce(sum(running), 0) FROM photo_generation_limits AS l CROSS JOIN LATERAL
@@ -178,10 +185,7 @@ async fn waiting_for_the_storage_neither_counts_nor_charges() {
     stage.storage_comes_back();
     stage.until_all_ended().await;
 
-    assert_eq!(
-        stage.end_of(job).await.split(" lease").next(),
-        Some("completed 2/2 attempts 0")
-    );
+    assert_eq!(stage.ended_as(job).await, "completed 2/2 attempts 0");
     let charged = stage
         .text("SELECT coalesce(sum(seconds), 0) < 60 FROM photo_generation_charges")
         .await;
@@ -221,10 +225,7 @@ async fn the_last_attempt_of_a_job_waits_for_its_picture() {
         .await;
     stage.until_all_ended().await;
 
-    assert_eq!(
-        stage.end_of(job).await.split(" lease").next(),
-        Some("completed 1/2 attempts 1")
-    );
+    assert_eq!(stage.ended_as(job).await, "completed 1/2 attempts 1");
     assert_eq!(stage.calls_of(job).await, "error 1, stored 1");
     worker.stop().await;
 }
@@ -248,10 +249,7 @@ async fn a_drain_waits_for_its_spool() {
     stage.storage_comes_back();
     drain.ended().await;
 
-    assert_eq!(
-        stage.end_of(job).await.split(" lease").next(),
-        Some("completed 1/1 attempts 0")
-    );
+    assert_eq!(stage.ended_as(job).await, "completed 1/1 attempts 0");
     stage.until_nothing_waits("usual").await;
     stage.assert_sound(1).await;
 }

@@ -2,9 +2,10 @@
 
 use crate::db::ledger::{self, OrphanedCall, StoredPicture};
 use crate::domain::{JobId, Tenant};
-use crate::pipeline::publish::{self, Place};
+use crate::pipeline::publish;
 use crate::pipeline::spool::File;
 use crate::storage::StorageError;
+use crate::worker::settle::place_of;
 use crate::worker::{Context, lines};
 
 use super::SpoolError;
@@ -41,12 +42,7 @@ async fn try_to_store(
         Err(error) => return Err(error.into()),
     };
     let tenant = Tenant::from_stored(&call.tenant);
-    let place = Place {
-        tenant: &tenant,
-        job_id: call.job_uuid,
-        index: call.index,
-        call: call.id,
-    };
+    let place = place_of(call, &tenant);
     let found: Option<StoredPicture> = if let Ok(published) =
         publish::measure(&tools.decoder, &tools.storage, place, bytes.clone()).await
     {

@@ -36,10 +36,7 @@ async fn of_a_canceled_job_the_picture_is_stored_and_recorded() {
     stage.until_nothing_waits("usual").await;
 
     assert_eq!(images(&stage, job).await, "stored stored");
-    assert_eq!(
-        stage.end_of(job).await.split(" lease").next(),
-        Some("canceled 2/2 attempts 0")
-    );
+    assert_eq!(stage.ended_as(job).await, "canceled 2/2 attempts 0");
     stage.assert_sound(2).await;
     worker.stop().await;
 }
@@ -60,10 +57,7 @@ async fn a_job_that_is_requeued_or_made_again_keeps_its_picture() {
     stage.storage_comes_back();
     stage.until_all_ended().await;
 
-    assert_eq!(
-        stage.end_of(job).await.split(" lease").next(),
-        Some("completed 2/2 attempts 0")
-    );
+    assert_eq!(stage.ended_as(job).await, "completed 2/2 attempts 0");
     stage.until_nothing_waits("usual").await;
     stage.assert_sound(2).await;
     worker.stop().await;
@@ -117,10 +111,7 @@ async fn a_job_that_expires_while_it_is_worked_gets_it_too() {
     stage.until_all_ended().await;
     stage.until_nothing_waits("usual").await;
 
-    assert_eq!(
-        stage.end_of(job).await.split(" lease").next(),
-        Some("completed 2/2 attempts 0")
-    );
+    assert_eq!(stage.ended_as(job).await, "completed 2/2 attempts 0");
     stage.assert_sound(2).await;
     worker.stop().await;
 }

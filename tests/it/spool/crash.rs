@@ -32,8 +32,8 @@ const WITHOUT_ROW: &str = r#"
 async fn finishes_without_a_call(stage: &Stage, job: i64, calls: i64) {
     stage.until_all_ended().await;
     assert_eq!(
-        stage.end_of(job).await.split(" lease").next(),
-        Some("completed 2/2 attempts 0"),
+        stage.ended_as(job).await,
+        "completed 2/2 attempts 0",
         "{}",
         stage.dump().await
     );

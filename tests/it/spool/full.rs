@@ -75,10 +75,7 @@ async fn an_attempt_makes_no_more_calls_than_there_is_room_for() {
 
     stage.storage_comes_back();
     stage.until_all_ended().await;
-    assert_eq!(
-        stage.end_of(job).await.split(" lease").next(),
-        Some("completed 20/20 attempts 0")
-    );
+    assert_eq!(stage.ended_as(job).await, "completed 20/20 attempts 0");
     stage.until_nothing_waits("usual").await;
     stage.assert_sound(20).await;
     assert_eq!(worker.exit_code_after("TERM").await, Some(0));
@@ -103,10 +100,7 @@ async fn a_spool_that_cannot_be_written_stops_claiming_too() {
     stage.until_all_ended().await;
 
     for job in [job, waiting] {
-        assert_eq!(
-            stage.end_of(job).await.split(" lease").next(),
-            Some("completed 1/1 attempts 0")
-        );
+        assert_eq!(stage.ended_as(job).await, "completed 1/1 attempts 0");
     }
     stage.until_nothing_waits("usual").await;
     stage.assert_sound(2).await;

@@ -39,19 +39,7 @@ async fn a_picture_on_a_machine_that_is_off_is_waited_for() {
 
     let other = stage.worker_of("two").await;
     for _ in 0..2 {
-        let lease = stage
-            .number(&format!(
-                "SELECT lease FROM photo_generation_queue WHERE id = {job}"
-            ))
-            .await;
-        stage
-            .sql(r#"UPDATE photo_generation_queue SET "retryAt" = NULL WHERE status = 'pending'"#)
-            .await;
-        stage
-            .until(&format!(
-                "SELECT lease >= {lease} + 2 AND status = 'pending' FROM photo_generation_queue WHERE id = {job}"
-            ))
-            .await;
+        stage.claim_in_vain(job).await;
     }
     assert_eq!(stage.calls_of(job).await, "calling 1");
     let back = stage.worker_of("one").await;
