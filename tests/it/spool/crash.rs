@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::harness::Stage;
+use crate::harness::{InProcess, Stage};
 
 /// Two pictures in the spool of a worker that is dead, of a storage that is there again.
 async fn left_in_the_spool(prompt: &str) -> (Stage, i64) {
@@ -12,14 +12,32 @@ async fn left_in_the_spool(prompt: &str) -> (Stage, i64) {
     stage.storage_goes_away();
     let job = stage.job(prompt, 2).await;
     stage.until_spooled(2).await;
-    // With the job given back: that of a lost worker would count an attempt.
-    stage.until(GIVEN_BACK).await;
-    worker.killed().await;
+    killed_without_the_job(&stage, worker).await;
     stage.storage_comes_back();
     (stage, job)
 }
 
-const GIVEN_BACK: &str = "SELECT status = 'pending' FROM photo_generation_queue";
+/// Dead with the job given back: that of a lost worker would count an attempt.
+async fn killed_without_the_job(stage: &Stage, worker: InProcess) {
+    let held_back = || async {
+        let held = sqlx::query(HOLD_BACK).execute(&stage.pool).await.unwrap();
+        held.rows_affected() == 1
+    };
+    while !held_back().await {
+        tokio::task::yield_now().await;
+    }
+    worker.killed().await;
+    stage.until(NOTHING_UNDER_WAY).await;
+}
+
+/// Not for an hour, or it may be claimed before the worker is dead.
+const HOLD_BACK: &str = r#"
+    UPDATE photo_generation_queue SET "retryAt" = now() + interval '1 hour' WHERE status = 'pending'"#;
+
+/// What a dead worker sent is carried out all the same.
+const NOTHING_UNDER_WAY: &str = "
+    SELECT count(*) = 0 FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'";
 
 /// As it was before the row was written: with a worker that lives no more.
 const WITHOUT_ROW: &str = r#"
@@ -62,8 +80,7 @@ async fn a_file_without_its_row_is_found_by_an_attempt_while_the_storage_is_away
     stage.storage_goes_away();
     let job = stage.job("a lake", 2).await;
     stage.until_spooled(2).await;
-    stage.until(GIVEN_BACK).await;
-    dead.killed().await;
+    killed_without_the_job(&stage, dead).await;
     stage.sql(WITHOUT_ROW).await;
 
     stage.until_spooled(2).await;
