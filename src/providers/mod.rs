@@ -10,10 +10,18 @@ use std::time::Duration;
 
 use crate::domain::{AspectRatio, CallResult, Model, Provider};
 
+mod examine;
+mod exchange;
 pub mod gemini;
+mod inline;
+mod keyring;
 mod keys;
+mod quote;
+#[cfg(test)]
+mod seen;
 pub mod simulator;
 
+pub use examine::KeyFinding;
 pub use gemini::Gemini;
 pub use keys::{Account, KeysError, parse_keys};
 

@@ -7,8 +7,8 @@ use crate::config::{ConfigError, ProviderArgs};
 use crate::domain::Model;
 use crate::domain::failure::BlockReason;
 use crate::domain::model::DEFAULT_MODEL;
-use crate::providers::gemini::{DEFAULT_BASE_URL, KeyFinding};
-use crate::providers::{Gemini, KeysError};
+use crate::providers::gemini::DEFAULT_BASE_URL;
+use crate::providers::{Gemini, KeyFinding, KeysError};
 
 const WHERE_KEYS_ARE: &str = "Get one at https://aistudio.google.com/apikey, then:";
 const SET_KEY: &str = "export GEMINI_API_KEY=KEY";
