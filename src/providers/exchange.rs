@@ -144,7 +144,8 @@ pub(super) fn account_unknown() -> CallResult {
     )
 }
 
-fn never_sent(code: &'static str, message: &str) -> CallResult {
+/// Certainly not paid.
+pub(super) fn never_sent(code: &'static str, message: &str) -> CallResult {
     CallResult::Failed {
         failure: Failure::retry(code, message),
         accepted: Some(false),

@@ -40,8 +40,9 @@ fn of_inputs(error: &ConfigError) -> Mend {
         | ConfigError::NoProject
         | ConfigError::NoDatabase
         | ConfigError::Keys(_)
-        | ConfigError::BaseUrl(_)
-        | ConfigError::UnknownModel(_)
+        | ConfigError::KeysOf { .. }
+        | ConfigError::BaseUrl { .. }
+        | ConfigError::UnknownModel { .. }
         | ConfigError::PublicUrl(_)
         | ConfigError::ApiKeys(_)
         | ConfigError::SecretWithoutProject
