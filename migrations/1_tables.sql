@@ -254,6 +254,10 @@ INSERT INTO public.photo_generation_limits (provider, account, model)
 SELECT 'gemini', 'default', model
 FROM unnest(ARRAY['gemini-2.5-flash-image', 'gemini-3-pro-image', 'gemini-3-pro-image-preview',
                   'gemini-3.1-flash-image', 'gemini-3.1-flash-image-preview']) AS model;
+INSERT INTO public.photo_generation_limits (provider, account, model, "requestsPerMinute")
+SELECT 'openai', 'default', model, 300
+FROM unnest(ARRAY['gpt-image-1', 'gpt-image-1-mini', 'gpt-image-1.5', 'gpt-image-2',
+                  'chatgpt-image-latest']) AS model;
 
 CREATE TABLE public.photo_generation_totals (
     provider              text NOT NULL,

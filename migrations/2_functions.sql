@@ -30,6 +30,14 @@ CREATE OR REPLACE FUNCTION public.photo_generation_spend_day() RETURNS timestamp
 SELECT date_trunc('day', now(), 'UTC')
 $$;
 
+-- Who serves a model, by its name, as domain::model knows it; NULL: nobody whom we know. A job of such a
+-- model ends as one that cannot be worked, and any worker may say so.
+CREATE OR REPLACE FUNCTION public.photo_generation_provider(of_model text)
+    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT CASE WHEN of_model ~ '^gemini-[A-Za-z0-9._-]*-(pro|flash)[A-Za-z0-9._-]*$' THEN 'gemini'
+            WHEN of_model ~ '^(gpt|chatgpt)-image-[A-Za-z0-9._-]*$' THEN 'openai' END
+$$;
+
 -- What a call to a model we know costs in US dollars where "costPerCall" says nothing: the providers'
 -- list prices of 2026 for one picture of the usual size and quality (Gemini 1K; OpenAI medium, upright),
 -- input not counted. Larger pictures and contracts cost something else: operators set their own. Of
@@ -672,6 +680,29 @@ CREATE OR REPLACE TRIGGER photo_generation_born_final
     FOR EACH ROW
     WHEN (NEW.status IN ('completed', 'failed', 'canceled') AND NEW."completedAt" IS NULL)
     EXECUTE FUNCTION public.photo_generation_born_final();
+
+-- A row that names a provider and no model asks for that provider's default, and says so from then on:
+-- what waits is found by its model. Before a worker of that provider has recorded one, it is what such a
+-- worker records. An insert of an app is never refused: what does not fit the app's own column is left
+-- out, and whoever claims the row tells that it cannot be worked.
+CREATE OR REPLACE FUNCTION public.photo_generation_name_model() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+    NEW.model := coalesce(
+        (SELECT value FROM public.photo_generation_settings
+         WHERE key = 'defaultModel.' || NEW.provider::text),
+        CASE NEW.provider::text WHEN 'openai' THEN 'gpt-image-1.5' WHEN 'gemini' THEN 'gemini-2.5-flash-image' END);
+    RETURN NEW;
+EXCEPTION WHEN OTHERS THEN
+    NEW.model := NULL;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER photo_generation_name_model
+    BEFORE INSERT OR UPDATE ON public.photo_generation_queue
+    FOR EACH ROW
+    WHEN (NEW.provider::text IN ('gemini', 'openai') AND coalesce(NEW.model::text, '') = ''
+          AND NEW.status IN ('pending', 'rate_limited'))
+    EXECUTE FUNCTION public.photo_generation_name_model();
 
 -- A finished row set back to pending: what is stored stays, everything else is planned again, with
 -- a fresh allowance for one ambiguous repeat. (A call still in flight is settled by the next claim.)

@@ -195,6 +195,7 @@ SELECT kind.model, kind.type FROM kind
 $$;
 
 -- What jobs wait for, and from when on one of a worker's accounts ('provider:account') can serve it.
+-- Models of providers that it has no account of are left out.
 --   types         of jobs that are asked about; NULL: all
 --   crowded       models that are not
 --   model, type   as in the rows; model '' is the default
@@ -226,7 +227,9 @@ able AS MATERIALIZED (
                 THEN coalesce(sum(budget.room), 0) END AS room
     FROM (SELECT DISTINCT named.name FROM named
           WHERE named.name IS NULL OR named.name <> ALL (crowded)) AS called
-    CROSS JOIN unnest(accounts) AS account (name)
+    JOIN unnest(accounts) AS account (name)
+      ON split_part(account.name, ':', 1)
+         = coalesce(public.photo_generation_provider(called.name), split_part(account.name, ':', 1))
     CROSS JOIN LATERAL public.photo_generation_budget(
         split_part(account.name, ':', 1), substr(account.name, strpos(account.name, ':') + 1),
         called.name, interval '1 second', NULL, NULL, NULL) AS budget

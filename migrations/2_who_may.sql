@@ -27,8 +27,9 @@ BEGIN
                       'call_hook', 'cap', 'charge', 'check_batch', 'claim', 'count_alone',
                       'default_model', 'due', 'expected', 'fence', 'find_arrivals', 'image_stored',
                       'forget_shares', 'images_left', 'inserted', 'kinds', 'list_price',
-                      'lock_claims', 'next', 'next_due', 'next_quota_day', 'number', 'on_image',
-                      'pace', 'pauses_of', 'quota_day', 'quota_window', 'rest_shares', 'roll_total',
+                      'lock_claims', 'name_model', 'next', 'next_due', 'next_quota_day', 'number',
+                      'on_image', 'pace', 'pauses_of', 'provider', 'quota_day', 'quota_window',
+                      'rest_shares', 'roll_total',
                       'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'take_notes',
                       'today', 'totals_due', 'waiting', 'waits_again', 'wake', 'weight']) AS name))
         LOOP

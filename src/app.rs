@@ -14,16 +14,15 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Access, Api, Gate, Hub, Project, Signer, Vitals};
 use crate::config::{
     ConfigError, DEFAULT_BIND, DatabaseArgs, FleetArgs, FleetSetting, HttpArgs, ProviderArgs,
-    StorageArgs, WorkerArgs,
+    StorageArgs, WorkerArgs, model_variable,
 };
 use crate::db::pool::AddressError;
 use crate::db::schema::{self, SchemaError};
 use crate::db::{Db, DbError, limits, secrets, settings};
-use crate::domain::model::{DEFAULT_MODEL, KNOWN_MODELS};
 use crate::domain::{Provider, hex};
 use crate::images::{Decoder, FetchError, Fetcher};
 use crate::pipeline::{Inputs, Spool};
-use crate::providers::{self, Gemini, Providers};
+use crate::providers::{self, Gemini, OpenAi, Providers};
 use crate::storage::{Storage, StorageError};
 use crate::worker::{Presence, Rhythm, Settings, Shutdown, Tools, Until};
 
@@ -84,15 +83,21 @@ pub async fn connect_checked(args: &DatabaseArgs) -> Result<Db, StartError> {
     Ok(db)
 }
 
-/// The client for Gemini, with the keys that are set.
-pub fn gemini(args: &ProviderArgs) -> Result<Gemini, StartError> {
+/// The clients for the providers, with the keys that are set.
+pub fn providers(args: &ProviderArgs) -> Result<Providers, StartError> {
     install_tls();
-    let accounts = args.accounts()?;
-    Ok(Gemini::new(
-        providers::http_client()?,
-        args.base_url()?,
-        accounts,
-    ))
+    let http = providers::http_client()?;
+    let gemini = Gemini::new(
+        http.clone(),
+        args.base_url(Provider::Gemini)?,
+        args.accounts(Provider::Gemini)?,
+    );
+    let openai = OpenAi::new(
+        http,
+        args.base_url(Provider::OpenAi)?,
+        args.accounts(Provider::OpenAi)?,
+    );
+    Ok(Providers::new(gemini, openai))
 }
 
 /// The storage for photos and uploads, tried out.
@@ -125,7 +130,7 @@ pub struct WorkerConfig {
 impl WorkerConfig {
     /// Builds the tools of a worker, and records what a first worker records.
     pub async fn tools(&self, db: Db) -> Result<Tools, StartError> {
-        let providers = Providers::new(gemini(&self.provider)?);
+        let providers = providers(&self.provider)?;
         let storage = open_storage(&self.storage).await?;
         let decoder = decoder();
         let fetcher = Fetcher::new(self.storage.fetch_policy()?)?
@@ -144,34 +149,51 @@ impl WorkerConfig {
 
     /// Fleet-wide settings that are still absent, and limit rows for this worker's accounts.
     async fn record(&self, db: &Db, providers: &Providers) -> Result<(), StartError> {
-        let wished = self.provider.model()?;
-        let provider = Provider::Gemini;
-        settings::record(db, "defaultProvider", provider.as_str()).await?;
-        let model = FleetSetting {
-            variable: "GEMINI_MODEL_NAME",
-            key: settings::default_model_key(provider),
-            value: wished.unwrap_or(DEFAULT_MODEL).to_owned(),
-        };
-        let recorded = settings::record(db, &model.key, &model.value).await?;
-        if wished.is_some() {
-            tell_difference(&model, &recorded);
+        let serves_first = self.provider.serves_first().as_str();
+        let recorded = settings::record(db, settings::DEFAULT_PROVIDER, serves_first).await?;
+        if let Some(wished) = self.provider.wished_provider() {
+            tell_difference(&wished, &recorded);
+        }
+        for provider in self.provider.with_key() {
+            self.record_provider(db, provider, providers).await?;
         }
         for setting in self.fleet.wished() {
             let recorded = settings::record(db, &setting.key, &setting.value).await?;
             tell_difference(&setting, &recorded);
         }
-        let accounts: Vec<String> = providers.accounts(provider).map(str::to_owned).collect();
-        let mut models = KNOWN_MODELS.to_vec();
-        models.push(&recorded);
-        models.sort_unstable();
-        models.dedup();
-        limits::register(db, provider, &accounts, &models).await?;
         for key in limits::uncounted(db).await? {
             tracing::warn!(
                 "what a call to {key} costs is not known, so no limit of money counts it; \
                  set it with: safelight limits set {key} --cost-per-call USD"
             );
         }
+        Ok(())
+    }
+
+    /// The same of one provider.
+    async fn record_provider(
+        &self,
+        db: &Db,
+        provider: Provider,
+        providers: &Providers,
+    ) -> Result<(), StartError> {
+        let wished = self.provider.model(provider)?;
+        let model = FleetSetting {
+            variable: model_variable(provider),
+            key: settings::default_model_key(provider),
+            value: wished.unwrap_or(provider.default_model()).to_owned(),
+        };
+        let recorded = settings::record(db, &model.key, &model.value).await?;
+        if wished.is_some() {
+            tell_difference(&model, &recorded);
+        }
+        let accounts = providers.accounts(provider);
+        let accounts: Vec<String> = accounts.into_iter().map(str::to_owned).collect();
+        let mut models = provider.known_models().to_vec();
+        models.push(&recorded);
+        models.sort_unstable();
+        models.dedup();
+        limits::register(db, provider, &accounts, &models).await?;
         Ok(())
     }
 

@@ -11,20 +11,21 @@
 
 mod fleet;
 mod http;
+mod provider;
 mod storage;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use url::Url;
 
 pub use fleet::{FleetArgs, FleetSetting};
 pub use http::{Asked, DEFAULT_BIND, HttpArgs, ListenArgs};
+pub use provider::{ProviderArgs, default_url, key_variable, model_variable, url_variable};
 pub use storage::{S3Args, StorageArgs};
 
-use crate::domain::model::{DEFAULT_MODEL, Model};
-use crate::providers::{Account, KeysError, gemini, parse_keys};
+use crate::domain::Provider;
+use crate::providers::KeysError;
 
 /// The prefix under which every variable is read, too.
 const PREFIX: &str = "SAFELIGHT_";
@@ -38,8 +39,16 @@ pub enum ConfigError {
     NoDatabase,
     #[error(transparent)]
     Keys(#[from] KeysError),
-    #[error("GEMINI_BASE_URL is not a URL: {0}")]
-    BaseUrl(url::ParseError),
+    #[error("{}: {error}", key_variable(*.provider))]
+    KeysOf {
+        provider: Provider,
+        error: KeysError,
+    },
+    #[error("{} is not a URL: {error}", url_variable(*.provider))]
+    BaseUrl {
+        provider: Provider,
+        error: url::ParseError,
+    },
     #[error(
         "SUPABASE_URL is not a URL (https://PROJECT.supabase.co; Dashboard, Project Settings, API): {0}"
     )]
@@ -62,8 +71,13 @@ pub enum ConfigError {
     NoR2Endpoint,
     #[error("{0} is not a URL such as https://storage.example.com: {1}")]
     BucketUrl(&'static str, url::ParseError),
-    #[error("GEMINI_MODEL_NAME=\"{0}\" is not a Gemini image model; for instance {DEFAULT_MODEL}")]
-    UnknownModel(String),
+    #[error(
+        "{}=\"{name}\" is not an image model of {}; for instance {}",
+        model_variable(*.provider),
+        .provider.title(),
+        .provider.default_model()
+    )]
+    UnknownModel { provider: Provider, name: String },
     #[error(transparent)]
     Storage(#[from] crate::storage::InvalidTarget),
     #[error("PUBLIC_URL is not a URL (https://photos.example.com): {0}")]
@@ -143,73 +157,6 @@ impl DatabaseArgs {
 
     pub fn listen_url(&self) -> Option<&str> {
         set(self.database_listen_url.as_ref())
-    }
-}
-
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Provider")]
-pub struct ProviderArgs {
-    /// Key of https://aistudio.google.com/apikey
-    #[arg(
-        long,
-        env = "GEMINI_API_KEY",
-        hide_env_values = true,
-        value_name = "KEY"
-    )]
-    pub gemini_api_key: Option<String>,
-    /// Several keys, account:key,account:key; keys of one account share one limit
-    #[arg(
-        long,
-        env = "GEMINI_API_KEYS",
-        hide_env_values = true,
-        value_name = "KEYS"
-    )]
-    pub gemini_api_keys: Option<String>,
-    /// Another name for GEMINI_API_KEY
-    #[arg(
-        long,
-        env = "GOOGLE_AI_STUDIO_API_KEY",
-        hide = true,
-        hide_env_values = true
-    )]
-    pub google_ai_studio_api_key: Option<String>,
-    /// Model of rows that name none, for the whole fleet: the first worker records it, migrate
-    /// changes it [default: gemini-2.5-flash-image]
-    #[arg(long, env = "GEMINI_MODEL_NAME", value_name = "MODEL")]
-    pub gemini_model_name: Option<String>,
-    /// Where the Gemini API answers
-    #[arg(long, env = "GEMINI_BASE_URL", value_name = "URL", default_value = gemini::DEFAULT_BASE_URL)]
-    pub gemini_base_url: String,
-}
-
-impl ProviderArgs {
-    /// Whether any key is set.
-    pub fn has_key(&self) -> bool {
-        self.key_text().is_some()
-    }
-
-    fn key_text(&self) -> Option<&str> {
-        set(self.gemini_api_keys.as_ref())
-            .or_else(|| set(self.gemini_api_key.as_ref()))
-            .or_else(|| set(self.google_ai_studio_api_key.as_ref()))
-    }
-
-    pub fn accounts(&self) -> Result<Vec<Account>, ConfigError> {
-        Ok(parse_keys(self.key_text().unwrap_or_default())?)
-    }
-
-    pub fn base_url(&self) -> Result<Url, ConfigError> {
-        Url::parse(&self.gemini_base_url).map_err(ConfigError::BaseUrl)
-    }
-
-    /// The model wished for as the default, if one is.
-    pub fn model(&self) -> Result<Option<&str>, ConfigError> {
-        match set(self.gemini_model_name.as_ref()) {
-            Some(name) if Model::from_name(name).is_none() => {
-                Err(ConfigError::UnknownModel(name.to_owned()))
-            }
-            name => Ok(name),
-        }
     }
 }
 

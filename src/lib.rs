@@ -129,6 +129,11 @@
 //!   call is open, and a look adds what came after. No counter is written where calls are made.
 //! - *No limit of images a minute:* a call makes one image, so a provider's limit of images is set as one
 //!   of calls.
+//! - *A row that names a provider and no model is given that provider's default as it is inserted.* What
+//!   waits is found by its model, and a second kind of default in every index and share would cost each
+//!   claim something for what few rows do.
+//! - *The provider of a model is told by its name,* in `domain::model` and once more in
+//!   `photo_generation_provider`, so that the claim needs no table of models; a test compares the two.
 //! - *A learned rate is two columns and a formula:* what the provider took before its last refusal, and
 //!   when; how far it is trusted again by now is computed, never written.
 //! - *The default model is written by the first worker or by `migrate`*, not by the schema, so

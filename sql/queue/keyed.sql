@@ -14,7 +14,10 @@ SELECT job.id::bigint AS "id!", job."jobId" AS "job_id!", job.status::text AS "s
                                        $3::text::jsonb -> key)
                               IS NOT DISTINCT FROM
                               coalesce(nullif(nullif(to_jsonb(wish) -> key, 'null'), '""'),
-                                       $3::text::jsonb -> key))
+                                       $3::text::jsonb -> key)
+                              -- The row's was filled in, with the default of the provider.
+                              OR key = 'model' AND coalesce(wish.model::text, '') = ''
+                                 AND wish.provider::text IN ('gemini', 'openai'))
                  FROM unnest($2::text[]) AS key)
                 AND CASE WHEN $4::float8 IS NULL THEN job."expiresAt" IS NULL
                     ELSE job."expiresAt" BETWEEN

@@ -19,7 +19,7 @@ use crate::db::jobs::{self, EnqueueError, Enqueued, Insertion, NewJob, Watched};
 use crate::db::json::Json;
 use crate::db::settings;
 use crate::domain::request::MAX_IMAGES;
-use crate::domain::{Priority, Provider, Request, Tenant};
+use crate::domain::{Priority, Request, Tenant};
 use pictures::Input;
 
 /// Bytes of an idempotency key; an index takes no more than some 2700.
@@ -112,7 +112,10 @@ impl EnqueueCommand {
         let db = app::connect_checked(&self.database).await?;
         let told = |error| self.told(&job, error);
         let tenant = jobs::tenant_of(&db, &job).await.map_err(told)?;
-        check(&job, &settings::default_model(&db, Provider::Gemini).await?)?;
+        check(
+            &job,
+            &settings::default_model(&db, job.provider.as_deref()).await?,
+        )?;
         self.store(inputs, &tenant).await?;
         let enqueued = jobs::enqueue(&db, &job).await.map_err(told)?;
         self.tell(&job, enqueued)?;

@@ -43,7 +43,7 @@ pub(super) struct MigrateCommand {
 
 impl MigrateCommand {
     pub(super) async fn run(self) -> Result<(), CommandError> {
-        let model = self.provider.model().map_err(StartError::from)?;
+        let models = self.models()?;
         let db = app::connect(&self.database).await?;
         if self.undo {
             return undo(&db).await;
@@ -59,11 +59,21 @@ impl MigrateCommand {
             return Ok(());
         }
         migrate(&db).await?;
-        if let Some(model) = model {
-            let provider = Provider::Gemini;
-            settings::record(&db, "defaultProvider", provider.as_str()).await?;
+        if !models.is_empty() {
+            let serves_first = match (models.as_slice(), self.provider.has_key()) {
+                // Whoever names a model of one provider only, means this one.
+                ([(provider, _)], false) => *provider,
+                _ => self.provider.serves_first(),
+            };
+            settings::record(&db, settings::DEFAULT_PROVIDER, serves_first.as_str()).await?;
+        }
+        for (provider, model) in models {
             settings::set(&db, &settings::default_model_key(provider), model).await?;
-            println!("The default model is {model}.");
+            println!("The default model of {} is {model}.", provider.title());
+        }
+        if let Some(wished) = self.provider.wished_provider() {
+            settings::set(&db, &wished.key, &wished.value).await?;
+            println!("The default provider is {}.", wished.value);
         }
         for setting in self.fleet.wished() {
             settings::set(&db, &setting.key, &setting.value).await?;
@@ -71,6 +81,18 @@ impl MigrateCommand {
             println!("{variable} is {value} for the whole fleet.");
         }
         Ok(())
+    }
+}
+
+impl MigrateCommand {
+    /// The default models that are wished for.
+    fn models(&self) -> Result<Vec<(Provider, &str)>, StartError> {
+        let mut models = Vec::new();
+        for provider in Provider::ALL {
+            let wished = self.provider.model(provider)?;
+            models.extend(wished.map(|model| (provider, model)));
+        }
+        Ok(models)
     }
 }
 

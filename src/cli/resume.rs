@@ -1,4 +1,5 @@
-//! `safelight resume`: lifts a pause, and says what is paused still.
+//! `safelight resume`: lifts a pause, and says what is paused still. A model whose accounts the provider
+//! refused (bad key, no credit) goes on, too: whoever mended that need not wait for the next try.
 
 use clap::Args;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use crate::db::pauses::{self, Pause};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     safelight resume all                          lifts the pause of all, and no other\n  \
-    safelight resume model gemini-3-pro-image\n  \
+    safelight resume model gemini-3-pro-image     also where its provider refused a key or had no credit\n  \
     safelight resume tenant team:7\n\n\
     It says what else is paused still. safelight pause shows that, too.")]
 pub(super) struct ResumeCommand {
@@ -29,9 +30,11 @@ pub(super) struct ResumeCommand {
 /// For programs.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Resumed {
+struct Report {
     /// Null if it was not paused.
     resumed: Option<Pause>,
+    /// Accounts that were blocked by the provider, `provider/account/model`.
+    unblocked: Vec<String>,
     still_paused: Vec<Pause>,
 }
 
@@ -45,13 +48,15 @@ impl ResumeCommand {
         };
         let db = app::connect_checked(&self.database).await?;
         let resumed = pauses::resume(&db, &scope).await?;
-        if resumed.is_none() {
+        let unblocked = pauses::unblock(&db, &scope).await?;
+        if resumed.is_none() && unblocked.is_empty() {
             must_be_known(&db, &scope).await?;
         }
         let still_paused = pauses::list(&db).await?;
         if self.json {
-            return output::json(&Resumed {
+            return output::json(&Report {
                 resumed,
+                unblocked,
                 still_paused,
             });
         }
@@ -62,6 +67,11 @@ impl ResumeCommand {
             "Not paused"
         };
         output::line(format!("{done}: {what}."))?;
+        for key in unblocked {
+            output::line(format!(
+                "Unblocked: {key}. If it still is refused, it is blocked again."
+            ))?;
+        }
         if still_paused.is_empty() {
             return Ok(());
         }

@@ -20,6 +20,7 @@ const HELP: &str = "\
 Examples:
   safelight simulate
   GEMINI_BASE_URL=http://127.0.0.1:8089 GEMINI_API_KEY=simulator safelight worker
+  OPENAI_BASE_URL=http://127.0.0.1:8089 OPENAI_API_KEY=simulator safelight worker
   safelight simulate --requests-per-minute 10 --key team-a:key-a --key team-b:key-b
 
 A marker in a prompt makes its calls fail: \"a red bicycle [sim:429@2 wait=3s]\"
@@ -34,11 +35,13 @@ A marker in a prompt makes its calls fail: \"a red bicycle [sim:429@2 wait=3s]\"
   odd answers     text empty noimage finish nocontent thoughts only-thought wrongmime wrongratio
                   cut-picture cut-base64 huge slow
   moderation      safety (this image) blocked (the prompt)
+It speaks Gemini and OpenAI, with the same keys, markers, quotas and log. What only Gemini has (drafts,
+words, reasons) comes from OpenAI as a picture, no picture or moderation_blocked.
 
 Its log, as JSON: curl http://127.0.0.1:8089/_simulator/log
 It asks nobody who they are there, so leave it on loopback.";
 
-/// Serve the provider simulator: Gemini's wire format, drawn pictures, quotas, faults on request
+/// Serve the provider simulator: the wire formats of Gemini and OpenAI, drawn pictures, quotas, faults on request
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(super) struct SimulateCommand {
@@ -104,6 +107,7 @@ fn greeting(url: &str, key: &str) -> String {
 
 Point a worker at it:
   GEMINI_BASE_URL={url} GEMINI_API_KEY={key} safelight worker
+  OPENAI_BASE_URL={url} OPENAI_API_KEY={key} safelight worker
 
 Its log: curl {url}/_simulator/log
 Markers that make calls fail: safelight simulate --help

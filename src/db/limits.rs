@@ -92,7 +92,8 @@ pub async fn recovered(db: &Db, granted: &Granted, model: &Model) -> Result<bool
     Ok(recovered.rows_affected() > 0)
 }
 
-/// Makes the rows of this worker's accounts, so that operators find something to set.
+/// Makes the rows of this worker's accounts, so that operators find something to set. What they set
+/// stays.
 pub async fn register(
     db: &Db,
     provider: Provider,
@@ -101,12 +102,14 @@ pub async fn register(
 ) -> Result<(), DbError> {
     let models: Vec<String> = models.iter().map(|&model| model.to_owned()).collect();
     sqlx::query!(
-        "INSERT INTO photo_generation_limits (provider, account, model)
-         SELECT $1, account, model FROM unnest($2::text[]) AS account, unnest($3::text[]) AS model
-         ON CONFLICT DO NOTHING",
+        r#"INSERT INTO photo_generation_limits (provider, account, model, "requestsPerMinute")
+           SELECT $1, account, model, $4
+           FROM unnest($2::text[]) AS account, unnest($3::text[]) AS model
+           ON CONFLICT DO NOTHING"#,
         provider.as_str(),
         accounts,
         &models,
+        provider.first_per_minute(),
     )
     .execute(&db.pool)
     .await?;
@@ -163,6 +166,9 @@ pub async fn uncounted(db: &Db) -> Result<Vec<String>, DbError> {
         r#"SELECT concat_ws('/', provider, account, model) AS "key!" FROM photo_generation_limits
            WHERE coalesce("costPerCall", photo_generation_list_price(provider, model)) IS NULL
              AND num_nonnulls("maxCostPerDay", photo_generation_spend_limit()) > 0
+             -- Its rows are there from the first day, also where nobody has a key of it.
+             AND NOT (provider = 'openai' AND NOT EXISTS (
+                 SELECT FROM photo_generation_settings WHERE key = 'defaultModel.openai'))
            ORDER BY 1"#
     )
     .fetch_all(&db.pool)

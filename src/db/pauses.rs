@@ -93,6 +93,29 @@ pub async fn resume(db: &Db, scope: &Scope) -> Result<Option<Pause>, DbError> {
     .await?)
 }
 
+/// Forgets what blocks the accounts of a model: bad key, no credit, model gone. After the mend, to go on
+/// at once instead of at the next try; what still is wrong blocks again. Which those were, as
+/// `provider/account/model`. Nothing else than a model is blocked.
+pub async fn unblock(db: &Db, scope: &Scope) -> Result<Vec<String>, DbError> {
+    let model = match scope {
+        Scope::Model(name) => name,
+        Scope::All | Scope::Type(_) | Scope::Tenant(_) => return Ok(Vec::new()),
+    };
+    let unblocked = sqlx::query_scalar!(
+        r#"WITH unblocked AS (
+               UPDATE photo_generation_limits
+               SET "blockedUntil" = NULL, reason = NULL, "updatedAt" = now()
+               WHERE "blockedUntil" IS NOT NULL AND model = $1
+               RETURNING concat_ws('/', provider, account, model) AS key
+           )
+           SELECT key AS "key!" FROM unblocked ORDER BY key"#,
+        model,
+    )
+    .fetch_all(&db.pool)
+    .await?;
+    Ok(unblocked)
+}
+
 /// All that is paused, the widest first.
 pub async fn list(db: &Db) -> Result<Vec<Pause>, DbError> {
     Ok(sqlx::query_file_as!(Pause, "sql/queue/pauses.sql")

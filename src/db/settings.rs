@@ -2,7 +2,9 @@
 
 use super::{Db, DbError};
 use crate::domain::Provider;
-use crate::domain::model::DEFAULT_MODEL;
+
+/// The setting that holds the default provider.
+pub const DEFAULT_PROVIDER: &str = "defaultProvider";
 
 /// Records a fleet-wide setting. A starting worker writes only what is absent.
 pub async fn record(db: &Db, key: &str, value: &str) -> Result<String, DbError> {
@@ -52,8 +54,19 @@ pub fn default_model_key(provider: Provider) -> String {
     format!("defaultModel.{provider}")
 }
 
-/// The model of jobs that name none.
-pub async fn default_model(db: &Db, provider: Provider) -> Result<String, DbError> {
+/// The provider of jobs that name neither provider nor model.
+pub async fn default_provider(db: &Db) -> Result<Provider, DbError> {
+    let recorded = get(db, DEFAULT_PROVIDER).await?;
+    let known = recorded.as_deref().and_then(Provider::named);
+    Ok(known.unwrap_or(Provider::Gemini))
+}
+
+/// The model of jobs that name none, but perhaps a provider: in words of theirs, which may be anybody's.
+pub async fn default_model(db: &Db, named: Option<&str>) -> Result<String, DbError> {
+    let provider = match named.and_then(Provider::named) {
+        Some(provider) => provider,
+        None => default_provider(db).await?,
+    };
     let recorded = get(db, &default_model_key(provider)).await?;
-    Ok(recorded.unwrap_or_else(|| DEFAULT_MODEL.to_owned()))
+    Ok(recorded.unwrap_or_else(|| provider.default_model().to_owned()))
 }

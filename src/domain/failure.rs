@@ -99,9 +99,11 @@ impl BlockReason {
                 "the provider refuses this API key; set a valid one and restart the worker"
             }
             Self::NoCredit => "the provider's account has no credit or billing; mend it there",
-            Self::NotOnPlan => "this account's plan does not include the model (limit: 0)",
+            Self::NotOnPlan => {
+                "the provider does not let this account call the model (plan, verification or country); mend it there"
+            }
             Self::ModelGone => {
-                "the provider does not know this model; set GEMINI_MODEL_NAME to one it has"
+                "the provider does not know this model; name one it has in GEMINI_MODEL_NAME or OPENAI_MODEL_NAME"
             }
         }
     }

@@ -9,28 +9,75 @@ use std::fmt;
 use super::AspectRatio;
 
 /// What a fresh database records as the default model.
-pub const DEFAULT_MODEL: &str = "gemini-2.5-flash-image";
-
-/// Models that have a row in `photo_generation_limits` from the first day.
-pub const KNOWN_MODELS: [&str; 5] = [
-    DEFAULT_MODEL,
-    "gemini-3-pro-image",
-    "gemini-3-pro-image-preview",
-    "gemini-3.1-flash-image",
-    "gemini-3.1-flash-image-preview",
-];
+pub const DEFAULT_MODEL: &str = Provider::Gemini.default_model();
 
 /// Who serves a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
     Gemini,
+    OpenAi,
 }
 
 impl Provider {
+    /// In the order of preference: who has keys for all works with the first, unless told otherwise.
+    pub const ALL: [Self; 2] = [Self::Gemini, Self::OpenAi];
+
     /// The word in the table.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Gemini => "gemini",
+            Self::OpenAi => "openai",
+        }
+    }
+
+    /// The provider of that word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == word)
+    }
+
+    /// As people write it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Gemini => "Gemini",
+            Self::OpenAi => "OpenAI",
+        }
+    }
+
+    /// The model of rows that name this provider and no model, where no other is recorded.
+    pub const fn default_model(self) -> &'static str {
+        match self {
+            Self::Gemini => "gemini-2.5-flash-image",
+            Self::OpenAi => "gpt-image-1.5",
+        }
+    }
+
+    /// Models that have a row in `photo_generation_limits` from the first day.
+    pub const fn known_models(self) -> &'static [&'static str] {
+        match self {
+            Self::Gemini => &[
+                "gemini-2.5-flash-image",
+                "gemini-3-pro-image",
+                "gemini-3-pro-image-preview",
+                "gemini-3.1-flash-image",
+                "gemini-3.1-flash-image-preview",
+            ],
+            Self::OpenAi => &[
+                "gpt-image-1",
+                "gpt-image-1-mini",
+                "gpt-image-1.5",
+                "gpt-image-2",
+                "chatgpt-image-latest",
+            ],
+        }
+    }
+
+    /// What a new row in `photo_generation_limits` allows. OpenAI's lower tiers take few calls a
+    /// minute and refuse the rest, so its rows begin with a number that operators see and set;
+    /// Gemini's numbers are shown to the account's owner only.
+    pub const fn first_per_minute(self) -> Option<i32> {
+        match self {
+            Self::Gemini => None,
+            Self::OpenAi => Some(300),
         }
     }
 }
@@ -56,6 +103,12 @@ enum Family {
     Pro,
     /// gemini-3.1-flash-image: up to 4K, four extreme ratios more.
     Flash31,
+    /// gpt-image-1 and 1.5: three sizes; may be told to keep to the input's details.
+    GptFaithful,
+    /// gpt-image-2: any size between 1:3 and 3:1.
+    GptFree,
+    /// gpt-image-1-mini, chatgpt-image-latest, and what comes: three sizes and nothing to be told.
+    GptPlain,
 }
 
 /// How many calls of one process may run at once, and how far apart they start, where the
@@ -67,17 +120,12 @@ pub struct Pace {
 }
 
 impl Model {
-    /// Recognises a Gemini image model by its name.
+    /// Recognises an image model by its name. `photo_generation_provider` in the database knows the
+    /// same names, so that a job goes to a worker that can call its model.
     pub fn from_name(name: &str) -> Option<Self> {
-        let rest = name.strip_prefix("gemini-")?;
-        let family = if rest.contains("-pro") {
-            Family::Pro
-        } else if rest.starts_with("3.1-flash") {
-            Family::Flash31
-        } else if rest.contains("-flash") {
-            Family::Flash
-        } else {
-            return None;
+        let family = match name.strip_prefix("gemini-") {
+            Some(rest) => Family::of_gemini(rest)?,
+            None => Family::of_gpt(name)?,
         };
         // The name becomes part of a URL path.
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
@@ -94,6 +142,7 @@ impl Model {
     pub fn provider(&self) -> Provider {
         match self.family {
             Family::Flash | Family::Pro | Family::Flash31 => Provider::Gemini,
+            Family::GptFaithful | Family::GptFree | Family::GptPlain => Provider::OpenAi,
         }
     }
 
@@ -103,7 +152,11 @@ impl Model {
                 concurrent: 2,
                 apart_ms: 500,
             },
-            Family::Flash | Family::Flash31 => Pace {
+            Family::Flash
+            | Family::Flash31
+            | Family::GptFaithful
+            | Family::GptFree
+            | Family::GptPlain => Pace {
                 concurrent: 4,
                 apart_ms: 200,
             },
@@ -116,14 +169,46 @@ impl Model {
             Family::Flash => &[],
             Family::Pro => &["1K", "2K", "4K"],
             Family::Flash31 => &["512", "1K", "2K", "4K"],
+            Family::GptFaithful | Family::GptFree | Family::GptPlain => {
+                &["1024x1024", "1536x1024", "1024x1536"]
+            }
         }
     }
 
-    /// Aspect ratios that the model draws.
+    /// Aspect ratios that may be asked for. Gemini draws them; OpenAI's models draw the nearest that
+    /// they can ([`Self::pixels`]).
     pub fn ratios(&self) -> &'static [AspectRatio] {
         match self.family {
-            Family::Flash | Family::Pro => AspectRatio::COMMON,
+            Family::Flash
+            | Family::Pro
+            | Family::GptFaithful
+            | Family::GptFree
+            | Family::GptPlain => AspectRatio::COMMON,
             Family::Flash31 => &AspectRatio::ALL,
+        }
+    }
+
+    /// The pixels that are asked for where a model is told these and no ratio. Most of OpenAI's have
+    /// three sizes: of 9:16 and 3:4 the nearest is 2:3.
+    pub fn pixels(&self, ratio: AspectRatio) -> &'static str {
+        match self.family {
+            Family::GptFree => ratio.exact_pixels(),
+            Family::GptFaithful
+            | Family::GptPlain
+            | Family::Flash
+            | Family::Pro
+            | Family::Flash31 => ratio.nearest_pixels(),
+        }
+    }
+
+    /// Whether it may be told how closely to keep to its input pictures; others refuse a request
+    /// that says so.
+    pub fn takes_input_fidelity(&self) -> bool {
+        match self.family {
+            Family::GptFaithful => true,
+            Family::GptFree | Family::GptPlain | Family::Flash | Family::Pro | Family::Flash31 => {
+                false
+            }
         }
     }
 
@@ -133,7 +218,38 @@ impl Model {
         match self.family {
             Family::Flash => 32,
             Family::Pro | Family::Flash31 => 14,
+            Family::GptFaithful | Family::GptFree | Family::GptPlain => 16,
         }
+    }
+}
+
+impl Family {
+    fn of_gemini(rest: &str) -> Option<Self> {
+        if rest.contains("-pro") {
+            Some(Self::Pro)
+        } else if rest.starts_with("3.1-flash") {
+            Some(Self::Flash31)
+        } else if rest.contains("-flash") {
+            Some(Self::Flash)
+        } else {
+            None
+        }
+    }
+
+    fn of_gpt(name: &str) -> Option<Self> {
+        if name.starts_with("chatgpt-image-") {
+            return Some(Self::GptPlain);
+        }
+        let version = name.strip_prefix("gpt-image-")?;
+        Some(if version.starts_with("1-mini") {
+            Self::GptPlain
+        } else if version == "1" || version.starts_with("1-") || version.starts_with("1.5") {
+            Self::GptFaithful
+        } else if version.starts_with('2') {
+            Self::GptFree
+        } else {
+            Self::GptPlain
+        })
     }
 }
 

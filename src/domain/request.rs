@@ -4,11 +4,14 @@
 //! request that can be worked or a sentence for the person who wrote the row; it never stops the
 //! worker.
 
-use std::fmt;
-
 use serde_json::Value;
 
-use super::{ClaimedJob, Failure, Model};
+use super::{ClaimedJob, Failure, Model, Provider};
+pub use options::{InputFidelity, Options, OutputFormat, Quality};
+pub use ratio::AspectRatio;
+
+mod options;
+mod ratio;
 
 /// The types of job that have a name, whether this version works them or not.
 pub const TYPES: [&str; 4] = [
@@ -34,6 +37,8 @@ pub struct Request {
     pub aspect_ratio: Option<AspectRatio>,
     /// One of the model's named sizes.
     pub image_size: Option<&'static str>,
+    /// What only some models can be told.
+    pub options: Options,
     pub model: Model,
 }
 
@@ -71,12 +76,14 @@ impl Request {
         let model = parse_model(job)?;
         let images = parse_images(job.images)?;
         let aspect_ratio = parse_ratio(job.aspect_ratio.as_deref(), &model)?;
+        let payload = json(job.payload.as_deref(), "payload")?;
         Ok(Self {
             prompt: parse_prompt(job, aspect_ratio)?,
             pictures: parse_pictures(job, &model)?,
             images,
             aspect_ratio,
-            image_size: parse_size(json(job.payload.as_deref(), "payload")?.as_ref(), &model)?,
+            image_size: parse_size(payload.as_ref(), &model)?,
+            options: Options::parse(payload.as_ref(), &model)?,
             model,
         })
     }
@@ -115,23 +122,28 @@ fn parse_images(wanted: i64) -> Result<i32, RequestError> {
 }
 
 fn parse_model(job: &ClaimedJob) -> Result<Model, RequestError> {
-    if let Some(provider) = job
-        .provider
-        .as_deref()
-        .filter(|provider| !provider.is_empty())
-        && provider != "gemini"
-    {
-        return Err(invalid(format!(
-            "Provider \"{}\" is not supported by this version of safelight; gemini is.",
-            super::failure::excerpt(provider)
-        )));
-    }
-    Model::from_name(&job.model).ok_or_else(|| {
+    let named = match job.provider.as_deref().filter(|word| !word.is_empty()) {
+        None => None,
+        Some(word) => Some(Provider::named(word).ok_or_else(|| {
+            invalid(format!(
+                "Provider \"{}\" is not supported by this version of safelight; gemini and openai are.",
+                super::failure::excerpt(word)
+            ))
+        })?),
+    };
+    let model = Model::from_name(&job.model).ok_or_else(|| {
         invalid(format!(
             "Unknown model \"{}\"; leave \"model\" empty for the default.",
             super::failure::excerpt(&job.model)
         ))
-    })
+    })?;
+    match named {
+        Some(named) if named != model.provider() => Err(invalid(format!(
+            "Model \"{model}\" is one of provider {}, but \"provider\" is \"{named}\"; leave one of them empty.",
+            model.provider()
+        ))),
+        Some(_) | None => Ok(model),
+    }
 }
 
 fn parse_ratio(text: Option<&str>, model: &Model) -> Result<Option<AspectRatio>, RequestError> {
@@ -262,63 +274,6 @@ impl Picture {
                 "\"{column}\" names an upload that cannot exist: an upload is \"upload:\", 64 hex digits and .jpg, .png or .webp."
             )))
         }
-    }
-}
-
-/// Width to height, as Gemini writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct AspectRatio {
-    width: u32,
-    height: u32,
-    name: &'static str,
-}
-
-const fn ratio(width: u32, height: u32, name: &'static str) -> AspectRatio {
-    AspectRatio {
-        width,
-        height,
-        name,
-    }
-}
-
-impl AspectRatio {
-    /// What any Gemini image model draws; the last four only some.
-    pub const ALL: [Self; 14] = [
-        ratio(1, 1, "1:1"),
-        ratio(2, 3, "2:3"),
-        ratio(3, 2, "3:2"),
-        ratio(3, 4, "3:4"),
-        ratio(4, 3, "4:3"),
-        ratio(4, 5, "4:5"),
-        ratio(5, 4, "5:4"),
-        ratio(9, 16, "9:16"),
-        ratio(16, 9, "16:9"),
-        ratio(21, 9, "21:9"),
-        ratio(1, 4, "1:4"),
-        ratio(4, 1, "4:1"),
-        ratio(1, 8, "1:8"),
-        ratio(8, 1, "8:1"),
-    ];
-    /// What every Gemini image model draws.
-    pub const COMMON: &[Self] = Self::ALL.split_at(10).0;
-
-    pub fn as_str(self) -> &'static str {
-        self.name
-    }
-
-    pub fn in_words(self) -> String {
-        let shape = match self.width.cmp(&self.height) {
-            std::cmp::Ordering::Less => "portrait",
-            std::cmp::Ordering::Equal => "square",
-            std::cmp::Ordering::Greater => "landscape",
-        };
-        format!("The image has the aspect ratio {} ({shape}).", self.name)
-    }
-}
-
-impl fmt::Display for AspectRatio {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name)
     }
 }
 

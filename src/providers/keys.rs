@@ -1,6 +1,6 @@
 //! API keys as an operator writes them, `account:key,account:key`, and the accounts they open.
 //!
-//! Providers limit by account (Google calls it a project), not by key: keys of one account share
+//! Providers limit by account (Google and OpenAI call it a project), not by key: keys of one account share
 //! one budget. A key without a name gets a name from its hash, which tells an operator which key
 //! it is without telling anybody the key. Keys themselves never leave this folder.
 
@@ -40,7 +40,17 @@ impl Secret {
         self.0.clone()
     }
 
-    /// Takes the key out of a provider's words: Google quotes it in some refusals.
+    /// The same behind a word, as `Bearer` wants it.
+    pub(super) fn header_after(&self, scheme: &'static str) -> HeaderValue {
+        let text = [scheme.as_bytes(), self.0.as_bytes()].concat();
+        // Both halves are visible ASCII; without them the provider says what is missing.
+        let mut value =
+            HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(scheme));
+        value.set_sensitive(true);
+        value
+    }
+
+    /// Takes the key out of a provider's words: it is quoted in some refusals.
     pub(super) fn struck_from(&self, text: &str) -> String {
         match self.0.to_str() {
             Ok(key) => text.replace(key, "***"),
@@ -66,7 +76,7 @@ impl fmt::Debug for Secret {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeysError {
     #[error(
-        "No provider key is set: put the key of https://aistudio.google.com/apikey in GEMINI_API_KEY (several in GEMINI_API_KEYS as account:key,account:key)."
+        "No provider key is set: put the key of https://aistudio.google.com/apikey in GEMINI_API_KEY, or that of https://platform.openai.com/api-keys in OPENAI_API_KEY (several in GEMINI_API_KEYS or OPENAI_API_KEYS as account:key,account:key)."
     )]
     Missing,
     #[error(

@@ -8,14 +8,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::request::Options;
 use crate::domain::{AspectRatio, CallResult, Model, Provider};
 
+mod examine;
+mod exchange;
 pub mod gemini;
+mod inline;
+mod keyring;
 mod keys;
+pub mod openai;
+mod quote;
+#[cfg(test)]
+mod seen;
 pub mod simulator;
 
+pub use examine::KeyFinding;
 pub use gemini::Gemini;
 pub use keys::{Account, KeysError, parse_keys};
+pub use openai::OpenAi;
 
 /// A provider that has not taken our connection by then is down; waiting on would only hold a
 /// grant that another image could use.
@@ -38,6 +49,7 @@ pub struct ImageRequest {
     pub aspect_ratio: Option<AspectRatio>,
     /// One of [`Model::image_sizes`].
     pub image_size: Option<&'static str>,
+    pub options: Options,
 }
 
 /// An input picture, ready to be sent: decoded, turned, scaled and encoded again by us.
@@ -48,21 +60,24 @@ pub struct PreparedPicture {
     pub base64: Arc<str>,
 }
 
-/// The configured providers; hands each call to the one that serves its model.
+/// The configured providers; hands each call to the one that serves its model. One without a key has
+/// no accounts, and gets no calls.
 #[derive(Debug)]
 pub struct Providers {
     gemini: Gemini,
+    openai: OpenAi,
 }
 
 impl Providers {
-    pub fn new(gemini: Gemini) -> Self {
-        Self { gemini }
+    pub fn new(gemini: Gemini, openai: OpenAi) -> Self {
+        Self { gemini, openai }
     }
 
     /// The accounts that we have keys for, each once: one budget, one `limits` row per model.
-    pub fn accounts(&self, provider: Provider) -> impl Iterator<Item = &str> {
+    pub fn accounts(&self, provider: Provider) -> Vec<&str> {
         match provider {
-            Provider::Gemini => self.gemini.accounts(),
+            Provider::Gemini => self.gemini.accounts().collect(),
+            Provider::OpenAi => self.openai.accounts().collect(),
         }
     }
 
@@ -75,6 +90,20 @@ impl Providers {
     ) -> CallResult {
         match request.model.provider() {
             Provider::Gemini => self.gemini.generate(account, request, deadline).await,
+            Provider::OpenAi => self.openai.generate(account, request, deadline).await,
+        }
+    }
+
+    /// What the provider of `model` says to each key of an account, without a paid call.
+    pub async fn examine(
+        &self,
+        account: &str,
+        model: &Model,
+        deadline: Duration,
+    ) -> Vec<KeyFinding> {
+        match model.provider() {
+            Provider::Gemini => self.gemini.examine(account, model, deadline).await,
+            Provider::OpenAi => self.openai.examine(account, model, deadline).await,
         }
     }
 }

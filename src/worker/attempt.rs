@@ -118,6 +118,7 @@ impl Attempt<'_> {
             pictures,
             aspect_ratio: request.aspect_ratio,
             image_size: request.image_size,
+            options: request.options,
         };
         let images = self.generate(&request, planned).await?;
         Ok(of_images(images, self.wait_after_error()))

@@ -169,11 +169,8 @@ impl Context {
 
     /// The accounts that can serve a model of this provider.
     fn accounts(&self, provider: Provider) -> Vec<String> {
-        self.tools
-            .providers
-            .accounts(provider)
-            .map(str::to_owned)
-            .collect()
+        let accounts = self.tools.providers.accounts(provider);
+        accounts.into_iter().map(str::to_owned).collect()
     }
 }
 
@@ -216,11 +213,7 @@ async fn run_in_span(
     let claimer = Claimer {
         run,
         label: settings.label.clone(),
-        accounts: tools
-            .providers
-            .accounts(Provider::Gemini)
-            .map(|account| format!("{}:{account}", Provider::Gemini))
-            .collect(),
+        accounts: accounts_of(&tools.providers),
         types: settings.types.clone(),
     };
     let context = Arc::new(Context {
@@ -271,6 +264,15 @@ async fn run_in_span(
     }
     tracing::info!("worker stopped");
     Ok(())
+}
+
+/// `provider:account` of every key.
+fn accounts_of(providers: &Providers) -> Vec<String> {
+    let each = Provider::ALL.into_iter().flat_map(|provider| {
+        let accounts = providers.accounts(provider).into_iter();
+        accounts.map(move |account| format!("{provider}:{account}"))
+    });
+    each.collect()
 }
 
 fn hostname() -> Option<String> {

@@ -1,16 +1,18 @@
-//! Every answer that Gemini was seen to give, once through a whole worker over HTTP: what the first
+//! Every answer that a provider was seen to give, once through a whole worker over HTTP: what the first
 //! attempt leaves behind, and how the job ends when the answer never changes.
 //!
-//! Which answer means what is tabled beside the code (`providers::gemini::classify`); here it is
+//! Which answer means what is tabled beside the code (`classify` of each provider); here it is
 //! about jobs and money. The simulator writes the answers and counts what it billed.
 
+mod openai;
 mod table;
 
 use std::time::Duration;
 
+use safelight::domain::Provider;
 use safelight::worker::Settings;
 
-use crate::harness::{InProcess, MODEL, Stage};
+use crate::harness::{InProcess, Stage};
 
 use table::{Answer, answers};
 
@@ -81,9 +83,28 @@ const NUMBER_OF_CALLS: &str = r#"(SELECT concat(count(*), CASE count(*) WHEN 1 T
 #[tokio::test]
 async fn every_answer_is_what_the_contract_says() {
     let stage = Stage::new().await;
+
+    let jobs = play(&stage, Provider::Gemini, answers()).await;
+
+    check_pictures(
+        &stage,
+        &jobs,
+        &[
+            ("slow=0s", "128 128 image/png .png"),
+            ("thoughts", "128 128 image/png .png"),
+            ("only-thought", "128 128 image/png .png"),
+            ("wrongmime", "128 128 image/jpeg .jpg"),
+            ("wrongratio", "128 64 image/png .png"),
+        ],
+    )
+    .await;
+}
+
+/// A job for each answer, worked until nothing is tried any more.
+async fn play(stage: &Stage, provider: Provider, answers: Vec<Answer>) -> Vec<(i64, Answer)> {
     stage.retry_on_request().await;
     let mut jobs = Vec::new();
-    for answer in answers() {
+    for answer in answers {
         // Prompts of their own, because the simulator counts the calls of each.
         let prompt = format!("lake number {} [sim:{}]", jobs.len(), answer.fault);
         jobs.push((stage.job(&prompt, 1).await, answer));
@@ -95,7 +116,7 @@ async fn every_answer_is_what_the_contract_says() {
         .await;
     let mut workers = Vec::new();
     for _ in 0..WORKERS {
-        workers.push(stage.worker_with(soon).await);
+        workers.push(stage.worker_of(provider, soon).await);
     }
     stage.until_all_tried().await;
 
@@ -108,7 +129,6 @@ async fn every_answer_is_what_the_contract_says() {
         assert!(said.contains(&answer.says), "{fault}: {said}");
         assert_eq!(said.is_empty(), answer.says.is_empty(), "{fault}: {said}");
     }
-    check_pictures(&stage, &jobs).await;
     stage.assert_equation().await;
 
     for _ in 1..MAX_ATTEMPTS {
@@ -126,40 +146,36 @@ async fn every_answer_is_what_the_contract_says() {
            OR (status = 'completed') <> ("errorMessage" IS NULL)"#;
     assert_eq!(stage.number(without).await, 0, "{}", stage.dump().await);
     // None of these is the account's fault.
-    assert_eq!(limits(&stage).await, "");
+    assert_eq!(limits(stage, provider).await, "");
     let called = stage.number("SELECT count(*) FROM photo_generation_calls");
     stage.assert_sound(called.await).await;
     stop_all(workers).await;
+    jobs
 }
 
 /// Measured and named by the bytes, whatever was asked for and declared; of drafts nothing is left.
-async fn check_pictures(stage: &Stage, jobs: &[(i64, Answer)]) {
+async fn check_pictures(stage: &Stage, jobs: &[(i64, Answer)], expected: &[(&str, &str)]) {
     let picture = r#"(SELECT concat_ws(' ', width, height, "mimeType", right("storageKey", 4))
         FROM photo_generation_images WHERE "jobId" = job.id)"#;
-    for (fault, expected) in [
-        ("slow=0s", "128 128 image/png .png"),
-        ("thoughts", "128 128 image/png .png"),
-        ("only-thought", "128 128 image/png .png"),
-        ("wrongmime", "128 128 image/jpeg .jpg"),
-        ("wrongratio", "128 64 image/png .png"),
-    ] {
+    for (fault, expected) in expected {
         let (job, _) = jobs
             .iter()
-            .find(|(_, answer)| answer.fault == fault)
+            .find(|(_, answer)| answer.fault == *fault)
             .unwrap();
-        assert_eq!(stage.of_job(*job, picture).await, expected, "{fault}");
+        assert_eq!(stage.of_job(*job, picture).await, *expected, "{fault}");
     }
 }
 
 /// What the limits say of the model: the reason's code, and until when nothing passes.
-async fn limits(stage: &Stage) -> String {
+async fn limits(stage: &Stage, provider: Provider) -> String {
+    let model = provider.default_model();
     stage
         .text(&format!(
             r#"SELECT string_agg(concat_ws(' ', split_part(reason, ':', 1),
                    CASE WHEN "cooldownUntil" = photo_generation_next_quota_day() THEN 'until the next quota day'
                         WHEN "cooldownUntil" > now() THEN 'cools down' END,
                    CASE WHEN "blockedUntil" > now() + interval '4 minutes' THEN 'blocked' END), ', ')
-               FROM photo_generation_limits WHERE reason IS NOT NULL AND model = '{MODEL}'"#
+               FROM photo_generation_limits WHERE reason IS NOT NULL AND model = '{model}'"#
         ))
         .await
 }
@@ -226,53 +242,64 @@ const LIMITED: [(&str, &str, &str, &str); 13] = [
 
 #[tokio::test]
 async fn a_limit_stops_the_account_and_costs_the_job_nothing() {
-    for (fault, expected, calls, known) in LIMITED {
-        let stage = Stage::new().await;
-        let worker = stage.worker_with(soon).await;
-        let job = stage.job(&format!("a lake [sim:{fault}]"), 1).await;
-
-        // All in one look: a cooldown passes.
-        let seen = format!("concat({JOB}, '|', {CALLS})");
-        let wanted = format!("{expected}|{calls}");
-        stage
-            .until(&format!(
-                r#"SELECT {seen} = '{wanted}' AND "processedAt" IS NOT NULL
-                   FROM photo_generation_queue AS job WHERE id = {job}"#
-            ))
-            .await;
-
-        if known.is_empty() {
-            // The success is told to the fleet after it is recorded.
-            let forgotten =
-                "SELECT NOT EXISTS (SELECT FROM photo_generation_limits WHERE reason IS NOT NULL)";
-            stage.until(forgotten).await;
-        } else {
-            assert_eq!(limits(&stage).await, known, "{fault}");
-        }
-        let image = if known.is_empty() {
-            "stored"
-        } else {
-            "planned"
-        };
-        assert_eq!(stage.of_job(job, IMAGE).await, image, "{fault}");
-        let count = i64::try_from(calls.split(' ').count()).unwrap();
-        stage.assert_sound(count).await;
-        worker.stop().await;
+    for row in LIMITED {
+        check_limit(Provider::Gemini, row).await;
     }
+}
+
+async fn check_limit(
+    provider: Provider,
+    (fault, expected, calls, known): (&str, &str, &str, &str),
+) {
+    let stage = Stage::new().await;
+    let worker = stage.worker_of(provider, soon).await;
+    let job = stage.job(&format!("a lake [sim:{fault}]"), 1).await;
+
+    // All in one look: a cooldown passes.
+    let seen = format!("concat({JOB}, '|', {CALLS})");
+    let wanted = format!("{expected}|{calls}");
+    stage
+        .until(&format!(
+            r#"SELECT {seen} = '{wanted}' AND "processedAt" IS NOT NULL
+               FROM photo_generation_queue AS job WHERE id = {job}"#
+        ))
+        .await;
+
+    if known.is_empty() {
+        // The success is told to the fleet after it is recorded.
+        let forgotten =
+            "SELECT NOT EXISTS (SELECT FROM photo_generation_limits WHERE reason IS NOT NULL)";
+        stage.until(forgotten).await;
+    } else {
+        assert_eq!(limits(&stage, provider).await, known, "{fault}");
+    }
+    let image = if known.is_empty() {
+        "stored"
+    } else {
+        "planned"
+    };
+    assert_eq!(stage.of_job(job, IMAGE).await, image, "{fault}");
+    let count = i64::try_from(calls.split(' ').count()).unwrap();
+    stage.assert_sound(count).await;
+    worker.stop().await;
 }
 
 #[tokio::test]
 async fn a_stated_wait_is_kept_to_its_fraction() {
     for (fault, at_least_ms) in [("429@1", 3299), ("429-array@1 wait=1.5s", 1500)] {
-        let stage = Stage::new().await;
-        let worker = stage.worker_with(soon).await;
-        stage.job(&format!("a lake [sim:{fault}]"), 1).await;
-
-        stage.until_all_ended().await;
-
-        let log = stage.simulator.log();
-        let waited = log[1].received_at_ms - log[0].received_at_ms;
-        assert!(waited >= at_least_ms, "{fault}: {waited} ms");
-        worker.stop().await;
+        check_wait(Provider::Gemini, fault, at_least_ms).await;
     }
+}
+
+async fn check_wait(provider: Provider, fault: &str, at_least_ms: u64) {
+    let stage = Stage::new().await;
+    let worker = stage.worker_of(provider, soon).await;
+    stage.job(&format!("a lake [sim:{fault}]"), 1).await;
+
+    stage.until_all_ended().await;
+
+    let log = stage.simulator.log();
+    let waited = log[1].received_at_ms - log[0].received_at_ms;
+    assert!(waited >= at_least_ms, "{fault}: {waited} ms");
+    worker.stop().await;
 }

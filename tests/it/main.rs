@@ -26,6 +26,7 @@ mod limits;
 mod log;
 mod money;
 mod odd;
+mod openai;
 mod ops;
 mod order;
 mod outage;

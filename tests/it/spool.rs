@@ -60,7 +60,7 @@ impl Stage {
         ended.to_owned()
     }
 
-    async fn worker_of(&self, machine: &str) -> InProcess {
+    async fn worker_at(&self, machine: &str) -> InProcess {
         let mut config = self.config();
         config.worker.spool_dir = self.spool(machine);
         self.worker_from(config, |_| {}).await

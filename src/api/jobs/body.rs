@@ -18,7 +18,7 @@ use crate::db::jobs::NewJob;
 use crate::db::json::Json as Document;
 use crate::db::settings;
 use crate::domain::request::{MAX_IMAGES, TYPES};
-use crate::domain::{Priority, Provider, Request};
+use crate::domain::{Priority, Request};
 
 /// Most tries of a job: what ends badly a hundred times ends badly.
 const MOST_ATTEMPTS: i32 = 100;
@@ -46,13 +46,24 @@ pub(in crate::api) struct EnqueueBody {
     /// Where the model has sizes.
     #[schema(example = "2K")]
     image_size: Option<String>,
+    /// Of OpenAI's models: low, medium (if left out), high or auto.
+    #[schema(example = "medium")]
     quality: Option<String>,
+    /// Of OpenAI's models: png (if left out), jpeg or webp.
+    #[schema(example = "png")]
     output_format: Option<String>,
+    /// Of gpt-image-1 and gpt-image-1.5, with images: low or high.
+    #[schema(example = "high")]
+    input_fidelity: Option<String>,
     /// Pictures to work from, in order: URLs, or what `POST /api/uploads` answered.
     images: Option<Vec<String>>,
     #[schema(schema_with = priorities)]
     priority: Option<Priority>,
+    /// Left out: the default of the provider.
+    #[schema(example = "gpt-image-1.5")]
     model: Option<String>,
+    /// gemini or openai; left out: that of the model, else the default.
+    #[schema(example = "openai")]
     provider: Option<String>,
     /// A batch of yours.
     batch_id: Option<i64>,
@@ -130,7 +141,7 @@ impl EnqueueBody {
             batches::must_be_of(api, caller, &owner, batch).await?;
         }
         let job = self.new_job(owner)?;
-        let model = settings::default_model(api.db(), Provider::Gemini).await?;
+        let model = settings::default_model(api.db(), job.provider.as_deref()).await?;
         match Request::parse(&job.as_claimed(&model)) {
             Ok(_) => Ok(job),
             Err(error) => Err(ApiError::Invalid(in_our_words(&error.to_string()))),
@@ -243,6 +254,7 @@ impl EnqueueBody {
             ("imageSize", json!(self.image_size)),
             ("quality", json!(self.quality)),
             ("outputFormat", json!(self.output_format)),
+            ("inputFidelity", json!(self.input_fidelity)),
             ("clientId", json!(self.client_id)),
             ("productIds", json!(self.product_ids)),
             ("settings", json!(self.settings)),

@@ -22,6 +22,7 @@ use clap::builder::NonEmptyStringValueParser;
 use super::{CommandError, output};
 use crate::app::{self, StartError};
 use crate::config::{self, FleetArgs, ProviderArgs};
+use crate::domain::Provider;
 use crate::worker::Shutdown;
 use cluster::{Cluster, ClusterError};
 use run::Run;
@@ -86,11 +87,13 @@ impl DemoCommand {
             return Ok(Source::Simulator);
         }
         // What is wrong with them is said before anything is started.
-        self.provider.accounts().map_err(StartError::from)?;
-        self.provider.base_url().map_err(StartError::from)?;
-        self.provider.model().map_err(StartError::from)?;
+        for provider in Provider::ALL {
+            self.provider.accounts(provider).map_err(StartError::from)?;
+            self.provider.base_url(provider).map_err(StartError::from)?;
+            self.provider.model(provider).map_err(StartError::from)?;
+        }
         Ok(Source::Paid {
-            provider: self.provider.clone(),
+            provider: Box::new(self.provider.clone()),
             fleet: self.fleet.clone(),
         })
     }

@@ -15,7 +15,6 @@ use crate::config::{FleetArgs, ProviderArgs, S3Args, StorageArgs, WorkerArgs};
 use crate::db::schema::{self, SchemaError};
 use crate::db::{Db, DbError, demo, settings};
 use crate::domain::Provider;
-use crate::domain::model::DEFAULT_MODEL;
 use crate::images::fetch;
 use crate::providers::simulator::{DEFAULT_KEY, Simulator, SimulatorConfig};
 use crate::worker::{self, Shutdown, Until};
@@ -34,7 +33,7 @@ pub(super) enum Source {
     Simulator,
     /// A provider, with somebody's key and money.
     Paid {
-        provider: ProviderArgs,
+        provider: Box<ProviderArgs>,
         fleet: FleetArgs,
     },
 }
@@ -54,6 +53,7 @@ pub(super) struct Studio {
     /// Ends when the worker does, which it should not do by itself.
     pub(super) worker: JoinHandle<Result<(), SchemaError>>,
     accounts: Vec<String>,
+    provider: Provider,
     model: String,
     shutdown: Shutdown,
     simulator: Option<Simulator>,
@@ -78,11 +78,14 @@ impl Studio {
                     GRACE_SIMULATED,
                 )
             }
-            Source::Paid { provider, fleet } => (None, provider.clone(), fleet.clone(), GRACE_PAID),
+            Source::Paid { provider, fleet } => {
+                (None, provider.as_ref().clone(), fleet.clone(), GRACE_PAID)
+            }
         };
-        let accounts = provider.accounts().map_err(StartError::from)?;
-        let model = provider.model().map_err(StartError::from)?;
-        let model = model.unwrap_or(DEFAULT_MODEL).to_owned();
+        let calls = provider.calls();
+        let accounts = provider.accounts(calls).map_err(StartError::from)?;
+        let model = provider.model(calls).map_err(StartError::from)?;
+        let model = model.unwrap_or(calls.default_model()).to_owned();
         let config = WorkerConfig {
             provider,
             storage: storage(photos),
@@ -92,7 +95,7 @@ impl Studio {
         let db = Db::connect(database, None, config.worker.connections())
             .await
             .map_err(StartError::from)?;
-        prepare(&db, source, &model).await?;
+        prepare(&db, source, calls, &model).await?;
         let tools = config.tools(db.clone()).await?;
         let shutdown = Shutdown {
             stop: interrupt.stop.child_token(),
@@ -103,6 +106,7 @@ impl Studio {
             worker: tokio::spawn(worker::run(tools, settings, shutdown.clone())),
             db,
             accounts: accounts.into_iter().map(|account| account.name).collect(),
+            provider: calls,
             model,
             shutdown,
             simulator,
@@ -111,7 +115,7 @@ impl Studio {
 
     /// What keeps every call from passing, if something does.
     pub(super) async fn obstacle(&self) -> Result<Option<demo::Obstacle>, DbError> {
-        demo::obstacle(&self.db, Provider::Gemini, &self.accounts, &self.model).await
+        demo::obstacle(&self.db, self.provider, &self.accounts, &self.model).await
     }
 
     /// Lets calls in flight finish and stops the worker; the database stays open.
@@ -134,11 +138,17 @@ impl Studio {
 }
 
 /// The schema, and what an earlier run left in it.
-async fn prepare(db: &Db, source: &Source, model: &str) -> Result<(), CommandError> {
+async fn prepare(
+    db: &Db,
+    source: &Source,
+    provider: Provider,
+    model: &str,
+) -> Result<(), CommandError> {
     schema::migrate(db, &|_| {})
         .await
         .map_err(StartError::from)?;
-    settings::set(db, &settings::default_model_key(Provider::Gemini), model).await?;
+    settings::set(db, settings::DEFAULT_PROVIDER, provider.as_str()).await?;
+    settings::set(db, &settings::default_model_key(provider), model).await?;
     demo::forget_limits(db).await?;
     if source.is_paid() {
         // What was meant for the simulator is not bought with money.
@@ -165,6 +175,11 @@ fn provider_of(simulator: &Simulator) -> ProviderArgs {
         google_ai_studio_api_key: None,
         gemini_model_name: None,
         gemini_base_url: simulator.base_url(),
+        openai_api_key: None,
+        openai_api_keys: None,
+        openai_model_name: None,
+        openai_base_url: simulator.base_url(),
+        default_provider: None,
     }
 }
 

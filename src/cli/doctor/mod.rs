@@ -62,7 +62,7 @@ impl DoctorCommand {
         let mut report = Report::new(if self.json { Form::Json } else { Form::Text });
         let (line, place) = database::check(&self.database).await;
         report.add(line)?;
-        let mut recorded = None;
+        let mut recorded = Vec::new();
         if let Some(place) = place {
             recorded = self.with_database(&place, &mut report).await?;
         } else {
@@ -71,16 +71,16 @@ impl DoctorCommand {
             }
         }
         report.add(storage::check(&self.storage).await)?;
-        report.add(provider::check(&self.provider, recorded.as_deref()).await)?;
+        report.add(provider::check(&self.provider, &recorded).await)?;
         report.end()
     }
 
-    /// Returns the fleet's default model, if it is recorded.
+    /// Returns the fleet's default models, as far as they are recorded.
     async fn with_database(
         &self,
         place: &Place,
         report: &mut Report,
-    ) -> Result<Option<String>, CommandError> {
+    ) -> Result<Vec<String>, CommandError> {
         let db = &place.db;
         let listen_url = self.database.listen_url();
         let (line, sessions) = database::pooler(&place.address, listen_url).await;
@@ -89,10 +89,10 @@ impl DoctorCommand {
         let (lines, tables) = schema::check(db).await;
         report.add(lines)?;
         report.add(within("clock", fleet::clock(db)).await)?;
-        let mut recorded = None;
+        let mut recorded = Vec::new();
         if tables.readable {
-            let (lines, model) = schema::settings(db, &self.provider).await;
-            recorded = model;
+            let (lines, models) = schema::settings(db, &self.provider).await;
+            recorded = models;
             report.add(lines)?;
             report.add(within("limits", fleet::limits(db)).await)?;
             report.add(within("pauses", fleet::pauses(db)).await)?;

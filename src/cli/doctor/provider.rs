@@ -1,49 +1,70 @@
-//! The provider's keys, without paying: one line for each account.
+//! The providers' keys, without paying: one line for each account.
 
 use super::DEADLINE;
 use super::report::{Line, Mend};
 use crate::app::{self, StartError};
-use crate::config::{ConfigError, ProviderArgs};
-use crate::domain::Model;
+use crate::config::{
+    ConfigError, ProviderArgs, default_url, key_variable, model_variable, url_variable,
+};
 use crate::domain::failure::BlockReason;
-use crate::domain::model::DEFAULT_MODEL;
-use crate::providers::gemini::{DEFAULT_BASE_URL, KeyFinding};
-use crate::providers::{Gemini, KeysError};
+use crate::domain::{Model, Provider};
+use crate::providers::{KeyFinding, KeysError, Providers};
 
-const WHERE_KEYS_ARE: &str = "Get one at https://aistudio.google.com/apikey, then:";
-const SET_KEY: &str = "export GEMINI_API_KEY=KEY";
-
-/// Asks for the model that the fleet calls by default.
-pub(super) async fn check(args: &ProviderArgs, recorded: Option<&str>) -> Vec<Line> {
-    let gemini = match app::gemini(args) {
-        Ok(gemini) => gemini,
-        Err(error) => return vec![not_set_up(&error)],
+/// Asks each provider that a key is set for. `recorded` is the model that the fleet calls by default.
+pub(super) async fn check(args: &ProviderArgs, recorded: &[String]) -> Vec<Line> {
+    let providers = match app::providers(args) {
+        Ok(providers) => providers,
+        Err(error) => return vec![not_set_up(&error, args.serves_first())],
     };
-    let wished = args.model().ok().flatten();
-    let names = [recorded, wished, Some(DEFAULT_MODEL)];
-    let Some(model) = names.into_iter().flatten().find_map(Model::from_name) else {
-        return Vec::new();
-    };
-    let mut accounts: Vec<&str> = gemini.accounts().collect();
-    accounts.dedup();
     let mut lines = Vec::new();
-    for account in accounts {
-        lines.push(of_account(&gemini, account, &model, args).await);
+    for provider in args.with_key() {
+        let Some(model) = model_of(provider, args, recorded) else {
+            continue;
+        };
+        let mut accounts = providers.accounts(provider);
+        accounts.dedup();
+        for account in accounts {
+            lines.push(of_account(&providers, account, &model, args).await);
+        }
     }
     lines
 }
 
-fn not_set_up(error: &StartError) -> Line {
+/// The recorded one, else the one that is wished for here, else the usual one.
+fn model_of(provider: Provider, args: &ProviderArgs, recorded: &[String]) -> Option<Model> {
+    let recorded = recorded.iter().map(String::as_str);
+    let wished = args.model(provider).ok().flatten();
+    let mut names = recorded.chain(wished).chain([provider.default_model()]);
+    names.find_map(|name| Model::from_name(name).filter(|model| model.provider() == provider))
+}
+
+fn set_key(provider: Provider) -> String {
+    format!("export {}=KEY", key_variable(provider))
+}
+
+fn where_keys_are(provider: Provider) -> Mend {
+    Mend::say(match provider {
+        Provider::Gemini => "Get one at https://aistudio.google.com/apikey, then:",
+        Provider::OpenAi => "Get one at https://platform.openai.com/api-keys, then:",
+    })
+}
+
+fn not_set_up(error: &StartError, first: Provider) -> Line {
     match error {
         StartError::Config(ConfigError::Keys(KeysError::Missing)) => Line::fail(
             "provider",
-            "no key is set in GEMINI_API_KEY or GEMINI_API_KEYS",
-            [Mend::say(WHERE_KEYS_ARE), Mend::shell(SET_KEY)],
+            "no key is set in GEMINI_API_KEY or OPENAI_API_KEY",
+            [where_keys_are(first), Mend::shell(set_key(first))],
         ),
-        StartError::Config(ConfigError::BaseUrl(_)) => {
-            let mend = [Mend::shell(format!(
-                "export GEMINI_BASE_URL={DEFAULT_BASE_URL}"
-            ))];
+        StartError::Config(ConfigError::BaseUrl { provider, .. }) => {
+            Line::fail("provider", error, [Mend::shell(usual_address(*provider))])
+        }
+        StartError::Config(ConfigError::KeysOf { provider, .. }) => {
+            let several = format!(
+                "Several: {}S=account:key,account:key",
+                key_variable(*provider)
+            );
+            let mend = [Mend::shell(set_key(*provider)), Mend::say(several)];
             Line::fail("provider", error, mend)
         }
         StartError::Config(_)
@@ -57,18 +78,22 @@ fn not_set_up(error: &StartError) -> Line {
         | StartError::NoRandomness
         | StartError::Signals(_)
         | StartError::Bind { .. }
-        | StartError::Open(_) => {
-            let mend = [
-                Mend::shell(SET_KEY),
-                Mend::say("Several: GEMINI_API_KEYS=account:key,account:key"),
-            ];
-            Line::fail("provider", error, mend)
-        }
+        | StartError::Open(_) => Line::fail("provider", error, [Mend::shell(set_key(first))]),
     }
 }
 
-async fn of_account(gemini: &Gemini, account: &str, model: &Model, args: &ProviderArgs) -> Line {
-    let findings = gemini.examine(account, model, DEADLINE).await;
+fn usual_address(provider: Provider) -> String {
+    let (variable, url) = (url_variable(provider), default_url(provider));
+    format!("export {variable}={url}")
+}
+
+async fn of_account(
+    providers: &Providers,
+    account: &str,
+    model: &Model,
+    args: &ProviderArgs,
+) -> Line {
+    let findings = providers.examine(account, model, DEADLINE).await;
     let keys = findings.len();
     let worst = findings
         .into_iter()
@@ -94,6 +119,8 @@ async fn of_account(gemini: &Gemini, account: &str, model: &Model, args: &Provid
 }
 
 fn of_finding(whose: &str, finding: &KeyFinding, model: &Model, args: &ProviderArgs) -> Line {
+    let provider = model.provider();
+    let url_variable = url_variable(provider);
     let fail =
         |seen: String, mend: Vec<Mend>| Line::fail("provider", format!("{whose}: {seen}"), mend);
     match finding {
@@ -110,53 +137,67 @@ fn of_finding(whose: &str, finding: &KeyFinding, model: &Model, args: &ProviderA
             )],
         ),
         KeyFinding::Stranger(why) => fail(
-            format!("what answers is not Gemini ({why})"),
+            format!("what answers is not {} ({why})", provider.title()),
             vec![
-                Mend::say("Unless you mean another server, unset GEMINI_BASE_URL, or:"),
-                Mend::shell(format!("export GEMINI_BASE_URL={DEFAULT_BASE_URL}")),
+                Mend::say(format!(
+                    "Unless you mean another server, unset {url_variable}, or:"
+                )),
+                Mend::shell(usual_address(provider)),
             ],
         ),
         KeyFinding::Unreachable(why) => fail(
             format!("the provider cannot be reached: {why}"),
             vec![
-                Mend::say("Look at this machine's network and DNS, and at GEMINI_BASE_URL:"),
-                Mend::shell(format!("curl -sS -o /dev/null {}", public(args))),
+                Mend::say(format!(
+                    "Look at this machine's network and DNS, and at {url_variable}:"
+                )),
+                Mend::shell(format!("curl -sS -o /dev/null {}", public(args, provider))),
             ],
         ),
     }
 }
 
 /// The address that is called, without what might be a secret in it.
-fn public(args: &ProviderArgs) -> String {
-    let url = args.base_url().ok();
+fn public(args: &ProviderArgs, provider: Provider) -> String {
+    let url = args.base_url(provider).ok();
     url.map_or_else(
-        || DEFAULT_BASE_URL.to_owned(),
+        || default_url(provider).to_owned(),
         |url| url.origin().ascii_serialization(),
     )
 }
 
 fn of_block(reason: BlockReason, model: &Model) -> Vec<Mend> {
+    let provider = model.provider();
+    let variable = model_variable(provider);
     match reason {
         BlockReason::BadKey => vec![
-            Mend::say(WHERE_KEYS_ARE),
-            Mend::shell(SET_KEY),
+            where_keys_are(provider),
+            Mend::shell(set_key(provider)),
             Mend::say("Restart the workers with it; what it blocked is listed under limits."),
         ],
-        BlockReason::NoCredit => vec![Mend::say(
-            "Set up billing for the key's project: https://aistudio.google.com/apikey, Set up \
-             billing.",
-        )],
+        BlockReason::NoCredit => vec![Mend::say(match provider {
+            Provider::Gemini => {
+                "Set up billing for the key's project: https://aistudio.google.com/apikey, Set up \
+                 billing."
+            }
+            Provider::OpenAi => {
+                "Add credit for the key's organization: \
+                 https://platform.openai.com/settings/organization/billing"
+            }
+        })],
         BlockReason::NotOnPlan => vec![Mend::say(format!(
-            "The account's plan does not include {model}: choose another plan there, or another \
-             model with GEMINI_MODEL_NAME=MODEL safelight migrate."
+            "The account may not call {model}: choose another plan there (with OpenAI, verify the \
+             organization), or another model with {variable}=MODEL safelight migrate."
         ))],
         BlockReason::ModelGone => vec![
             Mend::say(format!(
                 "The provider has no {model}. Name one that it has, for the whole fleet (and see \
-                 GEMINI_BASE_URL, if you set it):"
+                 {}, if you set it):",
+                url_variable(provider)
             )),
             Mend::shell(format!(
-                "GEMINI_MODEL_NAME={DEFAULT_MODEL} safelight migrate"
+                "{variable}={} safelight migrate",
+                provider.default_model()
             )),
         ],
     }

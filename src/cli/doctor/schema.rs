@@ -3,11 +3,10 @@
 use super::report::{Line, Mend};
 use super::within;
 
-use crate::config::ProviderArgs;
+use crate::config::{ConfigError, ProviderArgs, model_variable};
 use crate::db::doctor::{self, Hidden, Rights};
 use crate::db::schema::{self, SchemaError};
 use crate::db::{Db, DbError, settings};
-use crate::domain::model::DEFAULT_MODEL;
 use crate::domain::{Model, Provider};
 
 const MIGRATE: &str = "safelight migrate";
@@ -117,16 +116,31 @@ fn of_rights(rights: &Rights, grants: Vec<String>, hidden: Vec<Hidden>) -> Vec<L
     lines
 }
 
-/// The fleet's settings; also returns the default model.
-pub(super) async fn settings(db: &Db, provider: &ProviderArgs) -> (Vec<Line>, Option<String>) {
-    let mut recorded = None;
+/// The fleet's settings; also returns the default models.
+pub(super) async fn settings(db: &Db, args: &ProviderArgs) -> (Vec<Line>, Vec<String>) {
+    let mut models = Vec::new();
     let look = async {
-        let model = settings::get(db, &settings::default_model_key(Provider::Gemini)).await?;
-        let serves = settings::get(db, "defaultProvider").await?;
+        let serves = settings::get(db, settings::DEFAULT_PROVIDER).await?;
+        let default = serves.as_deref().and_then(Provider::named);
+        let mut lines = of_provider(serves.as_deref(), args);
+        let mut of_default = None;
+        for provider in Provider::ALL {
+            let recorded = settings::get(db, &settings::default_model_key(provider)).await?;
+            match (args.model(provider), &recorded) {
+                (Err(error), _) => lines.push(unknown_model(provider, &error)),
+                // Said already: until then none of them is anybody's default.
+                (Ok(_), _) if serves.is_none() => {}
+                (Ok(wished), Some(model)) => lines.extend(of_model(provider, model, wished)),
+                (Ok(_), None) if default == Some(provider) => lines.push(nothing_recorded()),
+                // Nobody has worked for it yet.
+                (Ok(_), None) => {}
+            }
+            if default == Some(provider) {
+                of_default.clone_from(&recorded);
+            }
+            models.extend(recorded);
+        }
         let notifications = settings::get(db, "notifications").await?;
-        recorded.clone_from(&model);
-        let model = model.filter(|_| serves.is_some());
-        let mut lines = of_model(model.as_deref(), provider);
         if notifications.as_deref() != Some("on") {
             lines.push(Line::warn(
                 "settings",
@@ -138,49 +152,81 @@ pub(super) async fn settings(db: &Db, provider: &ProviderArgs) -> (Vec<Line>, Op
             ));
         }
         if lines.is_empty() {
-            let model = model.unwrap_or_default();
+            let model = of_default.unwrap_or_default();
             let seen = format!("default model {model}, notifications on");
             lines.push(Line::ok("settings", seen));
         }
         Ok(lines)
     };
     let lines = within("settings", look).await;
-    (lines, recorded)
+    (lines, models)
 }
 
-/// What is wrong with the default model, if anything.
-fn of_model(recorded: Option<&str>, provider: &ProviderArgs) -> Vec<Line> {
-    let record = |model: &str| Mend::shell(format!("GEMINI_MODEL_NAME={model} {MIGRATE}"));
-    let wished = match provider.model() {
-        Ok(wished) => wished,
-        Err(error) => {
-            let mend = [Mend::shell(format!(
-                "export GEMINI_MODEL_NAME={DEFAULT_MODEL}"
-            ))];
-            return vec![Line::fail("settings", error, mend)];
-        }
-    };
-    let line = match (recorded, wished) {
-        (None, _) => Line::warn(
+/// What is wrong with the default provider, if anything.
+fn of_provider(recorded: Option<&str>, args: &ProviderArgs) -> Vec<Line> {
+    let record = |word: &str| Mend::shell(format!("DEFAULT_PROVIDER={word} {MIGRATE}"));
+    let wished = args.default_provider.map(Provider::as_str);
+    let line = match recorded {
+        None => nothing_recorded(),
+        Some(word) if Provider::named(word).is_none() => Line::fail(
             "settings",
-            "no default model is recorded, which the first worker does; until then jobs that name \
-             none wait",
-            [Mend::shell("safelight worker")],
+            format!("the default provider \"{word}\" is none that safelight knows"),
+            [record(args.serves_first().as_str())],
         ),
-        (Some(model), _) if Model::from_name(model).is_none() => Line::fail(
-            "settings",
-            format!("the default model \"{model}\" is not a Gemini image model"),
-            [record(wished.unwrap_or(DEFAULT_MODEL))],
-        ),
-        (Some(model), Some(wished)) if model != wished => Line::warn(
-            "settings",
-            format!("GEMINI_MODEL_NAME is {wished}, but {model} is recorded and counts"),
-            [
-                Mend::say("Change it for the whole fleet, or unset GEMINI_MODEL_NAME:"),
-                record(wished),
-            ],
-        ),
-        (Some(_), _) => return Vec::new(),
+        Some(word) => match wished.filter(|wished| *wished != word) {
+            None => return Vec::new(),
+            Some(wished) => Line::warn(
+                "settings",
+                format!("DEFAULT_PROVIDER is {wished}, but {word} is recorded and counts"),
+                [
+                    Mend::say("Change it for the whole fleet, or unset DEFAULT_PROVIDER:"),
+                    record(wished),
+                ],
+            ),
+        },
     };
     vec![line]
+}
+
+fn nothing_recorded() -> Line {
+    Line::warn(
+        "settings",
+        "no default model is recorded, which the first worker does; until then jobs that name \
+         none wait",
+        [Mend::shell("safelight worker")],
+    )
+}
+
+fn unknown_model(provider: Provider, error: &ConfigError) -> Line {
+    let (variable, usual) = (model_variable(provider), provider.default_model());
+    let mend = [Mend::shell(format!("export {variable}={usual}"))];
+    Line::fail("settings", error, mend)
+}
+
+/// What is wrong with a provider's default model, if anything.
+fn of_model(provider: Provider, recorded: &str, wished: Option<&str>) -> Option<Line> {
+    let variable = model_variable(provider);
+    let record = |model: &str| Mend::shell(format!("{variable}={model} {MIGRATE}"));
+    let known = Model::from_name(recorded).filter(|model| model.provider() == provider);
+    if known.is_none() {
+        return Some(Line::fail(
+            "settings",
+            format!(
+                "the default model \"{recorded}\" is not an image model of {}",
+                provider.title()
+            ),
+            [record(wished.unwrap_or(provider.default_model()))],
+        ));
+    }
+    let wished = wished.filter(|wished| *wished != recorded)?;
+    Some(Line::warn(
+        "settings",
+        format!("{variable} is {wished}, but {recorded} is recorded and counts"),
+        [
+            Mend::say(format!(
+                "Change it for the whole fleet, or unset {variable}:"
+            )),
+            record(wished),
+        ],
+    ))
 }

@@ -50,8 +50,9 @@ fn of_setting(error: &ConfigError) -> Mend {
         ConfigError::Storage(_)
         | ConfigError::NoDatabase
         | ConfigError::Keys(_)
-        | ConfigError::BaseUrl(_)
-        | ConfigError::UnknownModel(_)
+        | ConfigError::KeysOf { .. }
+        | ConfigError::BaseUrl { .. }
+        | ConfigError::UnknownModel { .. }
         | ConfigError::PublicUrl(_)
         | ConfigError::ApiKeys(_)
         | ConfigError::SecretWithoutProject

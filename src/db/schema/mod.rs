@@ -23,7 +23,7 @@ use super::{Db, DbError};
 
 /// The schema that this program needs, and the version that workers of this program have. Goes up
 /// with every change in `migrations/`.
-const VERSION: i32 = 5;
+const VERSION: i32 = 6;
 /// The oldest workers that may run on this schema: those before do not claim by fair shares, and would
 /// begin more jobs of a tenant than its cap.
 const OLDEST_WORKER: i32 = 3;

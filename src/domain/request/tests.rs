@@ -106,7 +106,14 @@ fn a_row_that_makes_no_sense_says_why() {
         "cannot exist",
     );
     refused(|job| job.model = "dall-e".to_owned(), "Unknown model");
-    refused(|job| job.provider = Some("openai".to_owned()), "gemini is");
+    refused(
+        |job| job.provider = Some("stability".to_owned()),
+        "gemini and openai are",
+    );
+    refused(
+        |job| job.provider = Some("openai".to_owned()),
+        "is one of provider gemini, but \"provider\" is \"openai\"",
+    );
     refused(
         |job| job.payload = Some("{\"seed\":1e400}".to_owned()),
         "cannot be read",

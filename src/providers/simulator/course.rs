@@ -5,9 +5,10 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 use super::fault::{Fault, FaultKind, HANG, STATED_DELAY};
-use super::gemini::answer::{ApiError, EXHAUSTED};
 use super::log::CallOutcome;
+use super::openai;
 use super::quota::Refusal;
+use super::wire::{Complaint, ErrorAnswer, Wire};
 
 /// The finish reasons with which Gemini refuses what it has drawn.
 const REFUSES_OUTPUT: [&str; 8] = [
@@ -27,7 +28,7 @@ const FILTERED: &str = "Unable to show the generated image. The image was filter
 #[derive(Clone, Debug)]
 pub(super) enum Course {
     /// Answered at once with an error; not accepted, not billed.
-    Refuse(ApiError),
+    Refuse(ErrorAnswer),
     /// Answered at once with a web page, by somebody on the way; not accepted, not billed.
     Page(StatusCode),
     /// Work begins, the call is billed, and it ends like this.
@@ -38,7 +39,9 @@ pub(super) enum Course {
 #[derive(Clone, Debug)]
 pub(super) enum Ending {
     Answer(Answer),
-    Error(ApiError),
+    Error(ErrorAnswer),
+    /// Refused by the provider's rules, with an error.
+    Moderated(ErrorAnswer),
     /// No answer for this long, then 504.
     Hang(Duration),
     Reset,
@@ -76,37 +79,36 @@ pub(super) enum Answer {
 
 impl Course {
     /// What a fault does to a call of `model`.
-    pub(super) fn of(fault: &Fault, model: &str) -> Self {
+    pub(super) fn of(fault: &Fault, wire: Wire, model: &str) -> Self {
         let words = fault.message.clone();
-        let refuse = |error: ApiError| Self::Refuse(error.saying(fault.message.as_deref()));
-        let answer = |answer| Self::Accept(Ending::Answer(answer));
+        let error = |complaint| wire.put(&complaint, model, fault.message.as_deref());
+        let refuse = |complaint| Self::Refuse(error(complaint));
+        let answer = |answer| Self::answered(answer, wire, fault.message.as_deref());
         let reason = |usual: &str| fault.reason.clone().unwrap_or_else(|| usual.to_owned());
         let finish = |reason, message| answer(Answer::Finish { reason, message });
         let stated = fault.wait.unwrap_or(STATED_DELAY);
         match fault.kind {
-            FaultKind::Limited => refuse(ApiError::minute_quota(model, stated)),
-            FaultKind::LimitedArray => refuse(ApiError::minute_quota(model, stated).in_array()),
-            FaultKind::LimitedBare => refuse(ApiError::exhausted(EXHAUSTED)),
-            FaultKind::Daily => refuse(ApiError::daily_quota(model)),
-            FaultKind::LimitZero => refuse(ApiError::limit_zero(model)),
-            FaultKind::BadRequest => {
-                refuse(ApiError::invalid("Request contains an invalid argument."))
-            }
-            FaultKind::BadKey => refuse(ApiError::bad_key()),
-            FaultKind::NoCredit => refuse(ApiError::no_credit()),
-            FaultKind::Unauthenticated => refuse(ApiError::unauthenticated()),
-            FaultKind::Forbidden => refuse(ApiError::forbidden()),
-            FaultKind::Gone => refuse(ApiError::unknown_model(model, "generateContent")),
-            FaultKind::Internal => refuse(ApiError::internal()),
-            FaultKind::ArrayError => refuse(ApiError::internal().in_array()),
-            FaultKind::Timeout => refuse(ApiError::timeout()),
+            FaultKind::Limited => refuse(Complaint::MinuteQuota(stated)),
+            FaultKind::LimitedArray => refuse(Complaint::MinuteQuotaOddly(stated)),
+            FaultKind::LimitedBare => refuse(Complaint::Exhausted),
+            FaultKind::Daily => refuse(Complaint::DailyQuota),
+            FaultKind::LimitZero => refuse(Complaint::LimitZero),
+            FaultKind::BadRequest => refuse(Complaint::Invalid(
+                "Request contains an invalid argument.".to_owned(),
+            )),
+            FaultKind::BadKey => refuse(Complaint::BadKey),
+            FaultKind::NoCredit => refuse(Complaint::NoCredit),
+            FaultKind::Unauthenticated => refuse(Complaint::Unauthenticated),
+            FaultKind::Forbidden => refuse(Complaint::Forbidden),
+            FaultKind::Gone => refuse(Complaint::Gone),
+            FaultKind::Internal => refuse(Complaint::Internal),
+            FaultKind::ArrayError => refuse(Complaint::InternalOddly),
+            FaultKind::Timeout => refuse(Complaint::Timeout),
             FaultKind::Gateway => Self::Page(StatusCode::BAD_GATEWAY),
             FaultKind::WebPage => Self::Page(StatusCode::OK),
-            FaultKind::Overloaded => refuse(ApiError::overloaded()),
-            FaultKind::Deadline => refuse(ApiError::deadline()),
-            FaultKind::InternalAccepted => Self::Accept(Ending::Error(
-                ApiError::internal().saying(fault.message.as_deref()),
-            )),
+            FaultKind::Overloaded => refuse(Complaint::Overloaded),
+            FaultKind::Deadline => refuse(Complaint::Deadline),
+            FaultKind::InternalAccepted => Self::Accept(Ending::Error(error(Complaint::Internal))),
             FaultKind::Hang => Self::Accept(Ending::Hang(fault.wait.unwrap_or(HANG))),
             FaultKind::Reset => Self::Accept(Ending::Reset),
             FaultKind::Truncated => Self::Accept(Ending::Truncated),
@@ -131,13 +133,25 @@ impl Course {
         }
     }
 
-    /// What a quota that is used up does.
-    pub(super) fn refused(refusal: Refusal, model: &str) -> Self {
-        Self::Refuse(match refusal {
-            Refusal::Minute { wait } => ApiError::minute_quota(model, wait),
-            Refusal::Day => ApiError::daily_quota(model),
-            Refusal::Concurrent => ApiError::exhausted(EXHAUSTED),
+    /// An accepted call that is answered. What Gemini refuses in a whole answer, OpenAI refuses with an
+    /// error.
+    fn answered(answer: Answer, wire: Wire, words: Option<&str>) -> Self {
+        Self::Accept(match wire {
+            Wire::OpenAi if answer.outcome() == CallOutcome::Refused => {
+                Ending::Moderated(openai::answer::moderated(words))
+            }
+            Wire::Gemini | Wire::OpenAi => Ending::Answer(answer),
         })
+    }
+
+    /// What a quota that is used up does.
+    pub(super) fn refused(refusal: Refusal, wire: Wire, model: &str) -> Self {
+        let complaint = match refusal {
+            Refusal::Minute { wait } => Complaint::MinuteQuota(wait),
+            Refusal::Day => Complaint::DailyQuota,
+            Refusal::Concurrent => Complaint::Exhausted,
+        };
+        Self::Refuse(wire.put(&complaint, model, None))
     }
 
     /// The word for the log.
@@ -148,24 +162,31 @@ impl Course {
             Self::Accept(Ending::Hang(_)) => CallOutcome::Hang,
             Self::Accept(Ending::Reset) => CallOutcome::Reset,
             Self::Accept(Ending::Truncated) => CallOutcome::Truncated,
-            Self::Accept(Ending::Answer(answer)) => match answer {
-                Answer::Picture
-                | Answer::WrongMime
-                | Answer::WrongRatio
-                | Answer::Huge
-                | Answer::Thoughts
-                | Answer::OnlyThought => CallOutcome::Image,
-                Answer::CutPicture | Answer::CutBase64 => CallOutcome::Truncated,
-                Answer::Finish { reason, .. } if REFUSES_OUTPUT.contains(&reason.as_str()) => {
-                    CallOutcome::Refused
-                }
-                Answer::Blocked(reason) if reason != "OTHER" => CallOutcome::Refused,
-                Answer::Text(_)
-                | Answer::Empty
-                | Answer::Finish { .. }
-                | Answer::NoContent
-                | Answer::Blocked(_) => CallOutcome::Empty,
-            },
+            Self::Accept(Ending::Moderated(_)) => CallOutcome::Refused,
+            Self::Accept(Ending::Answer(answer)) => answer.outcome(),
+        }
+    }
+}
+
+impl Answer {
+    fn outcome(&self) -> CallOutcome {
+        match self {
+            Self::Picture
+            | Self::WrongMime
+            | Self::WrongRatio
+            | Self::Huge
+            | Self::Thoughts
+            | Self::OnlyThought => CallOutcome::Image,
+            Self::CutPicture | Self::CutBase64 => CallOutcome::Truncated,
+            Self::Finish { reason, .. } if REFUSES_OUTPUT.contains(&reason.as_str()) => {
+                CallOutcome::Refused
+            }
+            Self::Blocked(reason) if reason != "OTHER" => CallOutcome::Refused,
+            Self::Text(_)
+            | Self::Empty
+            | Self::Finish { .. }
+            | Self::NoContent
+            | Self::Blocked(_) => CallOutcome::Empty,
         }
     }
 }

@@ -12,11 +12,10 @@ use tokio::sync::watch;
 
 use super::course::{Answer, Course, Ending};
 use super::fault::{Fault, FaultKind, read_markers};
-use super::gemini::answer::ApiError;
-use super::gemini::{Ask, Reading};
 use super::log::CallRecord;
 use super::picture::seed;
 use super::quota::{Meter, Quota};
+use super::wire::{Ask, Complaint, Reading, Wire};
 
 /// A fault for the next calls whose prompt holds a text.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -55,6 +54,7 @@ pub(super) struct Reception {
     /// The prompt without markers.
     pub(super) subject: String,
     pub(super) record: CallRecord,
+    pub(super) wire: Wire,
     /// Where it is to be accepted, this is what is asked for.
     pub(super) ask: Option<Ask>,
     pub(super) visit: Visit,
@@ -164,6 +164,7 @@ impl Desk {
             delay,
             subject,
             record,
+            wire: reading.wire,
             ask: reading.ask.ok(),
             visit: Visit {
                 desk: Arc::clone(self),
@@ -227,7 +228,8 @@ impl State {
                 return (Course::Refuse(error.clone()), Duration::ZERO, String::new());
             }
             (Ok(_), Err(error)) => {
-                let error = ApiError::invalid(error.to_string());
+                let complaint = Complaint::Invalid(error.to_string());
+                let error = reading.wire.put(&complaint, &reading.model, None);
                 return (Course::Refuse(error), Duration::ZERO, String::new());
             }
         };
@@ -237,7 +239,7 @@ impl State {
         // "slow" goes with any other fault; of the others the first one counts.
         let fault = faults.iter().find(|fault| fault.kind != FaultKind::Slow);
         let course = fault.map_or(Course::Accept(Ending::Answer(Answer::Picture)), |fault| {
-            Course::of(fault, &reading.model)
+            Course::of(fault, reading.wire, &reading.model)
         });
         let course = match course {
             Course::Refuse(_) | Course::Page(_) => course,
@@ -248,7 +250,7 @@ impl State {
                     .admit(&quota, now)
                 {
                     Ok(()) => course,
-                    Err(refusal) => Course::refused(refusal, &reading.model),
+                    Err(refusal) => Course::refused(refusal, reading.wire, &reading.model),
                 }
             }
         };

@@ -12,7 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::picture::Size;
+use super::picture::{Format, Size};
+use super::wire::{Ask, ErrorAnswer, Reading, Wire};
 use answer::ApiError;
 use model::Model;
 
@@ -112,24 +113,6 @@ struct ImageConfig {
     image_size: Option<String>,
 }
 
-/// A request as far as it could be read, for the log, and what it asks for or why not.
-pub(super) struct Reading {
-    /// Empty when the key is not one of ours.
-    pub(super) account: String,
-    pub(super) model: String,
-    pub(super) prompt: String,
-    pub(super) images_in: u32,
-    pub(super) ask: Result<Ask, ApiError>,
-}
-
-/// What is to be drawn.
-#[derive(Clone, Copy)]
-pub(super) struct Ask {
-    pub(super) size: Size,
-    /// The answer may hold text beside the picture.
-    pub(super) words: bool,
-}
-
 /// Reads a call of `POST /v1beta/models/{target}`; `accounts` maps keys to accounts.
 pub(super) fn read(
     accounts: &HashMap<String, String>,
@@ -140,11 +123,12 @@ pub(super) fn read(
     let (model, method) = target.split_once(':').unwrap_or((target, ""));
     let account = account(accounts, headers);
     let mut reading = Reading {
+        wire: Wire::Gemini,
         account: account.cloned().unwrap_or_default(),
         model: model.to_owned(),
         prompt: String::new(),
         images_in: 0,
-        ask: Err(ApiError::bad_key()),
+        ask: Err(ApiError::bad_key().into()),
     };
     // The body is read first, so that the log knows what a refused call was about.
     let body = body.map_err(ApiError::invalid).and_then(|body| {
@@ -159,7 +143,7 @@ pub(super) fn read(
         reading.images_in = u32::try_from(images.count()).unwrap_or(u32::MAX);
     }
     if account.is_some() {
-        reading.ask = check(model, method, body);
+        reading.ask = check(model, method, body).map_err(ErrorAnswer::from);
     }
     reading
 }
@@ -174,10 +158,10 @@ pub(super) fn describe(
     accounts: &HashMap<String, String>,
     model: &str,
     headers: &HeaderMap,
-) -> Result<Value, ApiError> {
+) -> Result<Value, ErrorAnswer> {
     account(accounts, headers).ok_or_else(ApiError::bad_key)?;
     if Model::named(model).is_none() {
-        return Err(ApiError::unknown_model(model, "getModel"));
+        return Err(ApiError::unknown_model(model, "getModel").into());
     }
     Ok(json!({
         "name": format!("models/{model}"),
@@ -233,6 +217,7 @@ fn check(model: &str, method: &str, body: Result<Body, ApiError>) -> Result<Ask,
             wanted.image_size.as_deref(),
             input,
         )?,
+        format: Format::Png,
         words: modalities.len() != 1,
     })
 }

@@ -1,12 +1,15 @@
-//! The simulator's HTTP: Gemini's two routes, and three of its own for other processes.
+//! The simulator's HTTP: Gemini's two routes, OpenAI's three, and three of its own for other processes.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::multipart::MultipartRejection;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Multipart, Path, State};
+use axum::http::header::{HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -14,16 +17,14 @@ use axum::{Json, Router};
 use futures_util::stream;
 use tokio_util::sync::CancellationToken;
 
+use super::compose::{Work, compose};
 use super::course::{Answer, Course, Ending};
 use super::desk::{Desk, PushedFault, Reception, Visit};
-use super::gemini::answer::{
-    ApiError, Envelope, Finish, bind, in_base64, picture_part, text_part, thought,
-};
-use super::gemini::{self, Ask};
 use super::log::CallRecord;
-use super::picture::{self, Format, Size};
+use super::openai::{Route, Sent};
 use super::quota::Quota;
-use super::{Latency, Pictures};
+use super::wire::{Complaint, ErrorAnswer, Reading, Wire};
+use super::{Latency, Pictures, gemini, openai};
 
 /// Largest request, as Gemini's since January 2026.
 const LARGEST_BODY: usize = 100 * 1024 * 1024;
@@ -31,9 +32,8 @@ const LARGEST_BODY: usize = 100 * 1024 * 1024;
 /// all of it.
 const PIECE: usize = 64 * 1024;
 
-/// Drafts are drawn as calls far away from those that anybody makes.
-const DRAFTS: u32 = 1000;
-const NOT_DRAWN: &str = "I cannot draw that, but I can describe it to you.";
+/// Names an answer of OpenAI's.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: &str = "application/json; charset=UTF-8";
 const HTML: &str = "text/html; charset=UTF-8";
 /// What a gateway says in the provider's place.
@@ -53,10 +53,13 @@ pub(super) struct Shared {
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v1beta/models/{target}", post(generate).get(describe))
+        .route("/v1/images/generations", post(generate_openai))
+        .route("/v1/images/edits", post(edit_openai))
+        .route("/v1/models/{model}", get(describe_openai))
         .route("/_simulator/log", get(log))
         .route("/_simulator/faults", post(push_fault))
         .route("/_simulator/quota", post(set_quota))
-        .fallback(async |uri: Uri| answer_now(&ApiError::no_such_path(uri.path())))
+        .fallback(async |uri: Uri| answer_now(&gemini::answer::no_such_path(uri.path())))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(shared)
 }
@@ -86,10 +89,51 @@ async fn generate(
 ) -> Response {
     let body = body.as_deref().map_err(ToString::to_string);
     let reading = gemini::read(&shared.accounts, &target, &headers, body);
+    work(&shared, reading).await
+}
+
+async fn generate_openai(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let sent = body
+        .map_err(|error| error.to_string())
+        .and_then(|body| Sent::of_json(&body));
+    let reading = openai::read(&shared.accounts, Route::Generations, &headers, sent);
+    work(&shared, reading).await
+}
+
+async fn edit_openai(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    form: Result<Multipart, MultipartRejection>,
+) -> Response {
+    let sent = match form {
+        Ok(form) => Sent::of_form(form).await,
+        Err(error) => Err(error.to_string()),
+    };
+    let reading = openai::read(&shared.accounts, Route::Edits, &headers, sent);
+    work(&shared, reading).await
+}
+
+async fn describe_openai(
+    State(shared): State<Arc<Shared>>,
+    Path(model): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    match openai::describe(&shared.accounts, &model, &headers) {
+        Ok(description) => Json(description).into_response(),
+        Err(error) => answer_now(&error),
+    }
+}
+
+/// Decides about a call and does it.
+async fn work(shared: &Shared, reading: Reading) -> Response {
     let reception = shared.desk.receive(reading);
     tokio::select! {
         () = shared.stopped.cancelled() => broken_off(),
-        response = carry_out(&shared, reception) => response,
+        response = carry_out(shared, reception) => response,
     }
 }
 
@@ -113,38 +157,69 @@ async fn carry_out(shared: &Shared, reception: Reception) -> Response {
         visit,
         record,
         subject,
+        wire,
         ask,
     } = reception;
-    let (ending, ask) = match (course, ask) {
-        (Course::Accept(ending), Some(ask)) => (ending, ask),
+    let id = match wire {
+        Wire::Gemini => None,
+        Wire::OpenAi => HeaderValue::from_str(&record.response_id).ok(),
+    };
+    let mut response = match (course, ask) {
+        (Course::Accept(ending), Some(ask)) => {
+            let latency = shared.latency.of(&record.prompt, record.n) + delay;
+            let work = Work {
+                record,
+                subject,
+                wire,
+                ask,
+            };
+            accepted(shared, ending, latency, work, visit).await
+        }
         (Course::Refuse(error), _) => {
             tokio::time::sleep(delay).await;
-            return answer_error(&error, visit);
+            answer_error(&error, visit)
         }
         (Course::Page(status), _) => {
             tokio::time::sleep(delay).await;
             visit.answering(status.as_u16());
-            return respond(status, HTML, Bytes::from(PAGE), PAGE.len(), visit);
+            respond(status, HTML, Bytes::from(PAGE), PAGE.len(), visit)
         }
         // A call that could not be read is never accepted.
-        (Course::Accept(_), None) => return answer_error(&ApiError::internal(), visit),
+        (Course::Accept(_), None) => {
+            answer_error(&wire.put(&Complaint::Internal, &record.model, None), visit)
+        }
     };
-    let latency = shared.latency.of(&record.prompt, record.n) + delay;
+    if let Some(id) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+async fn accepted(
+    shared: &Shared,
+    ending: Ending,
+    latency: Duration,
+    work: Work,
+    visit: Visit,
+) -> Response {
     match ending {
         Ending::Hang(time) => {
             tokio::time::sleep(time).await;
-            answer_error(&ApiError::deadline(), visit)
+            let error = work
+                .wire
+                .put(&Complaint::Deadline, &work.record.model, None);
+            answer_error(&error, visit)
         }
         Ending::Reset => {
             tokio::time::sleep(latency).await;
             broken_off()
         }
-        Ending::Error(error) => {
+        Ending::Error(error) | Ending::Moderated(error) => {
             tokio::time::sleep(latency).await;
             answer_error(&error, visit)
         }
         Ending::Truncated => {
-            let work = compose(shared, Answer::Picture, record, subject, ask);
+            let work = compose(shared.pictures, Answer::Picture, work);
             let (body, ()) = tokio::join!(work, tokio::time::sleep(latency));
             visit.answering(200);
             // The picture is nearly all of the answer, so its half lies in the middle of it.
@@ -152,7 +227,7 @@ async fn carry_out(shared: &Shared, reception: Reception) -> Response {
             respond(StatusCode::OK, JSON, body, cut, visit)
         }
         Ending::Answer(answer) => {
-            let work = compose(shared, answer, record, subject, ask);
+            let work = compose(shared.pictures, answer, work);
             let (body, ()) = tokio::join!(work, tokio::time::sleep(latency));
             visit.answering(200);
             let whole = body.len();
@@ -161,116 +236,22 @@ async fn carry_out(shared: &Shared, reception: Reception) -> Response {
     }
 }
 
-/// The body of an answer with status 200, made on a thread of its own: drawing takes a while.
-async fn compose(
-    shared: &Shared,
-    answer: Answer,
-    record: CallRecord,
-    subject: String,
-    ask: Ask,
-) -> Bytes {
-    let size = shared.pictures.size(ask.size);
-    let work = tokio::task::spawn_blocking(move || {
-        let pictures = draw(&answer, &subject, record.n, size);
-        let envelope = Envelope {
-            model: &record.model,
-            response_id: &record.response_id,
-            prompt: &record.prompt,
-            images_in: record.images_in,
-        };
-        bind(&write(&answer, &envelope, ask.words), &pictures)
-    });
-    // Drawing does not fail; an empty body would show it if it did.
-    Bytes::from(work.await.unwrap_or_default())
-}
-
-/// The files that belong to an answer, in its order, as base64.
-fn draw(answer: &Answer, subject: &str, nth: u32, size: Size) -> Vec<String> {
-    let file = |nth, size, format| {
-        let file = picture::encode(&picture::draw(subject, nth, size), format);
-        in_base64(&file.unwrap_or_default())
-    };
-    let png = || file(nth, size, Format::Png);
-    // Whole groups of four letters are whole bytes; one letter more is none.
-    let half_of = |mut text: String, over: usize| {
-        text.truncate(text.len() / 8 * 4 + over);
-        vec![text]
-    };
-    let half = Size {
-        width: size.width / 2,
-        height: size.height / 2,
-    };
-    match answer {
-        Answer::Picture | Answer::OnlyThought => vec![png()],
-        Answer::CutPicture => half_of(png(), 0),
-        Answer::CutBase64 => half_of(png(), 1),
-        Answer::WrongMime => vec![file(nth, size, Format::Jpeg)],
-        Answer::WrongRatio => {
-            let height = size.height / 2;
-            vec![file(nth, Size { height, ..size }, Format::Png)]
-        }
-        Answer::Huge => vec![in_base64(picture::huge())],
-        Answer::Thoughts => {
-            let draft = |number| file(nth + DRAFTS * number, half, Format::Png);
-            vec![draft(1), draft(2), png()]
-        }
-        Answer::Text(_)
-        | Answer::Empty
-        | Answer::Finish { .. }
-        | Answer::NoContent
-        | Answer::Blocked(_) => Vec::new(),
-    }
-}
-
-fn write(answer: &Answer, envelope: &Envelope<'_>, words: bool) -> serde_json::Value {
-    let part = || picture_part("image/png");
-    let ends = |reason, message| Finish {
-        reason,
-        message,
-        pictures: 0,
-    };
-    let drawn = |mut parts: Vec<_>| {
-        if words {
-            parts.insert(0, text_part("Here is the picture you asked for:"));
-        }
-        let finish = Finish {
-            pictures: 1,
-            ..ends("STOP", None)
-        };
-        envelope.candidate(&parts, finish)
-    };
-    match answer {
-        Answer::Picture
-        | Answer::CutPicture
-        | Answer::CutBase64
-        | Answer::WrongMime
-        | Answer::WrongRatio
-        | Answer::Huge => drawn(vec![part()]),
-        Answer::Thoughts => drawn(vec![thought(part()), thought(part()), part()]),
-        Answer::OnlyThought => drawn(vec![thought(part())]),
-        Answer::Text(words) => {
-            let words = words.as_deref().unwrap_or(NOT_DRAWN);
-            envelope.candidate(&[text_part(words)], ends("STOP", None))
-        }
-        Answer::Empty => envelope.empty(),
-        Answer::Finish { reason, message } => {
-            envelope.candidate(&[], ends(reason, message.as_deref()))
-        }
-        Answer::NoContent => envelope.without_content(),
-        Answer::Blocked(reason) => envelope.blocked(reason),
-    }
-}
-
-fn answer_error(error: &ApiError, visit: Visit) -> Response {
+fn answer_error(error: &ErrorAnswer, visit: Visit) -> Response {
     visit.answering(error.status.as_u16());
-    let body = Bytes::from(error.body().to_string());
+    let body = Bytes::from(error.body.to_string());
     let whole = body.len();
-    respond(error.status, JSON, body, whole, visit)
+    let mut response = respond(error.status, JSON, body, whole, visit);
+    for (name, value) in &error.headers {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(name.clone(), value);
+        }
+    }
+    response
 }
 
 /// An error outside of any call.
-fn answer_now(error: &ApiError) -> Response {
-    (error.status, Json(error.body())).into_response()
+fn answer_now(error: &ErrorAnswer) -> Response {
+    (error.status, Json(error.body.clone())).into_response()
 }
 
 /// An answer that announces all of `body` and hands out `cut` bytes of it; where that is less, the

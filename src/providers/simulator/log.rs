@@ -39,7 +39,7 @@ pub struct CallRecord {
     pub images_in: u32,
     /// Accepted calls of this account and model in flight, this one included.
     pub in_flight: u32,
-    /// `responseId` of the answer.
+    /// `responseId` of the answer, or `x-request-id` beside it.
     pub response_id: String,
 }
 

@@ -1,4 +1,4 @@
-//! A stand-in for the providers: speaks their wire format over real HTTP, draws pictures, keeps
+//! A stand-in for the providers: speaks their wire formats over real HTTP, draws pictures, keeps
 //! quotas, does wrong what it is asked to, and writes down every call.
 //!
 //! The demo shows its pictures, tests count money by its log, `safelight simulate` serves it to
@@ -17,14 +17,18 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+mod compose;
 mod course;
 mod desk;
 mod fault;
 mod gemini;
 mod http;
 mod log;
+mod openai;
 mod picture;
 mod quota;
+mod slot;
+mod wire;
 
 pub use desk::PushedFault;
 pub use fault::{Fault, FaultError, FaultKind, parse_time};
@@ -178,7 +182,7 @@ impl Simulator {
         })
     }
 
-    /// What `GEMINI_BASE_URL` is set to.
+    /// What `GEMINI_BASE_URL` and `OPENAI_BASE_URL` are set to.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }

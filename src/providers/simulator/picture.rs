@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use fastrand::Rng;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::codecs::webp::WebPEncoder;
 use image::imageops;
 use image::{DynamicImage, ImageResult, RgbImage};
 use sha2::{Digest, Sha256};
@@ -103,6 +104,7 @@ const ACCENTS: [(&str, Colour, usize); 8] = [
 pub(super) enum Format {
     Png,
     Jpeg,
+    WebP,
 }
 
 /// Width and height in pixels.
@@ -142,6 +144,7 @@ pub(super) fn encode(picture: &DynamicImage, format: Format) -> ImageResult<Vec<
         Format::Jpeg => {
             picture.write_with_encoder(JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY))?;
         }
+        Format::WebP => picture.write_with_encoder(WebPEncoder::new_lossless(&mut file))?,
     }
     Ok(file.into_inner())
 }

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use super::*;
 
 mod faults;
+mod openai;
 
 const MODEL: &str = "gemini-2.5-flash-image";
 /// Longer than anything here takes; only a bug gets there.

@@ -16,7 +16,7 @@ pub(super) struct Answer {
     pub(super) says: String,
 }
 
-fn answer(
+pub(super) fn answer(
     fault: &str,
     [first, image, call, end]: [&'static str; 4],
     says: impl Into<String>,
@@ -60,7 +60,7 @@ const NOT_EXPECTED: [&str; 5] = [
     "SOMETHING_NEW",
 ];
 
-const STORED: [&str; 4] = [
+pub(super) const STORED: [&str; 4] = [
     "completed 0",
     "stored",
     "stored:true",
@@ -72,13 +72,13 @@ const REFUSED_OUTPUT: [&str; 4] = [
     "refused:true",
     "failed 0 moderation_output, 1 call",
 ];
-const REFUSED_INPUT: [&str; 4] = [
+pub(super) const REFUSED_INPUT: [&str; 4] = [
     "failed 0 moderation_input",
     "refused",
     "refused:true",
     "failed 0 moderation_input, 1 call",
 ];
-const NO_IMAGE: [&str; 4] = [
+pub(super) const NO_IMAGE: [&str; 4] = [
     "pending 1 no_image",
     "planned",
     "empty:true",
@@ -90,29 +90,42 @@ const NO_IMAGE_ONCE: [&str; 4] = [
     "empty:true",
     "failed 1 unexpected_finish, 2 calls",
 ];
-const UNREADABLE_PICTURE: [&str; 4] = [
+pub(super) const UNREADABLE_PICTURE: [&str; 4] = [
     "pending 1 unreadable_picture",
     "planned",
     "empty:true",
     "failed 3 unreadable_picture, 3 calls",
 ];
-const BROKEN: [&str; 4] = [
+pub(super) const BROKEN: [&str; 4] = [
     "pending 1 provider_error",
     "planned",
     "error:?",
     "failed 3 provider_error, 3 calls",
 ];
-const REJECTED: [&str; 4] = [
+pub(super) const REJECTED: [&str; 4] = [
     "failed 0 provider_rejected",
     "failed",
     "error:false",
     "failed 0 provider_rejected, 1 call",
 ];
-const LOST: [&str; 4] = [
+pub(super) const LOST: [&str; 4] = [
     "pending 1 connection_lost",
     "planned",
     "ambiguous:?",
     "failed 1 connection_lost, 2 calls",
+];
+
+pub(super) const UNREADABLE: [&str; 4] = [
+    "pending 1 unreadable_answer",
+    "planned",
+    "ambiguous:?",
+    "failed 1 unreadable_answer, 2 calls",
+];
+pub(super) const SILENT: [&str; 4] = [
+    "pending 1 call_timeout",
+    "planned",
+    "ambiguous:?",
+    "failed 1 call_timeout, 2 calls",
 ];
 
 /// Every answer that is no fault of the account.
@@ -163,26 +176,8 @@ fn told_by_their_shape() -> Vec<Answer> {
         answer("408", BROKEN, "(HTTP 408)"),
         answer("502", BROKEN, "(HTTP 502)."),
         // Whether it was made, nobody knows.
-        answer(
-            "webpage",
-            [
-                "pending 1 unreadable_answer",
-                "planned",
-                "ambiguous:?",
-                "failed 1 unreadable_answer, 2 calls",
-            ],
-            "could not be read",
-        ),
-        answer(
-            "hang",
-            [
-                "pending 1 call_timeout",
-                "planned",
-                "ambiguous:?",
-                "failed 1 call_timeout, 2 calls",
-            ],
-            "did not answer in time",
-        ),
+        answer("webpage", UNREADABLE, "could not be read"),
+        answer("hang", SILENT, "did not answer in time"),
         answer("reset", LOST, "connection to the provider broke"),
         answer("truncated", LOST, "connection to the provider broke"),
         // The request's fault.

@@ -19,7 +19,11 @@ async fn settings_that_hold_up_the_fleet_are_seen() {
         .await;
     let report = examine(&stage, &[]).await;
     report.assert_fails_only(&["settings"]);
-    report.assert_is("settings", "fail", "\"dall-e\" is not a Gemini image model");
+    report.assert_is(
+        "settings",
+        "fail",
+        "\"dall-e\" is not an image model of Gemini",
+    );
     stage
         .sql("DELETE FROM photo_generation_settings WHERE key = 'defaultProvider'")
         .await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use safelight::app::WorkerConfig;
 use safelight::config::{FleetArgs, ProviderArgs, StorageArgs, WorkerArgs};
+use safelight::domain::Provider;
 use safelight::providers::simulator::DEFAULT_KEY;
 use safelight::worker::{self, Rhythm, Settings, Shutdown, Until};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -188,16 +189,36 @@ impl Stage {
         InProcess { shutdown, task }
     }
 
+    /// The same with a key of this provider and of no other.
+    pub(crate) async fn worker_of(
+        &self,
+        provider: Provider,
+        change: impl FnOnce(&mut Settings),
+    ) -> InProcess {
+        self.worker_from(self.config_of(provider), change).await
+    }
+
     /// Works in this process until nothing is due.
     pub(crate) async fn drain(&self) {
-        self.worker_with(|settings| settings.until = Until::Drained)
-            .await
-            .ended()
-            .await;
+        self.drain_of(Provider::Gemini).await;
+    }
+
+    /// The same with a key of this provider and of no other.
+    pub(crate) async fn drain_of(&self, provider: Provider) {
+        let worker = self.worker_of(provider, |settings| settings.until = Until::Drained);
+        worker.await.ended().await;
     }
 
     pub(crate) fn config(&self) -> WorkerConfig {
-        let mut arguments = WorkerArguments::parse_from(self.arguments(&["worker"]));
+        self.config_of(Provider::Gemini)
+    }
+
+    /// With a key of this provider and of no other.
+    pub(crate) fn config_of(&self, provider: Provider) -> WorkerConfig {
+        let mut arguments = vec!["worker".to_owned()];
+        arguments.extend(self.key_of(provider));
+        arguments.extend(self.storage());
+        let mut arguments = WorkerArguments::parse_from(arguments);
         arguments.worker.spool_dir = self.spool("usual");
         WorkerConfig {
             provider: arguments.provider,
@@ -265,11 +286,17 @@ impl Stage {
     fn arguments(&self, first: &[&str]) -> Vec<String> {
         let mut arguments: Vec<String> =
             first.iter().map(|&argument| argument.to_owned()).collect();
-        arguments.extend([
-            format!("--gemini-api-key={DEFAULT_KEY}"),
-            format!("--gemini-base-url={}", self.simulator.base_url()),
-        ]);
+        arguments.extend(self.key_of(Provider::Gemini));
         arguments.extend(self.storage());
         arguments
+    }
+
+    /// What makes a worker of the simulator's account at a provider.
+    fn key_of(&self, provider: Provider) -> [String; 2] {
+        let name = provider.as_str();
+        [
+            format!("--{name}-api-key={DEFAULT_KEY}"),
+            format!("--{name}-base-url={}", self.simulator.base_url()),
+        ]
     }
 }

@@ -30,19 +30,19 @@ async fn two_workers_share_a_spool() {
 #[tokio::test]
 async fn a_picture_on_a_machine_that_is_off_is_waited_for() {
     let stage = Stage::new().await;
-    let off = stage.worker_of("one").await;
+    let off = stage.worker_at("one").await;
     stage.storage_goes_away();
     let job = stage.job("a lake", 1).await;
     stage.until_spooled(1).await;
     off.killed().await;
     stage.storage_comes_back();
 
-    let other = stage.worker_of("two").await;
+    let other = stage.worker_at("two").await;
     for _ in 0..2 {
         stage.claim_in_vain(job).await;
     }
     assert_eq!(stage.calls_of(job).await, "calling 1");
-    let back = stage.worker_of("one").await;
+    let back = stage.worker_at("one").await;
     stage.until_all_ended().await;
 
     assert_eq!(stage.calls_of(job).await, "stored 1");
@@ -57,7 +57,7 @@ async fn a_picture_on_a_machine_that_is_off_is_waited_for() {
 #[tokio::test]
 async fn a_machine_that_does_not_come_back_is_given_up() {
     let stage = Stage::new().await;
-    let gone = stage.worker_of("one").await;
+    let gone = stage.worker_at("one").await;
     stage.storage_goes_away();
     let job = stage.job("a lake", 1).await;
     stage.until_spooled(1).await;
@@ -73,7 +73,7 @@ async fn a_machine_that_does_not_come_back_is_given_up() {
         )
         .await;
 
-    let other = stage.worker_of("two").await;
+    let other = stage.worker_at("two").await;
     stage
         .until("SELECT state = 'planned' AND ambiguous = 1 FROM photo_generation_images")
         .await;
@@ -91,7 +91,7 @@ async fn a_machine_that_does_not_come_back_is_given_up() {
     assert_eq!(stage.calls_of(job).await, "ambiguous 1, stored 1");
 
     // It comes back after all: too late.
-    let back = stage.worker_of("one").await;
+    let back = stage.worker_at("one").await;
     let spool = stage.spool("one");
     super::until(|| super::files(&spool).is_empty()).await;
     assert_eq!(stage.calls_of(job).await, "ambiguous 1, stored 1");

@@ -3,23 +3,15 @@
 //! A refusal of the prompt or of the picture wins over any picture that came along: a draft of
 //! what was refused must not be delivered. Of several pictures the last is the final one.
 
-use base64::Engine;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-
-use super::{unreadable_answer, with_quote};
 use crate::domain::failure::{Answer, CallResult, Failure, Usage, excerpt};
+use crate::providers::exchange::unreadable_answer;
 use crate::providers::gemini::wire;
+use crate::providers::inline;
+use crate::providers::quote::with_quote;
 
 /// The finish reasons without a picture that another try may mend. Of all others, those that are not
 /// known yet among them, one more try is enough to know.
 const WORTH_RETRIES: [&str; 5] = ["STOP", "NO_IMAGE", "IMAGE_OTHER", "OTHER", "MAX_TOKENS"];
-
-/// The standard alphabet. Padding says nothing that the length does not, so it may be missing.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 pub(super) fn read(body: &[u8]) -> CallResult {
     let Ok(answer) = serde_json::from_slice::<wire::Answer<'_>>(body) else {
@@ -100,24 +92,14 @@ fn picture<'s>(answer: &'s wire::Answer<'_>) -> Option<&'s str> {
 }
 
 fn decoded(base64: &str, answer: &wire::Answer<'_>) -> CallResult {
-    match BASE64.decode(base64) {
-        Ok(bytes) if is_picture(&bytes) => CallResult::Picture(Answer {
+    match inline::picture(base64) {
+        Some(bytes) => CallResult::Picture(Answer {
             bytes,
             usage: usage(answer.usage()),
             request_id: answer.response_id.as_deref().map(excerpt),
         }),
-        Ok(_) | Err(_) => CallResult::Empty(Failure::retry(
-            "unreadable_picture",
-            "The provider sent something that is not an image.",
-        )),
+        None => CallResult::Empty(inline::not_a_picture()),
     }
-}
-
-/// By its first bytes: JPEG, PNG or WebP. Whether the rest is whole, the decoder finds out.
-fn is_picture(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"\xFF\xD8\xFF")
-        || bytes.starts_with(b"\x89PNG\r\n\x1A\n")
-        || (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"))
 }
 
 /// Thinking is billed as output.

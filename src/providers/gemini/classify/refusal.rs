@@ -10,11 +10,9 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
-use super::{quoted, with_quote};
 use crate::domain::failure::{BlockReason, CallResult, Failure, Limit};
+use crate::providers::quote::{MAX_STATED_WAIT, quoted, says_limit_zero, with_quote};
 
-/// No quota is longer than a day; a longer wait is a mistake that must not stop a fleet.
-const MAX_STATED_WAIT: Duration = Duration::from_hours(24);
 /// What 429 says when a plan does not hold the model at all, beside "limit: 0".
 const NOT_ON_PLAN_WORDS: &str = "have a free quota tier";
 /// What 429 says when money, not speed, is the limit.
@@ -172,19 +170,6 @@ impl ErrorBody {
             .filter_map(|it| it.get("retryDelay")?.as_str());
         delays.find_map(|delay| seconds(delay.strip_suffix('s')?))
     }
-}
-
-/// "limit: 0", but not "limit: 05" nor "limit: 0.5".
-fn says_limit_zero(message: &str) -> bool {
-    let message = message.to_lowercase();
-    message.match_indices("limit: 0").any(|(start, found)| {
-        let mut rest = message[start + found.len()..].chars();
-        match rest.next() {
-            Some('.') => !rest.next().is_some_and(|c| c.is_ascii_digit()),
-            Some(c) => !c.is_ascii_digit(),
-            None => true,
-        }
-    })
 }
 
 fn text(value: &Value) -> &str {

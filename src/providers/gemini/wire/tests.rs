@@ -12,6 +12,7 @@ fn request() -> ImageRequest {
         pictures: Arc::new([]),
         aspect_ratio: None,
         image_size: None,
+        options: crate::domain::request::Options::default(),
     }
 }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+
+use crate::providers::simulator::slot::SLOT;
+use crate::providers::simulator::wire::{Complaint, ErrorAnswer};
 
 /// Tokens that Gemini counts for one picture, drawn or sent.
 const TOKENS_OUT: u32 = 1290;
@@ -14,7 +15,7 @@ const TOKENS_IN: u32 = 258;
 /// An error as Gemini tells it.
 #[derive(Clone, Debug)]
 pub(in super::super) struct ApiError {
-    pub(in super::super) status: StatusCode,
+    status: StatusCode,
     name: &'static str,
     message: String,
     details: Vec<Value>,
@@ -33,11 +34,11 @@ impl ApiError {
         }
     }
 
-    pub(in super::super) fn invalid(message: impl Into<String>) -> Self {
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", message)
     }
 
-    pub(in super::super) fn bad_key() -> Self {
+    pub(super) fn bad_key() -> Self {
         let message = "API key not valid. Please pass a valid API key.";
         Self {
             details: vec![
@@ -57,56 +58,51 @@ impl ApiError {
         }
     }
 
-    pub(in super::super) fn no_credit() -> Self {
+    fn no_credit() -> Self {
         let message =
             "Billing is not enabled for this project. Please enable billing in Google AI Studio.";
         Self::new(StatusCode::BAD_REQUEST, "FAILED_PRECONDITION", message)
     }
 
-    pub(in super::super) fn unauthenticated() -> Self {
+    fn unauthenticated() -> Self {
         let message = "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential.";
         Self::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message)
     }
 
-    pub(in super::super) fn forbidden() -> Self {
+    fn forbidden() -> Self {
         let message = "Your API key was reported as leaked. Please use another API key.";
         Self::new(StatusCode::FORBIDDEN, "PERMISSION_DENIED", message)
     }
 
-    pub(in super::super) fn unknown_model(model: &str, method: &str) -> Self {
+    pub(super) fn unknown_model(model: &str, method: &str) -> Self {
         let message = format!(
             "models/{model} is not found for API version v1beta, or is not supported for {method}. Call ListModels to see the list of available models and their supported methods."
         );
         Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)
     }
 
-    pub(in super::super) fn no_such_path(path: &str) -> Self {
-        let message = format!("The requested URL {path} was not found on this server.");
-        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)
-    }
-
-    pub(in super::super) fn internal() -> Self {
+    fn internal() -> Self {
         let message = "An internal error has occurred. Please retry or report in https://developers.generativeai.google/guide/troubleshooting";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message)
     }
 
-    pub(in super::super) fn timeout() -> Self {
+    fn timeout() -> Self {
         let message = "The request timed out. Please try again.";
         Self::new(StatusCode::REQUEST_TIMEOUT, "DEADLINE_EXCEEDED", message)
     }
 
-    pub(in super::super) fn overloaded() -> Self {
+    fn overloaded() -> Self {
         let message = "The model is overloaded. Please try again later.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message)
     }
 
-    pub(in super::super) fn deadline() -> Self {
+    fn deadline() -> Self {
         let message = "Deadline expired before operation could complete.";
         Self::new(StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED", message)
     }
 
     /// The minute's quota, with the wait that it states.
-    pub(in super::super) fn minute_quota(model: &str, wait: Duration) -> Self {
+    fn minute_quota(model: &str, wait: Duration) -> Self {
         let wait = seconds(wait);
         let mut error = Self::exhausted(format!("{QUOTA_EXCEEDED} Please retry in {wait}."));
         error.details = vec![
@@ -116,7 +112,7 @@ impl ApiError {
         error
     }
 
-    pub(in super::super) fn daily_quota(model: &str) -> Self {
+    fn daily_quota(model: &str) -> Self {
         let mut error = Self::exhausted(QUOTA_EXCEEDED);
         // Gemini states a wait of seconds beside the quota of the day.
         error.details = vec![
@@ -127,7 +123,7 @@ impl ApiError {
     }
 
     /// The plan of the account does not include the model.
-    pub(in super::super) fn limit_zero(model: &str) -> Self {
+    fn limit_zero(model: &str) -> Self {
         let mut error = Self::exhausted(format!(
             "{QUOTA_EXCEEDED}\n* Quota exceeded for metric: {METRIC}, limit: 0, model: {model}"
         ));
@@ -139,11 +135,11 @@ impl ApiError {
     }
 
     /// 429 that says nothing more, as when shared capacity is short.
-    pub(in super::super) fn exhausted(message: impl Into<String>) -> Self {
+    fn exhausted(message: impl Into<String>) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED", message)
     }
 
-    pub(in super::super) fn in_array(self) -> Self {
+    fn in_array(self) -> Self {
         Self {
             in_array: true,
             ..self
@@ -151,12 +147,12 @@ impl ApiError {
     }
 
     /// With other words, if there are any.
-    pub(in super::super) fn saying(self, message: Option<&str>) -> Self {
+    fn saying(self, message: Option<&str>) -> Self {
         let message = message.map_or(self.message, str::to_owned);
         Self { message, ..self }
     }
 
-    pub(in super::super) fn body(&self) -> Value {
+    fn body(&self) -> Value {
         let mut error = json!({
             "code": self.status.as_u16(),
             "message": self.message,
@@ -170,10 +166,52 @@ impl ApiError {
     }
 }
 
+impl From<ApiError> for ErrorAnswer {
+    fn from(error: ApiError) -> Self {
+        Self {
+            status: error.status,
+            headers: Vec::new(),
+            body: error.body(),
+        }
+    }
+}
+
+pub(in super::super) fn put(
+    complaint: &Complaint,
+    model: &str,
+    words: Option<&str>,
+) -> ErrorAnswer {
+    let error = match complaint {
+        Complaint::MinuteQuota(wait) => ApiError::minute_quota(model, *wait),
+        Complaint::MinuteQuotaOddly(wait) => ApiError::minute_quota(model, *wait).in_array(),
+        Complaint::Exhausted => ApiError::exhausted(EXHAUSTED),
+        Complaint::DailyQuota => ApiError::daily_quota(model),
+        Complaint::LimitZero => ApiError::limit_zero(model),
+        Complaint::Invalid(why) => ApiError::invalid(why.clone()),
+        Complaint::BadKey => ApiError::bad_key(),
+        Complaint::NoCredit => ApiError::no_credit(),
+        Complaint::Unauthenticated => ApiError::unauthenticated(),
+        Complaint::Forbidden => ApiError::forbidden(),
+        Complaint::Gone => ApiError::unknown_model(model, "generateContent"),
+        Complaint::Internal => ApiError::internal(),
+        Complaint::InternalOddly => ApiError::internal().in_array(),
+        Complaint::Timeout => ApiError::timeout(),
+        Complaint::Overloaded => ApiError::overloaded(),
+        Complaint::Deadline => ApiError::deadline(),
+    };
+    error.saying(words).into()
+}
+
+/// Of a path that is nobody's.
+pub(in super::super) fn no_such_path(path: &str) -> ErrorAnswer {
+    let message = format!("The requested URL {path} was not found on this server.");
+    ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", message).into()
+}
+
 const METRIC: &str = "generativelanguage.googleapis.com/generate_content_requests";
 const QUOTA_EXCEEDED: &str =
     "You exceeded your current quota, please check your plan and billing details.";
-pub(in super::super) const EXHAUSTED: &str = "Resource has been exhausted (e.g. check quota).";
+const EXHAUSTED: &str = "Resource has been exhausted (e.g. check quota).";
 
 fn violation(quota_id: &str, model: &str) -> Value {
     json!({
@@ -267,34 +305,9 @@ pub(in super::super) fn text_part(text: &str) -> Value {
     json!({"text": text})
 }
 
-/// Stands where a picture belongs. Quoted, it cannot occur inside another JSON text, because
-/// quotes within a text are escaped.
-const SLOT: &str = "<picture>";
-
-/// A part whose picture is put in by [`bind`].
+/// A part whose picture is put in by [`super::super::slot::bind`].
 pub(in super::super) fn picture_part(mime: &str) -> Value {
     json!({"inlineData": {"mimeType": mime, "data": SLOT}})
-}
-
-/// A file as it goes into its slot.
-pub(in super::super) fn in_base64(file: &[u8]) -> String {
-    STANDARD.encode(file)
-}
-
-/// The answer as text, with the pictures in their slots, in order. They go past the JSON writer,
-/// which would look at each of their two million letters in turn.
-pub(in super::super) fn bind(answer: &Value, pictures: &[String]) -> Vec<u8> {
-    let text = answer.to_string();
-    let slot = format!("\"{SLOT}\"");
-    let mut pieces = text.split(slot.as_str());
-    let mut body = pieces.next().unwrap_or_default().to_owned();
-    for (piece, picture) in pieces.zip(pictures) {
-        body.push('"');
-        body.push_str(picture);
-        body.push('"');
-        body.push_str(piece);
-    }
-    body.into_bytes()
 }
 
 /// A part as a draft: shown to the curious, not the result.

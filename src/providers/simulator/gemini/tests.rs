@@ -38,7 +38,7 @@ fn sizes_follow_model_ratio_and_image_size() {
                 assert_eq!((ask.size.width, ask.size.height), sides, "{image_config}");
             }
             (Err(error), Err(said)) => {
-                let body = error.body();
+                let body = error.body;
                 assert_eq!(body["error"]["status"], "INVALID_ARGUMENT");
                 assert!(
                     body["error"]["message"].as_str().unwrap().contains(said),
@@ -98,7 +98,7 @@ fn a_body_is_read_as_strictly_as_gemini_reads_it() {
         let error = reading
             .ask
             .err()
-            .map(|error| error.body())
+            .map(|error| error.body)
             .unwrap_or_default();
         assert_eq!(error["error"]["code"], 400, "{body}");
         assert!(
@@ -181,7 +181,7 @@ fn what_could_be_read_is_known_even_of_a_refused_call() {
         ("", "gemini-2.5-flash-image")
     );
     assert_eq!((reading.prompt.as_str(), reading.images_in), ("a\nb", 2));
-    let error = reading.ask.err().unwrap().body();
+    let error = reading.ask.err().unwrap().body;
     assert_eq!(error["error"]["details"][0]["reason"], "API_KEY_INVALID");
 }
 
@@ -221,7 +221,7 @@ fn other_models_and_methods_are_not_found() {
         let reading = read_body(target, Some("k1"), &body(json!([{"text": "a"}]), json!({})));
 
         assert_eq!(
-            reading.ask.err().unwrap().body()["error"]["status"],
+            reading.ask.err().unwrap().body["error"]["status"],
             "NOT_FOUND",
             "{target}"
         );

@@ -3,7 +3,8 @@ use axum::http::StatusCode;
 use tokio::net::TcpListener;
 use url::Url;
 
-use super::*;
+use super::super::*;
+use crate::domain::failure::BlockReason;
 use crate::providers::{http_client, parse_keys};
 
 /// Far longer than any test takes, far shorter than a hung suite.

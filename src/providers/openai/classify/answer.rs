@@ -1,0 +1,36 @@
+//! A successful call: the picture in it, or that there is none.
+
+use crate::domain::failure::{Answer, CallResult, Failure, Usage};
+use crate::providers::exchange::unreadable_answer;
+use crate::providers::inline;
+use crate::providers::openai::wire;
+
+pub(super) fn read(body: &[u8], id: Option<String>) -> CallResult {
+    let Ok(answer) = serde_json::from_slice::<wire::Answer<'_>>(body) else {
+        return unreadable_answer().called(id);
+    };
+    // One was asked for; were there more, the last would be the final one.
+    let mut pictures = answer.data.iter().rev();
+    let Some(base64) = pictures.find_map(|picture| picture.b64_json.as_deref()) else {
+        let failure = Failure::retry("no_image", "The provider answered without an image.");
+        return CallResult::Empty(failure).called(id);
+    };
+    match inline::picture(base64) {
+        Some(bytes) => CallResult::Picture(Answer {
+            bytes,
+            usage: usage(answer.usage.unwrap_or_default()),
+            request_id: id,
+        }),
+        None => CallResult::Empty(inline::not_a_picture()).called(id),
+    }
+}
+
+fn usage(counted: wire::Usage) -> Usage {
+    Usage {
+        input_tokens: counted.input_tokens,
+        output_tokens: counted.output_tokens,
+    }
+}
+
+#[cfg(test)]
+mod tests;

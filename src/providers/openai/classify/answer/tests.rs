@@ -1,0 +1,78 @@
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use super::super::tests::{Seen, answered, check};
+use super::*;
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1A\n a picture";
+const ID: [(&str, &str); 1] = [("x-request-id", "req_011")];
+
+fn recorded(data: &Value) -> Value {
+    json!({
+        "created": 1_760_000_000,
+        "background": "opaque",
+        "data": data,
+        "output_format": "png",
+        "quality": "medium",
+        "size": "1024x1536",
+        "usage": {
+            "input_tokens": 332,
+            "input_tokens_details": {"image_tokens": 323, "text_tokens": 9},
+            "output_tokens": 1584,
+            "total_tokens": 1916,
+        },
+    })
+}
+
+#[test]
+fn the_picture_comes_with_its_tokens_and_the_id_of_the_call() {
+    let body = recorded(&json!([{"b64_json": BASE64_STANDARD.encode(PNG)}]));
+
+    let result = answered(200, &ID, body.to_string().as_bytes());
+
+    let CallResult::Picture(answer) = result else {
+        panic!("{result:?}");
+    };
+    assert_eq!(answer.bytes, PNG);
+    assert_eq!(answer.request_id.as_deref(), Some("req_011"));
+    assert_eq!(
+        answer.usage,
+        Usage {
+            input_tokens: Some(332),
+            output_tokens: Some(1584),
+        }
+    );
+}
+
+#[test]
+fn a_success_without_a_picture_was_paid_and_is_tried_again() {
+    check(200, &ID, &recorded(&json!([])), Seen::Empty("no_image"));
+    check(200, &ID, &json!({}), Seen::Empty("no_image"));
+    check(
+        200,
+        &ID,
+        &recorded(&json!([{"url": "https://example.com/kite.png"}])),
+        Seen::Empty("no_image"),
+    );
+    for text in ["*", "aGVsbG8=", ""] {
+        check(
+            200,
+            &ID,
+            &recorded(&json!([{"b64_json": text}])),
+            Seen::Empty("unreadable_picture"),
+        );
+    }
+}
+
+#[test]
+fn a_success_that_is_no_json_leaves_it_unknown_whether_it_was_made() {
+    for body in [&b"<html>hello</html>"[..], b"{\"data\": [", b""] {
+        let result = answered(200, &ID, body);
+        let CallResult::Ambiguous(failure) = result else {
+            panic!("{result:?}");
+        };
+        assert_eq!(failure.code, "unreadable_answer");
+        assert_eq!(failure.provider_request_id.as_deref(), Some("req_011"));
+    }
+}
