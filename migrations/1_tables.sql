@@ -114,7 +114,8 @@ CREATE TABLE public.photo_generation_queue (
     "retryOf"             uuid,
     "startedAt"           timestamptz,
     "updatedAt"           timestamptz DEFAULT now(),
-    "expiresAt"           timestamptz
+    "expiresAt"           timestamptz,
+    "webhookUrl"          text
 )
 -- Rows change in place a dozen times (progress, renewals): room on the page keeps those updates
 -- HOT. The table is vacuumed by absolute numbers, since a share of a million finished rows would
@@ -137,6 +138,7 @@ COMMENT ON COLUMN public.photo_generation_queue.run IS 'The worker process that 
 COMMENT ON COLUMN public.photo_generation_queue."idempotencyKey" IS 'Unique per tenant: a second insert with the same key is refused.';
 COMMENT ON COLUMN public.photo_generation_queue."requestHash" IS 'Of the request that brought the idempotency key: SHA-256, in hex. Null for rows that an app inserted.';
 COMMENT ON COLUMN public.photo_generation_queue."expiresAt" IS 'No call is begun after this moment. Stored images complete the job, else it fails with code expired.';
+COMMENT ON COLUMN public.photo_generation_queue."webhookUrl" IS 'Where the app wants to be told that the job has ended.';
 COMMENT ON COLUMN public.photo_generation_queue."requestId" IS 'Follows the job through every log line.';
 
 -- ------------------------------------------------------------------------ images and the ledger
@@ -439,3 +441,11 @@ CREATE TABLE public.photo_generation_removals (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 COMMENT ON TABLE public.photo_generation_removals IS
     'Objects of pruned jobs that are to be removed from the storage; a row goes when its object is gone.';
+
+-- ----------------------------------------------------------------------------------------- prices
+
+-- ---------------------------------------------------------------------------------------- credits
+
+-- ------------------------------------------------------------------------------------------ steps
+
+-- --------------------------------------------------------------------------------------- webhooks

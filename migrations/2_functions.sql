@@ -416,6 +416,19 @@ CREATE OR REPLACE FUNCTION public.photo_generation_type(type text)
 SELECT left(coalesce(type, 'photo_generation'), 200)
 $$;
 
+-- How many images a row asks for. photo_generation says it in "numImagesPerExample"; the other types in
+-- their payload: one per prompt of "prompts", else "numImages", else one. What is no number is left to
+-- domain::request, which refuses the row.
+CREATE OR REPLACE FUNCTION public.photo_generation_wanted(type text, per_example numeric, payload jsonb)
+    RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT CASE WHEN public.photo_generation_type(type) = 'photo_generation' THEN per_example
+            WHEN type = 'tryon' THEN 1
+            WHEN jsonb_typeof(payload -> 'prompts') = 'array' AND payload -> 'prompts' <> '[]'
+                THEN jsonb_array_length(payload -> 'prompts')
+            WHEN jsonb_typeof(payload -> 'numImages') = 'number' THEN (payload ->> 'numImages')::numeric
+            ELSE 1 END
+$$;
+
 -- Whom a row is for, in the words of domain::tenant. Ids as text, since an app's may be of any type.
 CREATE OR REPLACE FUNCTION public.photo_generation_tenant("teamId" text, "userId" text)
     RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -680,6 +693,24 @@ CREATE OR REPLACE TRIGGER photo_generation_born_final
     FOR EACH ROW
     WHEN (NEW.status IN ('completed', 'failed', 'canceled') AND NEW."completedAt" IS NULL)
     EXECUTE FUNCTION public.photo_generation_born_final();
+
+-- What a row of another type than photo_generation asks for is in its payload: said in a column from
+-- then on, for all who look. An insert of an app is never refused: what does not fit stays unknown.
+CREATE OR REPLACE FUNCTION public.photo_generation_count_images() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+    NEW."imagesTotal" := greatest(public.photo_generation_wanted(
+        NEW.type::text, NEW."numImagesPerExample"::numeric, NEW.payload::jsonb), 1);
+    RETURN NEW;
+EXCEPTION WHEN OTHERS THEN
+    NEW."imagesTotal" := NULL;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER photo_generation_count_images
+    BEFORE INSERT ON public.photo_generation_queue
+    FOR EACH ROW
+    WHEN (NEW.type::text <> 'photo_generation' AND NEW."imagesTotal" IS NULL)
+    EXECUTE FUNCTION public.photo_generation_count_images();
 
 -- A row that names a provider and no model asks for that provider's default, and says so from then on:
 -- what waits is found by its model. Before a worker of that provider has recorded one, it is what such a

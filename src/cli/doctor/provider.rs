@@ -94,6 +94,11 @@ async fn of_account(
     args: &ProviderArgs,
 ) -> Line {
     let findings = providers.examine(account, model, DEADLINE).await;
+    let account = if args.with_key().count() > 1 {
+        format!("{account} of {}", model.provider().title())
+    } else {
+        account.to_owned()
+    };
     let keys = findings.len();
     let worst = findings
         .into_iter()

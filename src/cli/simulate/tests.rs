@@ -46,10 +46,10 @@ fn a_key_has_an_account() {
 fn the_greeting_says_how_to_point_a_worker_at_it() {
     let greeting = greeting("http://127.0.0.1:8089", "secret");
 
-    assert!(
-        greeting.contains(
-            "GEMINI_BASE_URL=http://127.0.0.1:8089 GEMINI_API_KEY=secret safelight worker"
-        ),
-        "{greeting}"
-    );
+    for provider in ["GEMINI", "OPENAI"] {
+        let command = format!(
+            "{provider}_BASE_URL=http://127.0.0.1:8089 {provider}_API_KEY=secret safelight worker"
+        );
+        assert!(greeting.contains(&command), "{greeting}");
+    }
 }

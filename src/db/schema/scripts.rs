@@ -8,6 +8,10 @@ pub(super) const FUNCTIONS: &str = concat!(
     include_str!("../../../migrations/2_functions.sql"),
     include_str!("../../../migrations/2_shares.sql"),
     include_str!("../../../migrations/2_standing.sql"),
+    include_str!("../../../migrations/2_prices.sql"),
+    include_str!("../../../migrations/2_credits.sql"),
+    include_str!("../../../migrations/2_steps.sql"),
+    include_str!("../../../migrations/2_webhooks.sql"),
     include_str!("../../../migrations/2_who_may.sql"),
 );
 /// Gives every row of the queue its uuid; commits as it goes.

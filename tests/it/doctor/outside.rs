@@ -108,6 +108,43 @@ async fn every_account_has_a_line_and_a_bad_key_among_good_ones_is_found() {
 }
 
 #[tokio::test]
+async fn the_keys_of_both_providers_are_tried_each_at_its_own() {
+    let stage = healthy().await;
+    let address = format!("--openai-base-url={}", stage.simulator.base_url());
+    let with_key = async |key: &str| {
+        let key = format!("--openai-api-key={key}");
+        examine(&stage, &[&key, &address]).await
+    };
+
+    let report = with_key(DEFAULT_KEY).await;
+    report.assert_fails_only(&[]);
+    let lines = report.lines("provider");
+    assert_eq!(
+        lines
+            .iter()
+            .map(|line| line.seen.as_str())
+            .collect::<Vec<_>>(),
+        [
+            "account default of Gemini: the key is accepted, and gemini-2.5-flash-image is there",
+            "account default of OpenAI: the key is accepted, and gpt-image-1.5 is there",
+        ]
+    );
+
+    let report = with_key(SECRET).await;
+    report.assert_fails_only(&["provider"]);
+    let lines = report.lines("provider");
+    assert!(
+        lines[1]
+            .seen
+            .starts_with("account default of OpenAI: bad_key"),
+        "{lines:#?}"
+    );
+    lines[1].assert_says("export OPENAI_API_KEY=KEY");
+    lines[1].assert_says("https://platform.openai.com/api-keys");
+    assert!(stage.simulator.log().is_empty());
+}
+
+#[tokio::test]
 async fn a_default_model_that_the_provider_does_not_have_is_found() {
     let stage = healthy().await;
     stage

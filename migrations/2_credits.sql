@@ -1,0 +1,1 @@
+-- Credits: what customers pay with. Off unless the setting credits says otherwise.

@@ -1,0 +1,1 @@
+-- Paid calls of a job that make no image of its own: the steps of a try-on.

@@ -1,0 +1,1 @@
+-- Telling an app that a job has ended.
