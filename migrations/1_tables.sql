@@ -444,8 +444,103 @@ COMMENT ON TABLE public.photo_generation_removals IS
 
 -- ----------------------------------------------------------------------------------------- prices
 
+CREATE TABLE public.photo_generation_prices (
+    provider             text NOT NULL,
+    model                text NOT NULL,
+    -- US dollars of a call that has not been answered yet, or whose answer says nothing of tokens.
+    "perCall"            numeric(12, 6) CHECK ("perCall" >= 0),
+    -- US dollars for a million tokens, as the provider bills them; null: tokens are not counted.
+    "inputPerMillion"    numeric(12, 6) CHECK ("inputPerMillion" >= 0),
+    "outputPerMillion"   numeric(12, 6) CHECK ("outputPerMillion" >= 0),
+    "updatedAt"          timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (provider, model)
+);
+COMMENT ON TABLE public.photo_generation_prices IS
+    'What calls cost in US dollars, by model. Edit it: these are the list prices of the day the table was made.';
+
 -- ---------------------------------------------------------------------------------------- credits
+
+CREATE TABLE public.photo_generation_credits (
+    -- team:ID, user:ID or none.
+    tenant      text PRIMARY KEY,
+    -- What may still be reserved, but for photo_generation_credit_returns.
+    balance     bigint NOT NULL DEFAULT 0 CHECK (balance >= 0),
+    "updatedAt" timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 70);
+COMMENT ON TABLE public.photo_generation_credits IS
+    'Accounts: one row per tenant that was ever granted credits. Changed by grants and reserves only, see photo_generation_credit_entries.';
+
+CREATE TABLE public.photo_generation_credit_entries (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant      text NOT NULL,
+    kind        text NOT NULL
+        CONSTRAINT photo_generation_credit_entries_kind_check
+        CHECK (kind IN ('grant', 'reserve', 'capture', 'refund')),
+    -- Never negative, but of a grant that takes back.
+    amount      bigint NOT NULL,
+    -- No foreign key: the account outlives the job.
+    "jobId"     bigint,
+    "jobUuid"   uuid,
+    -- How often credits were reserved for this job: a job that is set back to pending pays anew.
+    round       integer,
+    -- Of captures and refunds: one per image and round, whichever comes first.
+    index       integer,
+    reason      text,
+    "createdAt" timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE public.photo_generation_credit_entries IS
+    'The account book: append only. Of each job and round, reserved = captured + refunded in the end.';
+
+CREATE TABLE public.photo_generation_credit_reservations (
+    "jobId"     bigint NOT NULL,
+    round       integer NOT NULL,
+    tenant      text NOT NULL,
+    -- Credits per image.
+    each        bigint NOT NULL CHECK (each >= 0),
+    -- Images that are neither captured nor refunded. The row goes with the last.
+    images      integer NOT NULL CHECK (images >= 0),
+    "createdAt" timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY ("jobId", round)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE public.photo_generation_credit_reservations IS
+    'Credits that are reserved and neither captured nor refunded yet.';
+
+-- Appended without a key, so that a refund never waits for an app's open insert, which holds the account.
+CREATE TABLE public.photo_generation_credit_returns (
+    tenant text NOT NULL,
+    amount bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+COMMENT ON TABLE public.photo_generation_credit_returns IS
+    'Refunds that the next reserve or grant of the tenant takes into its balance.';
+
+CREATE TABLE public.photo_generation_credit_prices (
+    -- Empty: any.
+    type    text NOT NULL DEFAULT '',
+    model   text NOT NULL DEFAULT '',
+    credits bigint NOT NULL CHECK (credits >= 0),
+    PRIMARY KEY (type, model)
+);
+COMMENT ON TABLE public.photo_generation_credit_prices IS
+    'Credits per image where it is not one: of a model and type, else of the model, else of the type.';
 
 -- ------------------------------------------------------------------------------------------ steps
 
 -- --------------------------------------------------------------------------------------- webhooks
+
+-- Written in the transaction that ends the job.
+CREATE TABLE public.photo_generation_webhooks (
+    id            uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    "jobId"       bigint NOT NULL,
+    url           text NOT NULL,
+    event         text NOT NULL,
+    tries         integer NOT NULL DEFAULT 0,
+    -- Null: delivered, or given up.
+    "tryAt"       timestamptz DEFAULT now(),
+    -- What became of the last try.
+    status        integer,
+    error         text,
+    "createdAt"   timestamptz NOT NULL DEFAULT now(),
+    "deliveredAt" timestamptz
+) WITH (fillfactor = 70);
+COMMENT ON TABLE public.photo_generation_webhooks IS
+    'Messages to apps about jobs that have ended: the workers send them, and try again for a while.';

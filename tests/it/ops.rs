@@ -227,7 +227,7 @@ const READS: [Expectation; 29] = [
             (row["jobs"], row["unfinished"], row["failed"]),
             ("4", "2", "1")
         );
-        assert_eq!(row["images"], "2/15");
+        assert_eq!(row["images"], "2/9");
     }),
     // No retention is set.
     ("prune.sql", &[], |t| {
