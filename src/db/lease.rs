@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::connections::Transaction;
 use super::{Db, DbError, seconds};
 use crate::domain::outcome::Resume;
-use crate::domain::{ClaimedJob, Failure, JobId, Status, Tenant};
+use crate::domain::{ClaimedJob, Failure, JobId, JobType, Status, Tenant};
 
 /// What a row means that says nothing (the columns' defaults; apps may write null).
 const DEFAULT_IMAGES: i64 = 4;
@@ -124,7 +124,7 @@ pub async fn claim(
                 id: row.id,
                 job_id: row.job_id,
                 tenant: Tenant::of(row.team_id.as_deref(), row.user_id.as_deref()),
-                kind: row.kind.unwrap_or_else(|| "photo_generation".to_owned()),
+                kind: row.kind.unwrap_or_else(|| JobType::default().to_string()),
                 batch_id: row.batch_id,
                 base_prompt: row.base_prompt,
                 example_prompt: row.example_prompt,

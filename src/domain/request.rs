@@ -6,20 +6,13 @@
 
 use serde_json::Value;
 
-use super::{ClaimedJob, Failure, Model, Provider};
+use super::{ClaimedJob, Failure, JobType, Model, Provider};
 pub use options::{InputFidelity, Options, OutputFormat, Quality};
 pub use ratio::AspectRatio;
 
 mod options;
 mod ratio;
 
-/// The types of job that have a name, whether this version works them or not.
-pub const TYPES: [&str; 4] = [
-    "photo_generation",
-    "image_generation",
-    "image_edit",
-    "tryon",
-];
 /// Most images of one job.
 pub const MAX_IMAGES: i32 = 100;
 /// Longest prompt, in characters. Gemini takes far more tokens; a longer text is a mistake.
@@ -98,14 +91,16 @@ fn json(text: Option<&str>, column: &str) -> Result<Option<Value>, RequestError>
 }
 
 fn check_kind(kind: &str) -> Result<(), RequestError> {
-    match kind {
-        "photo_generation" => Ok(()),
-        "image_generation" | "image_edit" | "tryon" => Err(invalid(format!(
-            "Jobs of type \"{kind}\" are not supported by this version of safelight."
-        ))),
-        other => Err(invalid(format!(
+    match JobType::named(kind) {
+        Some(JobType::PhotoGeneration) => Ok(()),
+        Some(kind @ (JobType::ImageGeneration | JobType::ImageEdit | JobType::TryOn)) => {
+            Err(invalid(format!(
+                "Jobs of type \"{kind}\" are not supported by this version of safelight."
+            )))
+        }
+        None => Err(invalid(format!(
             "Unknown job type \"{}\"; photo_generation is the one to use.",
-            super::failure::excerpt(other)
+            super::failure::excerpt(kind)
         ))),
     }
 }

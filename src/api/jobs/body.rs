@@ -17,8 +17,8 @@ use crate::api::{Api, batches};
 use crate::db::jobs::NewJob;
 use crate::db::json::Json as Document;
 use crate::db::settings;
-use crate::domain::request::{MAX_IMAGES, TYPES};
-use crate::domain::{Priority, Request};
+use crate::domain::request::MAX_IMAGES;
+use crate::domain::{JobType, Priority, Request};
 
 /// Most tries of a job: what ends badly a hundred times ends badly.
 const MOST_ATTEMPTS: i32 = 100;
@@ -100,7 +100,7 @@ fn not_yet() -> Object {
 
 /// Those that this version works: `check` tells of the others that they are not built.
 fn types() -> Object {
-    word_or_null(&TYPES[..1])
+    word_or_null(&[JobType::PhotoGeneration.as_str()])
 }
 
 fn priorities() -> Object {
@@ -151,15 +151,19 @@ impl EnqueueBody {
     /// What no row could tell.
     fn check(&self) -> Result<(), ApiError> {
         let invalid = |text: &str| Err(ApiError::Invalid(text.to_owned()));
-        match self.kind.as_deref().unwrap_or(TYPES[0]) {
-            "photo_generation" => {}
-            kind if TYPES.contains(&kind) => {
+        let kind = self
+            .kind
+            .as_deref()
+            .map(|word| (word, JobType::named(word)));
+        match kind {
+            None | Some((_, Some(JobType::PhotoGeneration))) => {}
+            Some((_, Some(kind))) => {
                 return Err(ApiError::NotBuilt(
                     "type_unavailable",
                     format!("This version does not work jobs of type \"{kind}\" yet."),
                 ));
             }
-            kind => return Err(unknown_type(kind)),
+            Some((word, None)) => return Err(unknown_type(word)),
         }
         if self.webhook_url.is_some() {
             return Err(ApiError::Refused(
@@ -301,7 +305,7 @@ fn unknown_type(kind: &str) -> ApiError {
     let shown: String = kind.chars().take(40).collect();
     ApiError::Invalid(format!(
         "\"type\" is \"{shown}\"; one of {}.",
-        TYPES.join(", ")
+        JobType::ALL.map(JobType::as_str).join(", ")
     ))
 }
 

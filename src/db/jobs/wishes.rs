@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::db::DbError;
 use crate::db::json::Json;
-use crate::domain::{ClaimedJob, Tenant};
+use crate::domain::{ClaimedJob, JobType, Tenant};
 
 /// Images of a job that says nothing; the column's own default.
 pub const DEFAULT_IMAGES: i32 = 4;
@@ -57,7 +57,7 @@ impl NewJob {
             kind: self
                 .kind
                 .clone()
-                .unwrap_or_else(|| "photo_generation".to_owned()),
+                .unwrap_or_else(|| JobType::default().to_string()),
             batch_id: self.batch_id,
             base_prompt: Some(self.prompt.clone()),
             example_prompt: None,
