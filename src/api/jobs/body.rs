@@ -27,20 +27,24 @@ const LARGEST_JSON: usize = 64 * 1024;
 /// A job that is to be given up later than this need not say so.
 const LONGEST_EXPIRY: u64 = 30 * 24 * 60 * 60;
 
-/// What is wanted. Only `prompt` must be there; unknown fields are refused, since a misspelled one would
-/// cost money.
+/// What is wanted. Only a prompt must be there, and a picture where one is to be edited; unknown fields are
+/// refused, since a misspelled one would cost money.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::api) struct EnqueueBody {
     #[serde(rename = "type")]
     #[schema(schema_with = types)]
     kind: Option<String>,
-    #[schema(required, nullable = false, pattern = r"\S", example = "a red bicycle")]
+    /// Needed, unless `prompts` or `editPrompt` says it.
+    #[schema(pattern = r"\S", example = "a red bicycle")]
     prompt: Option<String>,
-    #[schema(schema_with = not_yet)]
+    /// Of image_generation and image_edit: one for each image, in their order.
+    #[schema(min_items = 1, max_items = 100)]
     prompts: Option<Vec<String>>,
-    #[schema(minimum = 1, maximum = 100, default = 4)]
+    /// Left out: 4 of photo_generation, else as many as there are `prompts`, else 1.
+    #[schema(minimum = 1, maximum = 100)]
     num_images: Option<i32>,
+    /// Left out: the model's choice; of image_edit that of the source.
     #[schema(example = "4:3")]
     aspect_ratio: Option<String>,
     /// Where the model has sizes.
@@ -84,9 +88,10 @@ pub(in crate::api) struct EnqueueBody {
     client_id: Option<Value>,
     product_ids: Option<Value>,
     settings: Option<BTreeMap<String, Value>>,
-    #[schema(schema_with = not_yet)]
+    /// Of image_edit: the picture to be changed; left out: the first of `images`.
     source_image_url: Option<String>,
-    #[schema(schema_with = not_yet)]
+    /// Of image_edit: another name for `prompt`.
+    #[schema(pattern = r"\S", example = "make the sky red")]
     edit_prompt: Option<String>,
 }
 
@@ -98,9 +103,9 @@ fn not_yet() -> Object {
         .build()
 }
 
-/// Those that this version works: `check` tells of the others that they are not built.
+/// Those that are enqueued here: a try-on has a route of its own.
 fn types() -> Object {
-    word_or_null(&[JobType::PhotoGeneration.as_str()])
+    word_or_null(&JobType::PROMPTED.map(JobType::as_str))
 }
 
 fn priorities() -> Object {
@@ -150,38 +155,13 @@ impl EnqueueBody {
 
     /// What no row could tell.
     fn check(&self) -> Result<(), ApiError> {
-        let invalid = |text: &str| Err(ApiError::Invalid(text.to_owned()));
-        let kind = self
-            .kind
-            .as_deref()
-            .map(|word| (word, JobType::named(word)));
-        match kind {
-            None | Some((_, Some(JobType::PhotoGeneration))) => {}
-            Some((_, Some(kind))) => {
-                return Err(ApiError::NotBuilt(
-                    "type_unavailable",
-                    format!("This version does not work jobs of type \"{kind}\" yet."),
-                ));
-            }
-            Some((word, None)) => return Err(unknown_type(word)),
-        }
+        self.check_fields(self.job_type()?)?;
+        self.check_prompts()?;
         if self.webhook_url.is_some() {
             return Err(ApiError::Refused(
                 "webhooks_unavailable",
                 "This version calls no webhooks yet: poll, or follow the events.".to_owned(),
             ));
-        }
-        if self.prompts.is_some() || self.edit_prompt.is_some() || self.source_image_url.is_some() {
-            return invalid(
-                "\"prompts\", \"editPrompt\" and \"sourceImageUrl\" are not for jobs of type photo_generation: use \"prompt\" and \"images\".",
-            );
-        }
-        if self
-            .prompt
-            .as_deref()
-            .is_none_or(|prompt| prompt.trim().is_empty())
-        {
-            return invalid("\"prompt\" is missing: say what the photos are to show.");
         }
         if self
             .num_images
@@ -207,12 +187,76 @@ impl EnqueueBody {
                 "\"expiresInSeconds\" must be 1 to {LONGEST_EXPIRY}."
             )));
         }
-        let mut images = self.images.iter().flatten();
-        match images.find(|image| !is_picture(image)) {
+        let images = self.images.iter().flatten();
+        match images
+            .chain(&self.source_image_url)
+            .find(|image| !is_picture(image))
+        {
             Some(_) => invalid(
-                "\"images\" must hold URLs that begin with http:// or https://, or names of uploads.",
+                "\"images\" and \"sourceImageUrl\" must be URLs that begin with http:// or https://, or names of uploads.",
             ),
             None => Ok(()),
+        }
+    }
+
+    fn job_type(&self) -> Result<JobType, ApiError> {
+        let Some(word) = self.kind.as_deref() else {
+            return Ok(JobType::default());
+        };
+        let kind = JobType::named(word).ok_or_else(|| unknown_type(word))?;
+        if JobType::PROMPTED.contains(&kind) {
+            return Ok(kind);
+        }
+        Err(ApiError::NotBuilt(
+            "type_unavailable",
+            format!("This version does not work jobs of type \"{kind}\" yet."),
+        ))
+    }
+
+    /// What only a job of another type could ask for, and what an edit must.
+    fn check_fields(&self, kind: JobType) -> Result<(), ApiError> {
+        let is_of_edits = self.edit_prompt.is_some() || self.source_image_url.is_some();
+        match kind {
+            JobType::PhotoGeneration if is_of_edits || self.prompts.is_some() => invalid(
+                "\"prompts\", \"editPrompt\" and \"sourceImageUrl\" are not for jobs of type photo_generation: use \"prompt\" and \"images\", or \"type\" image_generation or image_edit.",
+            ),
+            JobType::ImageGeneration if is_of_edits => invalid(
+                "\"editPrompt\" and \"sourceImageUrl\" are not for jobs of type image_generation: use \"prompt\" and \"images\", or \"type\" image_edit.",
+            ),
+            JobType::ImageEdit
+                if self.source_image_url.is_none() && self.images.iter().flatten().count() == 0 =>
+            {
+                invalid("\"sourceImageUrl\" is missing: say which picture is to be edited.")
+            }
+            JobType::PhotoGeneration
+            | JobType::ImageGeneration
+            | JobType::ImageEdit
+            | JobType::TryOn => Ok(()),
+        }
+    }
+
+    /// Said once, and not in blanks.
+    fn check_prompts(&self) -> Result<(), ApiError> {
+        let is_blank = |prompt: &String| prompt.trim().is_empty();
+        let said = [
+            self.prompt.is_some(),
+            self.prompts.is_some(),
+            self.edit_prompt.is_some(),
+        ];
+        if said.into_iter().filter(|said| *said).count() > 1 {
+            return invalid(
+                "\"prompt\", \"prompts\" and \"editPrompt\" say the same: leave all but one of them out.",
+            );
+        }
+        if let Some(prompts) = &self.prompts {
+            if prompts.is_empty() || prompts.iter().any(is_blank) {
+                return invalid("\"prompts\" must hold a text for each image, none of them empty.");
+            }
+            return Ok(());
+        }
+        match self.prompt.as_ref().or(self.edit_prompt.as_ref()) {
+            Some(prompt) if !is_blank(prompt) => Ok(()),
+            Some(_) | None => invalid("\"prompt\" is missing: say what the photos are to show."),
         }
     }
 
@@ -240,12 +284,18 @@ impl EnqueueBody {
             user_id: owner.user_id,
             batch_id: self.batch_id,
             max_attempts: self.max_attempts,
-            pictures: self.images.unwrap_or_default(),
+            // The picture to be edited is the first one.
+            pictures: self
+                .source_image_url
+                .into_iter()
+                .chain(self.images.unwrap_or_default())
+                .collect(),
             payload,
             metadata,
             expires_in: self.expires_in_seconds.map(Duration::from_secs),
-            kind: self.kind,
-            prompt: self.prompt.unwrap_or_default(),
+            kind: self.kind.as_deref().and_then(JobType::named),
+            prompt: self.prompt.or(self.edit_prompt).unwrap_or_default(),
+            prompts: self.prompts.unwrap_or_default(),
             idempotency_key: None,
             request_hash: None,
             request_id: None,
@@ -301,11 +351,15 @@ fn is_picture(text: &str) -> bool {
         .any(|start| text.trim_start().starts_with(start))
 }
 
+fn invalid<T>(text: &str) -> Result<T, ApiError> {
+    Err(ApiError::Invalid(text.to_owned()))
+}
+
 fn unknown_type(kind: &str) -> ApiError {
     let shown: String = kind.chars().take(40).collect();
     ApiError::Invalid(format!(
         "\"type\" is \"{shown}\"; one of {}.",
-        JobType::ALL.map(JobType::as_str).join(", ")
+        JobType::PROMPTED.map(JobType::as_str).join(", ")
     ))
 }
 

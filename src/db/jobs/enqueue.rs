@@ -280,7 +280,7 @@ pub async fn waiting(db: &Db, tenant: &Tenant, coming: &NewJob, most: i64) -> Re
         "sql/queue/waiting_of.sql",
         tenant.as_str(),
         coming.model,
-        coming.kind,
+        coming.kind.map(JobType::as_str),
         most
     )
     .fetch_one(&db.pool)
