@@ -27,6 +27,9 @@ const LONGEST_KEY: usize = 255;
 /// Cells of the prompt in the answer.
 const PROMPT_CELLS: usize = 48;
 
+const TYPE_HELP: &str = "image_edit changes the first --image and keeps its shape; image_generation makes one \
+    picture unless told otherwise [default: photo_generation]";
+
 /// Enqueue a job
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -41,12 +44,9 @@ const PROMPT_CELLS: usize = 48;
 pub(super) struct EnqueueCommand {
     /// What the photos are to show, or what is to be changed
     prompt: String,
-    /// image_edit changes the first --image, in its own shape; image_generation is photo_generation in the
-    /// words of apps that have a payload [default: photo_generation]
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", help = TYPE_HELP)]
     kind: Option<JobType>,
-    /// How many photos [default: 4 of photo_generation, else 1]
-    #[arg(long, value_name = "N",
+    #[arg(long, value_name = "N", help = "How many photos [default: 4 of photo_generation, else 1]",
           value_parser = clap::value_parser!(i32).range(1..=i64::from(MAX_IMAGES)))]
     images: Option<i32>,
     /// For instance 1:1, 3:4, 16:9

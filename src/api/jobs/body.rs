@@ -1,5 +1,7 @@
 //! What a body asks for: read strictly, checked as a worker will, and made a row.
 
+mod checks;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -38,13 +40,13 @@ pub(in crate::api) struct EnqueueBody {
     /// Needed, unless `prompts` or `editPrompt` says it.
     #[schema(pattern = r"\S", example = "a red bicycle")]
     prompt: Option<String>,
-    /// Of image_generation and image_edit: one for each image, in their order.
+    /// Of `image_generation` and `image_edit`: one for each image, in their order.
     #[schema(min_items = 1, max_items = 100)]
     prompts: Option<Vec<String>>,
-    /// Left out: 4 of photo_generation, else as many as there are `prompts`, else 1.
+    /// Left out: 4 of `photo_generation`, else as many as there are `prompts`, else 1.
     #[schema(minimum = 1, maximum = 100)]
     num_images: Option<i32>,
-    /// Left out: the model's choice; of image_edit that of the source.
+    /// Left out: the model's choice; of `image_edit` that of the source.
     #[schema(example = "4:3")]
     aspect_ratio: Option<String>,
     /// Where the model has sizes.
@@ -88,9 +90,9 @@ pub(in crate::api) struct EnqueueBody {
     client_id: Option<Value>,
     product_ids: Option<Value>,
     settings: Option<BTreeMap<String, Value>>,
-    /// Of image_edit: the picture to be changed; left out: the first of `images`.
+    /// Of `image_edit`: the picture to be changed; left out: the first of `images`.
     source_image_url: Option<String>,
-    /// Of image_edit: another name for `prompt`.
+    /// Of `image_edit`: another name for `prompt`.
     #[schema(pattern = r"\S", example = "make the sky red")]
     edit_prompt: Option<String>,
 }
@@ -188,75 +190,12 @@ impl EnqueueBody {
             )));
         }
         let images = self.images.iter().flatten();
-        match images
-            .chain(&self.source_image_url)
-            .find(|image| !is_picture(image))
-        {
-            Some(_) => invalid(
+        let mut pictures = images.chain(&self.source_image_url);
+        match pictures.find(|picture| !is_picture(picture)) {
+            Some(_) => checks::invalid(
                 "\"images\" and \"sourceImageUrl\" must be URLs that begin with http:// or https://, or names of uploads.",
             ),
             None => Ok(()),
-        }
-    }
-
-    fn job_type(&self) -> Result<JobType, ApiError> {
-        let Some(word) = self.kind.as_deref() else {
-            return Ok(JobType::default());
-        };
-        let kind = JobType::named(word).ok_or_else(|| unknown_type(word))?;
-        if JobType::PROMPTED.contains(&kind) {
-            return Ok(kind);
-        }
-        Err(ApiError::NotBuilt(
-            "type_unavailable",
-            format!("This version does not work jobs of type \"{kind}\" yet."),
-        ))
-    }
-
-    /// What only a job of another type could ask for, and what an edit must.
-    fn check_fields(&self, kind: JobType) -> Result<(), ApiError> {
-        let is_of_edits = self.edit_prompt.is_some() || self.source_image_url.is_some();
-        match kind {
-            JobType::PhotoGeneration if is_of_edits || self.prompts.is_some() => invalid(
-                "\"prompts\", \"editPrompt\" and \"sourceImageUrl\" are not for jobs of type photo_generation: use \"prompt\" and \"images\", or \"type\" image_generation or image_edit.",
-            ),
-            JobType::ImageGeneration if is_of_edits => invalid(
-                "\"editPrompt\" and \"sourceImageUrl\" are not for jobs of type image_generation: use \"prompt\" and \"images\", or \"type\" image_edit.",
-            ),
-            JobType::ImageEdit
-                if self.source_image_url.is_none() && self.images.iter().flatten().count() == 0 =>
-            {
-                invalid("\"sourceImageUrl\" is missing: say which picture is to be edited.")
-            }
-            JobType::PhotoGeneration
-            | JobType::ImageGeneration
-            | JobType::ImageEdit
-            | JobType::TryOn => Ok(()),
-        }
-    }
-
-    /// Said once, and not in blanks.
-    fn check_prompts(&self) -> Result<(), ApiError> {
-        let is_blank = |prompt: &String| prompt.trim().is_empty();
-        let said = [
-            self.prompt.is_some(),
-            self.prompts.is_some(),
-            self.edit_prompt.is_some(),
-        ];
-        if said.into_iter().filter(|said| *said).count() > 1 {
-            return invalid(
-                "\"prompt\", \"prompts\" and \"editPrompt\" say the same: leave all but one of them out.",
-            );
-        }
-        if let Some(prompts) = &self.prompts {
-            if prompts.is_empty() || prompts.iter().any(is_blank) {
-                return invalid("\"prompts\" must hold a text for each image, none of them empty.");
-            }
-            return Ok(());
-        }
-        match self.prompt.as_ref().or(self.edit_prompt.as_ref()) {
-            Some(prompt) if !is_blank(prompt) => Ok(()),
-            Some(_) | None => invalid("\"prompt\" is missing: say what the photos are to show."),
         }
     }
 
@@ -349,18 +288,6 @@ fn is_picture(text: &str) -> bool {
     starts
         .iter()
         .any(|start| text.trim_start().starts_with(start))
-}
-
-fn invalid<T>(text: &str) -> Result<T, ApiError> {
-    Err(ApiError::Invalid(text.to_owned()))
-}
-
-fn unknown_type(kind: &str) -> ApiError {
-    let shown: String = kind.chars().take(40).collect();
-    ApiError::Invalid(format!(
-        "\"type\" is \"{shown}\"; one of {}.",
-        JobType::PROMPTED.map(JobType::as_str).join(", ")
-    ))
 }
 
 /// A worker's sentence names columns; a caller knows the fields of its body.

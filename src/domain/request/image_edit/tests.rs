@@ -13,11 +13,14 @@ fn edit(payload: &Value) -> ClaimedJob {
     }
 }
 
+fn name(picture: &Picture) -> &str {
+    match picture {
+        Picture::Url(url) => url.trim_start_matches("https://a.example/"),
+        Picture::Upload(name) => name,
+    }
+}
+
 fn names(request: &Request) -> Vec<&str> {
-    let name = |picture| match picture {
-        &Picture::Url(ref url) => url.trim_start_matches("https://a.example/"),
-        &Picture::Upload(ref name) => name,
-    };
     request.pictures.iter().map(name).collect()
 }
 
