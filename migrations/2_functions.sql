@@ -429,6 +429,17 @@ SELECT CASE WHEN public.photo_generation_type(type) = 'photo_generation' THEN pe
             ELSE 1 END
 $$;
 
+-- What a row asks to be made, for people to see. image_generation and image_edit say it in their payload,
+-- or, where that says nothing, in the column; of a prompt for each image it is the first. What is called for
+-- is domain::request's to say.
+CREATE OR REPLACE FUNCTION public.photo_generation_prompt(type text, base text, payload jsonb)
+    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT CASE WHEN type IN ('image_generation', 'image_edit')
+            THEN coalesce(nullif(payload ->> 'editPrompt', ''), nullif(payload ->> 'prompt', ''),
+                          payload -> 'prompts' ->> 0, base)
+            ELSE base END
+$$;
+
 -- Whom a row is for, in the words of domain::tenant. Ids as text, since an app's may be of any type.
 CREATE OR REPLACE FUNCTION public.photo_generation_tenant("teamId" text, "userId" text)
     RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -699,8 +710,10 @@ CREATE OR REPLACE TRIGGER photo_generation_born_final
 CREATE OR REPLACE FUNCTION public.photo_generation_count_images() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
-    NEW."imagesTotal" := coalesce(NEW."imagesTotal", greatest(public.photo_generation_wanted(
-        NEW.type::text, NEW."numImagesPerExample"::numeric, NEW.payload::jsonb), 1));
+    IF NEW."imagesTotal" IS NULL THEN
+        NEW."imagesTotal" := greatest(public.photo_generation_wanted(
+            NEW.type::text, NEW."numImagesPerExample"::numeric, NEW.payload::jsonb), 1);
+    END IF;
     RETURN NEW;
 EXCEPTION WHEN OTHERS THEN
     NEW."imagesTotal" := NULL;

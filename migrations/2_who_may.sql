@@ -29,7 +29,7 @@ BEGIN
                       'default_model', 'due', 'expected', 'fence', 'find_arrivals', 'image_stored',
                       'forget_shares', 'images_left', 'inserted', 'kinds', 'list_price',
                       'lock_claims', 'name_model', 'next', 'next_due', 'next_quota_day', 'number',
-                      'on_image', 'pace', 'pauses_of', 'provider', 'quota_day', 'quota_window',
+                      'on_image', 'pace', 'pauses_of', 'prompt', 'provider', 'quota_day', 'quota_window',
                       'rest_shares', 'roll_total',
                       'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'take_notes',
                       'today', 'totals_due', 'waiting', 'waits_again', 'wake', 'wanted', 'weight']) AS name))

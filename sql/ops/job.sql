@@ -15,7 +15,8 @@ story (step, at, event, detail) AS (
     SELECT 1, "createdAt", 'inserted',
            concat_ws(', ', "jobId", 'team ' || "teamId", 'user ' || "userId", 'batch ' || "batchId",
                      coalesce("imagesTotal", "numImagesPerExample") || ' images',
-                     coalesce(model, 'default model'), left("basePrompt"::text, 80))
+                     coalesce(model, 'default model'),
+                     left(photo_generation_prompt(type::text, "basePrompt"::text, payload::jsonb), 80))
     FROM job
     UNION ALL
     SELECT 2, "startedAt", 'first claimed', NULL FROM job WHERE "startedAt" IS NOT NULL

@@ -4,7 +4,7 @@
 -- As in queue/jobs: wide numbers, and no moment that a calendar cannot show or nothing can be
 -- subtracted from.
 SELECT id::bigint AS "id!", "jobId" AS job_id, status::text AS "status!: Status",
-       left("basePrompt"::text, 80) AS prompt,
+       left(photo_generation_prompt(type::text, "basePrompt"::text, payload::jsonb), 80) AS prompt,
        coalesce("imagesTotal", "numImagesPerExample", 4)::bigint AS "images_total!",
        coalesce("imagesCompleted", 0)::bigint AS "images_completed!",
        coalesce(attempts, 0)::bigint AS "attempts!",

@@ -19,7 +19,7 @@ use crate::db::jobs::{self, EnqueueError, Enqueued, Insertion, NewJob, Watched};
 use crate::db::json::Json;
 use crate::db::{settings, workers};
 use crate::domain::request::MAX_IMAGES;
-use crate::domain::{Priority, Request, Tenant};
+use crate::domain::{JobType, Priority, Request, Tenant};
 use pictures::Input;
 
 /// Bytes of an idempotency key; an index takes no more than some 2700.
@@ -27,21 +27,26 @@ const LONGEST_KEY: usize = 255;
 /// Cells of the prompt in the answer.
 const PROMPT_CELLS: usize = 48;
 
+const TYPE_HELP: &str = "image_edit changes the first --image and keeps its shape; image_generation makes one \
+    picture unless told otherwise [default: photo_generation]";
+
 /// Enqueue a job
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     safelight enqueue \"a red bicycle\" --watch\n  \
     safelight enqueue \"a red bicycle at dawn\" --images 1 --aspect-ratio 16:9 --priority urgent\n  \
     safelight enqueue \"a portrait in a studio\" --image ./me.jpg --image https://example.com/pose.jpg\n  \
+    safelight enqueue \"make the sky red\" --type image_edit --image ./me.jpg\n  \
     safelight enqueue \"a logo\" --model gemini-3-pro-image --image-size 2K --team 7 --json\n  \
     safelight enqueue \"a poster\" --user 7 --idempotency-key order-81 --expires-in 30m\n\n\
     A local picture is put into the storage, where the workers must be able to read it: use the same\n\
     STORAGE as they do.")]
 pub(super) struct EnqueueCommand {
-    /// What the photos are to show
+    /// What the photos are to show, or what is to be changed
     prompt: String,
-    /// How many photos [default: 4]
-    #[arg(long, value_name = "N",
+    #[arg(long = "type", value_name = "TYPE", help = TYPE_HELP)]
+    kind: Option<JobType>,
+    #[arg(long, value_name = "N", help = "How many photos [default: 4 of photo_generation, else 1]",
           value_parser = clap::value_parser!(i32).range(1..=i64::from(MAX_IMAGES)))]
     images: Option<i32>,
     /// For instance 1:1, 3:4, 16:9
@@ -92,6 +97,16 @@ pub(super) struct EnqueueCommand {
     storage: StorageArgs,
 }
 
+impl ValueEnum for JobType {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::PROMPTED
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
+    }
+}
+
 impl ValueEnum for Priority {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL
@@ -137,7 +152,8 @@ impl EnqueueCommand {
 
     fn new_job(&self, inputs: &[Input]) -> NewJob {
         NewJob {
-            kind: None,
+            kind: self.kind,
+            prompts: Vec::new(),
             provider: None,
             request_hash: None,
             request_id: None,
@@ -184,7 +200,7 @@ impl EnqueueCommand {
         if self.json {
             return output::json(&json!({"id": id, "jobId": job_id, "status": status}));
         }
-        let images = usize::try_from(job.images.unwrap_or(jobs::DEFAULT_IMAGES)).unwrap_or(0);
+        let images = usize::try_from(job.wanted()).unwrap_or(0);
         let wishes = format!(
             "{} of \"{}\"",
             count(images, "image"),
@@ -248,6 +264,7 @@ fn parse_key(text: &str) -> Result<String, String> {
 fn option_of(column: &str) -> &str {
     match column {
         "basePrompt" => "PROMPT",
+        "type" => "--type",
         "numImagesPerExample" => "--images",
         "aspectRatio" => "--aspect-ratio",
         "model" => "--model",
@@ -266,6 +283,11 @@ fn option_of(column: &str) -> &str {
 
 /// Reads the job as a worker will.
 fn check(job: &NewJob, default_model: &str) -> Result<(), CommandError> {
+    if job.kind == Some(JobType::ImageEdit) && job.pictures.is_empty() {
+        return Err(CommandError::Usage(
+            "there is no picture to edit: say which one with --image".to_owned(),
+        ));
+    }
     match Request::parse(&job.as_claimed(default_model)) {
         Ok(_) => Ok(()),
         Err(error) => Err(CommandError::Usage(error.to_string())),

@@ -14,7 +14,7 @@ use crate::app;
 use crate::config::DatabaseArgs;
 use crate::db::Db;
 use crate::db::pauses::{self, Pause, Scope};
-use crate::domain::{Tenant, request};
+use crate::domain::{JobType, Tenant};
 
 /// Cells of a reason.
 const REASON_CELLS: usize = 60;
@@ -137,9 +137,9 @@ pub(super) async fn must_be_known(db: &Db, scope: &Scope) -> Result<(), CommandE
         Scope::All | Scope::Tenant(_) => return Ok(()),
         Scope::Model(_) => pauses::known(db).await?.models,
         Scope::Type(_) => {
-            let named = request::TYPES.iter().map(|&name| name.to_owned());
+            let named = JobType::ALL.map(|kind| kind.to_string()).into_iter();
             let waiting = pauses::known(db).await?.types.into_iter();
-            let waiting = waiting.filter(|name| !request::TYPES.contains(&name.as_str()));
+            let waiting = waiting.filter(|name| JobType::named(name).is_none());
             named.chain(waiting).collect()
         }
     };

@@ -28,8 +28,8 @@ pub use enqueue::{
     EnqueueError, Enqueued, Insertion, enqueue, enqueued_before, tenant_of, waiting,
 };
 pub use progress::{Progress, Watched, progress};
+pub use wishes::NewJob;
 pub(super) use wishes::document;
-pub use wishes::{DEFAULT_IMAGES, NewJob};
 pub use with_keys::{Keyed, with_keys};
 
 use super::json::Json;

@@ -12,10 +12,9 @@ use uuid::Uuid;
 use super::connections::Transaction;
 use super::{Db, DbError, seconds};
 use crate::domain::outcome::Resume;
-use crate::domain::{ClaimedJob, Failure, JobId, Status, Tenant};
+use crate::domain::{ClaimedJob, Failure, JobId, JobType, Status, Tenant};
 
-/// What a row means that says nothing (the columns' defaults; apps may write null).
-const DEFAULT_IMAGES: i64 = 4;
+/// What a row means that says nothing (the column's default; apps may write null).
 const DEFAULT_MAX_ATTEMPTS: i64 = 5;
 
 /// The right to write to one job. Not `Clone`: whoever ends the attempt gives it up.
@@ -124,14 +123,14 @@ pub async fn claim(
                 id: row.id,
                 job_id: row.job_id,
                 tenant: Tenant::of(row.team_id.as_deref(), row.user_id.as_deref()),
-                kind: row.kind.unwrap_or_else(|| "photo_generation".to_owned()),
+                kind: row.kind.unwrap_or_else(|| JobType::default().to_string()),
                 batch_id: row.batch_id,
                 base_prompt: row.base_prompt,
                 example_prompt: row.example_prompt,
                 example_url: row.example_url,
                 training_urls: row.training_urls,
                 aspect_ratio: row.aspect_ratio,
-                images: row.images.unwrap_or(DEFAULT_IMAGES),
+                images: row.images,
                 provider: row.provider,
                 model: row.model,
                 payload: row.payload,

@@ -29,7 +29,7 @@ pub struct ClaimedJob {
     /// JSON, not parsed yet.
     pub training_urls: Option<String>,
     pub aspect_ratio: Option<String>,
-    /// Images asked for, any number; 4 when the row says nothing.
+    /// Images asked for, any number, as the database counts them (`photo_generation_wanted`).
     pub images: i64,
     pub provider: Option<String>,
     /// The row's model, else the default recorded in the database.

@@ -7,6 +7,9 @@
 use std::fmt;
 
 use super::AspectRatio;
+pub use shape::Shape;
+
+mod shape;
 
 /// What a fresh database records as the default model.
 pub const DEFAULT_MODEL: &str = Provider::Gemini.default_model();

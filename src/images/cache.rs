@@ -13,6 +13,15 @@ pub const DEFAULT_BYTES: usize = 16 * 1024 * 1024;
 /// The SHA-256 of a file as it was fetched.
 pub type Digest = [u8; 32];
 
+/// What is kept of a picture; clones share the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub text: Arc<str>,
+    /// In pixels, of the picture that the text holds.
+    pub width: u32,
+    pub height: u32,
+}
+
 /// Prepared texts by the content that they were made from.
 #[derive(Debug)]
 pub struct Cache {
@@ -29,18 +38,18 @@ struct Shelf {
 
 #[derive(Debug)]
 struct Entry {
-    text: Arc<OnceCell<Arc<str>>>,
+    kept: Arc<OnceCell<Kept>>,
     used: u64,
 }
 
 impl Entry {
     fn bytes(&self) -> usize {
-        self.text.get().map_or(0, |text| text.len())
+        self.kept.get().map_or(0, |kept| kept.text.len())
     }
 
     /// Nothing came of it, and nobody is at it.
     fn is_abandoned(&self) -> bool {
-        self.text.get().is_none() && Arc::strong_count(&self.text) == 1
+        self.kept.get().is_none() && Arc::strong_count(&self.kept) == 1
     }
 }
 
@@ -52,18 +61,18 @@ impl Cache {
         }
     }
 
-    /// The text made from this content; `make` runs only if nobody has made it or is making it.
+    /// What is made of this content; `make` runs only if nobody has made it or is making it.
     /// When it fails or is dropped, the next one who waits makes its own.
     pub async fn get_or_make<E>(
         &self,
         content: Digest,
-        make: impl Future<Output = Result<Arc<str>, E>>,
-    ) -> Result<Arc<str>, E> {
+        make: impl Future<Output = Result<Kept, E>>,
+    ) -> Result<Kept, E> {
         let cell = self.shelf().take(content);
-        let text = cell.get_or_try_init(|| make).await.cloned();
+        let kept = cell.get_or_try_init(|| make).await.cloned();
         drop(cell);
         self.shelf().trim(self.max_bytes);
-        text
+        kept
     }
 
     /// A panic elsewhere leaves the shelf as good as before: no step of ours can half-change it.
@@ -79,14 +88,14 @@ impl Default for Cache {
 }
 
 impl Shelf {
-    fn take(&mut self, content: Digest) -> Arc<OnceCell<Arc<str>>> {
+    fn take(&mut self, content: Digest) -> Arc<OnceCell<Kept>> {
         self.uses += 1;
         let entry = self.entries.entry(content).or_insert_with(|| Entry {
-            text: Arc::default(),
+            kept: Arc::default(),
             used: 0,
         });
         entry.used = self.uses;
-        Arc::clone(&entry.text)
+        Arc::clone(&entry.kept)
     }
 
     /// Linear in the entries, of which 16 MB holds some hundreds.

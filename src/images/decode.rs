@@ -73,6 +73,14 @@ pub struct Inspected {
     pub height: u32,
 }
 
+/// A picture as a provider gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upright {
+    pub jpeg: Vec<u8>,
+    pub width: u32,
+    pub height: u32,
+}
+
 /// Decodes a few pictures at a time. Clones share the same few.
 #[derive(Clone, Debug)]
 pub struct Decoder {
@@ -92,7 +100,7 @@ impl Decoder {
     pub async fn prepare_input(
         &self,
         bytes: impl AsRef<[u8]> + Send + 'static,
-    ) -> Result<Vec<u8>, DecodeError> {
+    ) -> Result<Upright, DecodeError> {
         self.run(move || prepare(bytes.as_ref())).await
     }
 
@@ -129,20 +137,25 @@ fn inspect(bytes: &[u8]) -> Result<Inspected, DecodeError> {
     })
 }
 
-fn prepare(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+fn prepare(bytes: &[u8]) -> Result<Upright, DecodeError> {
     let (picture, orientation) = decode(bytes)?;
     // Flattened first, else the hidden colour of transparent pixels bleeds in. Turned last, when
     // there is least to turn: the target is square, so both orders give the same size.
     let mut picture = shrunk(DynamicImage::ImageRgb8(on_white(picture)));
     picture.apply_orientation(orientation);
     let mut jpeg = Vec::new();
+    let (width, height) = (picture.width(), picture.height());
     JpegEncoder::new_with_quality(&mut jpeg, INPUT_QUALITY).encode(
         picture.as_bytes(),
-        picture.width(),
-        picture.height(),
+        width,
+        height,
         ExtendedColorType::Rgb8,
     )?;
-    Ok(jpeg)
+    Ok(Upright {
+        jpeg,
+        width,
+        height,
+    })
 }
 
 /// All pixels, and how the picture is to be turned. For an animation the first frame.

@@ -11,6 +11,7 @@ use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use crate::domain::{Failure, Picture, Tenant};
+use crate::images::cache::Kept;
 use crate::images::{Cache, Decoder, Fetcher, INVALID_INPUT, PictureFormat};
 use crate::providers::PreparedPicture;
 use crate::storage::{ObjectKey, Storage, StorageError};
@@ -71,16 +72,22 @@ impl Inputs {
             Picture::Upload(name) => self.uploaded(tenant, name).await?,
         };
         let content = Sha256::digest(&bytes).into();
-        let base64 = self
+        let kept = self
             .prepared
             .get_or_make(content, async {
-                let jpeg = self.decoder.prepare_input(bytes).await?;
-                Ok::<_, Failure>(BASE64.encode(jpeg).into())
+                let upright = self.decoder.prepare_input(bytes).await?;
+                Ok::<_, Failure>(Kept {
+                    text: BASE64.encode(upright.jpeg).into(),
+                    width: upright.width,
+                    height: upright.height,
+                })
             })
             .await?;
         Ok(PreparedPicture {
             mime: PictureFormat::Jpeg.mime(),
-            base64,
+            base64: kept.text,
+            width: kept.width,
+            height: kept.height,
         })
     }
 

@@ -5,11 +5,13 @@
 //! folder knows no job, no database and no quota. Each provider's wire format stays private to
 //! its module, and its errors turn into [`CallResult`] in one place there.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::model::Shape;
 use crate::domain::request::Options;
-use crate::domain::{AspectRatio, CallResult, Model, Provider};
+use crate::domain::{AspectRatio, CallResult, Model, Provider, Request};
 
 mod examine;
 mod exchange;
@@ -47,9 +49,31 @@ pub struct ImageRequest {
     /// Input pictures in the order of the call; shared by all calls of a job.
     pub pictures: Arc<[PreparedPicture]>,
     pub aspect_ratio: Option<AspectRatio>,
-    /// One of [`Model::image_sizes`].
-    pub image_size: Option<&'static str>,
+    /// One of [`Model::image_sizes`], or pixels that the model draws.
+    pub image_size: Option<Cow<'static, str>>,
     pub options: Options,
+}
+
+impl ImageRequest {
+    /// The call for one image of a job, by its index from 1. `pictures` are those of the job, prepared.
+    pub fn of(request: &Request, pictures: &Arc<[PreparedPicture]>, index: i32) -> Self {
+        let first = pictures.first().filter(|_| request.keeps_shape);
+        let shape = first.map(|first| request.model.shape_like(first.width, first.height));
+        let named_size = request.image_size.map(Cow::Borrowed);
+        let (aspect_ratio, image_size) = match shape {
+            None => (request.aspect_ratio, named_size),
+            Some(Shape::Ratio(ratio)) => (Some(ratio), named_size),
+            Some(Shape::Pixels(pixels)) => (None, named_size.or(Some(Cow::Owned(pixels)))),
+        };
+        Self {
+            model: request.model.clone(),
+            prompt: Arc::clone(request.prompts.of(index)),
+            pictures: Arc::clone(pictures),
+            aspect_ratio,
+            image_size,
+            options: request.options,
+        }
+    }
 }
 
 /// An input picture, ready to be sent: decoded, turned, scaled and encoded again by us.
@@ -58,6 +82,9 @@ pub struct PreparedPicture {
     /// `image/jpeg` and its like; what the bytes are, not what somebody declared.
     pub mime: &'static str,
     pub base64: Arc<str>,
+    /// In pixels, as it is sent.
+    pub width: u32,
+    pub height: u32,
 }
 
 /// The configured providers; hands each call to the one that serves its model. One without a key has
@@ -125,3 +152,6 @@ pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
         .tcp_nodelay(true)
         .build()
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,15 +112,8 @@ impl Attempt<'_> {
             Err(failure) => return Ok(self.without_inputs(failure)),
         };
         tracing::debug!(pictures = pictures.len(), "inputs ready");
-        let request = ImageRequest {
-            model: request.model,
-            prompt: request.prompt.into(),
-            pictures,
-            aspect_ratio: request.aspect_ratio,
-            image_size: request.image_size,
-            options: request.options,
-        };
-        let images = self.generate(&request, planned).await?;
+        let call_of = |index| ImageRequest::of(&request, &pictures, index);
+        let images = self.generate(&call_of, planned).await?;
         Ok(of_images(images, self.wait_after_error()))
     }
 
@@ -175,7 +168,7 @@ impl Attempt<'_> {
     /// (the probe of a blocked account succeeded), those get another turn.
     async fn generate(
         self,
-        request: &ImageRequest,
+        call_of: &(impl Fn(i32) -> ImageRequest + Sync),
         planned: Vec<i32>,
     ) -> Result<Vec<ImageOutcome>, DbError> {
         let patience = Patience::new(self.context.settings.job_timeout);
@@ -191,7 +184,8 @@ impl Attempt<'_> {
                         if let Some(&resume) = told_to_wait.get() {
                             return (index, Ok(ImageOutcome::Waiting { resume }));
                         }
-                        let outcome = image::work(self, request, index, patience).await;
+                        let request = call_of(index);
+                        let outcome = image::work(self, &request, index, patience).await;
                         if let Ok(ImageOutcome::Waiting { resume }) = outcome {
                             // What the first one was told stands.
                             let _ = told_to_wait.set(resume);

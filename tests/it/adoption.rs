@@ -24,6 +24,16 @@ const APPS_INSERT: &str = r#"
     SELECT id, "userId", 1, 1, '', 'a person on a bicycle', '16:9', 2, 'no'
     FROM photo_generation_batches WHERE id = 12"#;
 
+/// What it inserts once it asks for more.
+const NEW_TYPES: &str = r#"
+    INSERT INTO photo_generation_queue ("batchId", "userId", type, payload)
+    SELECT id, "userId", type, payload::jsonb
+    FROM photo_generation_batches, (VALUES
+        ('image_generation', '{"prompts": ["a lake", "a hill"]}'),
+        ('image_edit', '{"editPrompt": "make the sky red", "numImages": 3}'),
+        ('image_generation', '{"prompt": "a sea", "numImages": 1e300}')) AS wish (type, payload)
+    WHERE id = 12"#;
+
 /// The app's table of photos, fed by the hook.
 const APPS_HOOK: &str = r#"
     CREATE OR REPLACE FUNCTION photo_generation_on_image(image photo_generation_images)
@@ -99,6 +109,31 @@ async fn is_adopted_and_worked_to_the_end(app: App) {
           AND abs(extract(epoch FROM "completedAt" - (now() AT TIME ZONE 'UTC')::timestamp)) < 600"#;
     if app.name == "timestamp" {
         assert_eq!(stage.number(moments).await, 22, "times are written in UTC");
+    }
+}
+
+#[tokio::test]
+async fn rows_of_new_types_are_worked_in_every_apps_table() {
+    for app in APPS {
+        let stage = Stage::of(app).await;
+        stage.migrate().await;
+        stage
+            .sql("UPDATE photo_generation_queue SET status = 'canceled' WHERE status NOT IN ('completed', 'failed')")
+            .await;
+
+        stage.sql(NEW_TYPES).await;
+        stage.drain().await;
+
+        let story = r#"
+            SELECT string_agg(concat_ws(' ', status, "imagesCompleted", "imagesTotal", "errorCode"), ', ' ORDER BY id)
+            FROM photo_generation_queue WHERE type IS NOT NULL AND type <> 'photo_generation'"#;
+        assert_eq!(
+            stage.text(story).await,
+            // Of nothing there is nothing to edit, and what no column holds is no number of images.
+            "completed 2 2, failed 0 3 invalid_request, failed 0 invalid_request",
+            "{}",
+            app.name
+        );
     }
 }
 

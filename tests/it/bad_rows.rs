@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::harness::{OddHost, Process, Stage};
 
-use rows::{Row, fine, no_pictures, senseless, unavailable, unusable};
+use rows::{Row, fine, misspelled, no_pictures, senseless, unavailable, unusable};
 
 /// Attempts at a row whose input may be there later.
 const TRIES: usize = 2;
@@ -116,6 +116,7 @@ async fn each_bad_row_ends_with_a_sentence_and_the_good_ones_beside_it_are_done(
         .await;
     let bad = [
         senseless(),
+        misspelled(),
         unusable(),
         no_pictures(&host),
         unavailable(&host, &closed),

@@ -156,7 +156,7 @@ async fn each_change_of_state_is_one_line_that_says_whose_it_is() {
         story(&lines, bumpy),
         [
             "job claimed, call failed, image refused, image stored, job to be retried",
-            "job claimed, a call to Gemini broke off, call ambiguous, job to be retried",
+            "job claimed, a call to the provider broke off, call ambiguous, job to be retried",
             "job claimed, account cooling down, call limited, job rate limited",
             "job claimed, account recovered, image stored, job completed, batch ended",
         ]

@@ -19,7 +19,7 @@ use crate::api::extract::IdempotencyKey;
 use crate::api::request_id::RequestId;
 use crate::api::signing::{Moment, Scope, TOKEN_LIFE};
 use crate::db::jobs::{self, Again, JobRef, NewJob, Retried};
-use crate::domain::{Status, hex};
+use crate::domain::{JobType, Status, hex};
 
 /// Cancel a job
 ///
@@ -132,7 +132,7 @@ async fn retry_now(api: &Api, job: &jobs::Job, again: &Again) -> Result<Retried,
         }
     }
     let coming = NewJob {
-        kind: Some(job.kind.clone()),
+        kind: JobType::named(&job.kind),
         model: job.model.clone(),
         ..NewJob::default()
     };

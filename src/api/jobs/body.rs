@@ -1,5 +1,7 @@
 //! What a body asks for: read strictly, checked as a worker will, and made a row.
 
+mod checks;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,8 +19,8 @@ use crate::api::{Api, batches};
 use crate::db::jobs::NewJob;
 use crate::db::json::Json as Document;
 use crate::db::settings;
-use crate::domain::request::{MAX_IMAGES, TYPES};
-use crate::domain::{Priority, Request};
+use crate::domain::request::MAX_IMAGES;
+use crate::domain::{JobType, Priority, Request};
 
 /// Most tries of a job: what ends badly a hundred times ends badly.
 const MOST_ATTEMPTS: i32 = 100;
@@ -27,20 +29,24 @@ const LARGEST_JSON: usize = 64 * 1024;
 /// A job that is to be given up later than this need not say so.
 const LONGEST_EXPIRY: u64 = 30 * 24 * 60 * 60;
 
-/// What is wanted. Only `prompt` must be there; unknown fields are refused, since a misspelled one would
-/// cost money.
+/// What is wanted. Only a prompt must be there, and a picture where one is to be edited; unknown fields are
+/// refused, since a misspelled one would cost money.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::api) struct EnqueueBody {
     #[serde(rename = "type")]
     #[schema(schema_with = types)]
     kind: Option<String>,
-    #[schema(required, nullable = false, pattern = r"\S", example = "a red bicycle")]
+    /// Needed, unless `prompts` or `editPrompt` says it.
+    #[schema(pattern = r"\S", example = "a red bicycle")]
     prompt: Option<String>,
-    #[schema(schema_with = not_yet)]
+    /// Of `image_generation` and `image_edit`: one for each image, in their order.
+    #[schema(min_items = 1, max_items = 100)]
     prompts: Option<Vec<String>>,
-    #[schema(minimum = 1, maximum = 100, default = 4)]
+    /// Left out: 4 of `photo_generation`, else as many as there are `prompts`, else 1.
+    #[schema(minimum = 1, maximum = 100)]
     num_images: Option<i32>,
+    /// Left out: the model's choice; of `image_edit` that of the source.
     #[schema(example = "4:3")]
     aspect_ratio: Option<String>,
     /// Where the model has sizes.
@@ -84,9 +90,10 @@ pub(in crate::api) struct EnqueueBody {
     client_id: Option<Value>,
     product_ids: Option<Value>,
     settings: Option<BTreeMap<String, Value>>,
-    #[schema(schema_with = not_yet)]
+    /// Of `image_edit`: the picture to be changed; left out: the first of `images`.
     source_image_url: Option<String>,
-    #[schema(schema_with = not_yet)]
+    /// Of `image_edit`: another name for `prompt`.
+    #[schema(pattern = r"\S", example = "make the sky red")]
     edit_prompt: Option<String>,
 }
 
@@ -98,9 +105,9 @@ fn not_yet() -> Object {
         .build()
 }
 
-/// Those that this version works: `check` tells of the others that they are not built.
+/// Those that are enqueued here: a try-on has a route of its own.
 fn types() -> Object {
-    word_or_null(&TYPES[..1])
+    word_or_null(&JobType::PROMPTED.map(JobType::as_str))
 }
 
 fn priorities() -> Object {
@@ -150,34 +157,13 @@ impl EnqueueBody {
 
     /// What no row could tell.
     fn check(&self) -> Result<(), ApiError> {
-        let invalid = |text: &str| Err(ApiError::Invalid(text.to_owned()));
-        match self.kind.as_deref().unwrap_or(TYPES[0]) {
-            "photo_generation" => {}
-            kind if TYPES.contains(&kind) => {
-                return Err(ApiError::NotBuilt(
-                    "type_unavailable",
-                    format!("This version does not work jobs of type \"{kind}\" yet."),
-                ));
-            }
-            kind => return Err(unknown_type(kind)),
-        }
+        self.check_fields(self.job_type()?)?;
+        self.check_prompts()?;
         if self.webhook_url.is_some() {
             return Err(ApiError::Refused(
                 "webhooks_unavailable",
                 "This version calls no webhooks yet: poll, or follow the events.".to_owned(),
             ));
-        }
-        if self.prompts.is_some() || self.edit_prompt.is_some() || self.source_image_url.is_some() {
-            return invalid(
-                "\"prompts\", \"editPrompt\" and \"sourceImageUrl\" are not for jobs of type photo_generation: use \"prompt\" and \"images\".",
-            );
-        }
-        if self
-            .prompt
-            .as_deref()
-            .is_none_or(|prompt| prompt.trim().is_empty())
-        {
-            return invalid("\"prompt\" is missing: say what the photos are to show.");
         }
         if self
             .num_images
@@ -203,10 +189,11 @@ impl EnqueueBody {
                 "\"expiresInSeconds\" must be 1 to {LONGEST_EXPIRY}."
             )));
         }
-        let mut images = self.images.iter().flatten();
-        match images.find(|image| !is_picture(image)) {
-            Some(_) => invalid(
-                "\"images\" must hold URLs that begin with http:// or https://, or names of uploads.",
+        let images = self.images.iter().flatten();
+        let mut pictures = images.chain(&self.source_image_url);
+        match pictures.find(|picture| !is_picture(picture)) {
+            Some(_) => checks::invalid(
+                "\"images\" and \"sourceImageUrl\" must be URLs that begin with http:// or https://, or names of uploads.",
             ),
             None => Ok(()),
         }
@@ -236,12 +223,18 @@ impl EnqueueBody {
             user_id: owner.user_id,
             batch_id: self.batch_id,
             max_attempts: self.max_attempts,
-            pictures: self.images.unwrap_or_default(),
+            // The picture to be edited is the first one.
+            pictures: self
+                .source_image_url
+                .into_iter()
+                .chain(self.images.unwrap_or_default())
+                .collect(),
             payload,
             metadata,
             expires_in: self.expires_in_seconds.map(Duration::from_secs),
-            kind: self.kind,
-            prompt: self.prompt.unwrap_or_default(),
+            kind: self.kind.as_deref().and_then(JobType::named),
+            prompt: self.prompt.or(self.edit_prompt).unwrap_or_default(),
+            prompts: self.prompts.unwrap_or_default(),
             idempotency_key: None,
             request_hash: None,
             request_id: None,
@@ -295,14 +288,6 @@ fn is_picture(text: &str) -> bool {
     starts
         .iter()
         .any(|start| text.trim_start().starts_with(start))
-}
-
-fn unknown_type(kind: &str) -> ApiError {
-    let shown: String = kind.chars().take(40).collect();
-    ApiError::Invalid(format!(
-        "\"type\" is \"{shown}\"; one of {}.",
-        TYPES.join(", ")
-    ))
 }
 
 /// A worker's sentence names columns; a caller knows the fields of its body.

@@ -20,7 +20,7 @@ use crate::api::links::Links;
 use crate::api::request_id::RequestId;
 use crate::api::signing::Moment;
 use crate::api::{Api, uploads};
-use crate::db::jobs::{self, DEFAULT_IMAGES, Enqueued, Insertion, JobRef, NewJob};
+use crate::db::jobs::{self, Enqueued, Insertion, JobRef, NewJob};
 use crate::domain::{Status, Tenant};
 
 /// The job is committed.
@@ -126,7 +126,6 @@ async fn ended(api: &Api, enqueued: Enqueued, wait: Duration) -> Option<JobView>
 
 impl Accepted {
     pub(in crate::api) fn of(api: &Api, job: &NewJob, enqueued: Enqueued) -> Self {
-        let images = job.images.unwrap_or(DEFAULT_IMAGES);
         let Enqueued {
             id,
             job_id,
@@ -141,7 +140,7 @@ impl Accepted {
             status,
             poll_url: format!("/api/generations/{job_id}"),
             view_token: view_token(api, job_id, Moment::now()),
-            job: JobInShort::fresh(id, status, images.into(), created_at),
+            job: JobInShort::fresh(id, status, job.wanted(), created_at),
             message: match how {
                 Insertion::Inserted => "Generation queued",
                 Insertion::WasThere => "Generation was queued before, with this Idempotency-Key",

@@ -53,6 +53,23 @@ fn flags_become_columns() {
 }
 
 #[test]
+fn an_edit_makes_one_picture_of_the_first_image_unless_told_otherwise() {
+    let words = ["enqueue", "make the sky red", "--type", "image_edit"];
+    let edit = |more: &[&str]| {
+        let line = Line::try_parse_from(words.iter().chain(more)).expect("arguments");
+        let image = Input::Named("https://example.com/me.jpg".to_owned());
+        line.enqueue.new_job(&[image])
+    };
+
+    let one = edit(&[]);
+    assert_eq!((one.wanted(), one.kind), (1, Some(JobType::ImageEdit)));
+    assert!(check(&one, DEFAULT_MODEL).is_ok());
+    assert_eq!(edit(&["--images", "3"]).wanted(), 3);
+    assert_eq!(job(&[]).wanted(), 4);
+    assert!(Line::try_parse_from(["enqueue", "a lake", "--type", "tryon"]).is_err());
+}
+
+#[test]
 fn what_a_worker_would_refuse_is_wrong_usage() {
     let refused = |flags: &[&str], model: &str, expected: &str| match check(&job(flags), model) {
         Err(CommandError::Usage(why)) => assert!(why.contains(expected), "{why}"),

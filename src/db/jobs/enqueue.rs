@@ -14,7 +14,7 @@ use super::wishes::{Columns, DEFAULT_IMAGES, NewJob, document};
 use crate::db::connections::Transaction;
 use crate::db::json::Json;
 use crate::db::{Db, DbError, seconds};
-use crate::domain::{JobId, Status, Tenant};
+use crate::domain::{JobId, JobType, Status, Tenant};
 
 /// The columns that say what is wanted: two inserts with one key must agree in them.
 const WISHES: [&str; 16] = [
@@ -207,7 +207,7 @@ async fn keyed(db: &Db, job: &NewJob, row: &Json) -> Result<Option<(Enqueued, bo
         "maxAttempts": 5,
         "trainingImageUrls": [],
         "priority": "normal",
-        "type": "photo_generation",
+        "type": JobType::default().as_str(),
     });
     let found = sqlx::query_file!(
         "sql/queue/keyed.sql",
@@ -280,7 +280,7 @@ pub async fn waiting(db: &Db, tenant: &Tenant, coming: &NewJob, most: i64) -> Re
         "sql/queue/waiting_of.sql",
         tenant.as_str(),
         coming.model,
-        coming.kind,
+        coming.kind.map(JobType::as_str),
         most
     )
     .fetch_one(&db.pool)

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::db::DbError;
 use crate::db::json::Json;
-use crate::domain::{ClaimedJob, Tenant};
+use crate::domain::{ClaimedJob, JobType, Tenant};
 
-/// Images of a job that says nothing; the column's own default.
-pub const DEFAULT_IMAGES: i32 = 4;
+/// Images of a `photo_generation` that says nothing; the column's own default.
+pub(super) const DEFAULT_IMAGES: i32 = 4;
 
 /// Values by column; only what is asked for.
 pub(super) type Columns = BTreeMap<&'static str, Json>;
@@ -19,8 +20,11 @@ pub(super) type Columns = BTreeMap<&'static str, Json>;
 /// What to enqueue. `None`, and no pictures, leave the column's default.
 #[derive(Debug, Default, Clone)]
 pub struct NewJob {
-    pub kind: Option<String>,
+    pub kind: Option<JobType>,
+    /// Empty where each image has its own.
     pub prompt: String,
+    /// One for each image, of a type that has them.
+    pub prompts: Vec<String>,
     pub images: Option<i32>,
     pub aspect_ratio: Option<String>,
     pub provider: Option<String>,
@@ -33,7 +37,7 @@ pub struct NewJob {
     /// Input pictures: URLs or `upload:` names.
     pub pictures: Vec<String>,
     /// For `imageSize` and its kin.
-    pub payload: Option<serde_json::Value>,
+    pub payload: Option<Value>,
     /// The app's own.
     pub metadata: Option<Json>,
     /// One job per tenant and key.
@@ -54,20 +58,17 @@ impl NewJob {
             id: 0,
             job_id: Uuid::nil(),
             tenant: Tenant::of(self.team_id.as_deref(), self.user_id.as_deref()),
-            kind: self
-                .kind
-                .clone()
-                .unwrap_or_else(|| "photo_generation".to_owned()),
+            kind: self.kind.unwrap_or_default().to_string(),
             batch_id: self.batch_id,
             base_prompt: Some(self.prompt.clone()),
             example_prompt: None,
             example_url: None,
-            training_urls: Some(serde_json::Value::from(self.pictures.clone()).to_string()),
+            training_urls: Some(Value::from(self.pictures.clone()).to_string()),
             aspect_ratio: self.aspect_ratio.clone(),
-            images: self.images.unwrap_or(DEFAULT_IMAGES).into(),
+            images: self.wanted(),
             provider: self.provider.clone(),
             model: named.unwrap_or(default_model).to_owned(),
-            payload: self.payload.as_ref().map(ToString::to_string),
+            payload: self.whole_payload().as_ref().map(ToString::to_string),
             attempts: 0,
             max_attempts: 1,
             request_id: String::new(),
@@ -75,13 +76,55 @@ impl NewJob {
         }
     }
 
+    /// How many images it asks for: what `photo_generation_wanted` of the database makes of the row.
+    pub fn wanted(&self) -> i64 {
+        match self.kind.unwrap_or_default() {
+            JobType::PhotoGeneration => self.images.unwrap_or(DEFAULT_IMAGES).into(),
+            JobType::ImageGeneration | JobType::ImageEdit if !self.prompts.is_empty() => {
+                i64::try_from(self.prompts.len()).unwrap_or(i64::MAX)
+            }
+            JobType::ImageGeneration | JobType::ImageEdit => self.images.unwrap_or(1).into(),
+            JobType::TryOn => 1,
+        }
+    }
+
+    /// Whether the row says in its payload how many images it asks for, and of what.
+    fn counts_in_payload(&self) -> bool {
+        match self.kind.unwrap_or_default() {
+            JobType::PhotoGeneration | JobType::TryOn => false,
+            JobType::ImageGeneration | JobType::ImageEdit => true,
+        }
+    }
+
+    fn whole_payload(&self) -> Option<Value> {
+        let mut payload = self.payload.clone();
+        if !self.counts_in_payload() {
+            return payload;
+        }
+        let mut say = |name: &str, value: Value| {
+            let payload = payload.get_or_insert_with(|| json!({}));
+            if let Some(fields) = payload.as_object_mut() {
+                fields.insert(name.to_owned(), value);
+            }
+        };
+        if !self.prompts.is_empty() {
+            say("prompts", json!(self.prompts));
+        }
+        if let Some(images) = self.images {
+            say("numImages", json!(images));
+        }
+        payload
+    }
+
     /// What was asked for, by column.
     pub(super) fn columns(&self) -> Result<Columns, DbError> {
         let mut columns = Wishes::default();
-        columns.put("basePrompt", Some(&self.prompt))?;
-        columns.put("numImagesPerExample", self.images.as_ref())?;
+        let prompt = (!self.prompt.is_empty()).then_some(&self.prompt);
+        columns.put("basePrompt", prompt)?;
+        let images = self.images.filter(|_| !self.counts_in_payload());
+        columns.put("numImagesPerExample", images.as_ref())?;
         columns.put("aspectRatio", self.aspect_ratio.as_ref())?;
-        columns.put("type", self.kind.as_ref())?;
+        columns.put("type", self.kind.map(JobType::as_str).as_ref())?;
         columns.put("provider", self.provider.as_ref())?;
         columns.put("model", self.model.as_ref())?;
         columns.put("priority", self.priority.as_ref())?;
@@ -91,7 +134,7 @@ impl NewJob {
         columns.put("maxAttempts", self.max_attempts.as_ref())?;
         let pictures = (!self.pictures.is_empty()).then_some(&self.pictures);
         columns.put("trainingImageUrls", pictures)?;
-        columns.put("payload", self.payload.as_ref())?;
+        columns.put("payload", self.whole_payload().as_ref())?;
         columns.put("metadata", self.metadata.as_ref())?;
         columns.put("idempotencyKey", self.idempotency_key.as_ref())?;
         columns.put("requestHash", self.request_hash.as_ref())?;

@@ -43,6 +43,14 @@ impl AspectRatio {
         self.name
     }
 
+    pub(in crate::domain) fn width(self) -> u64 {
+        self.width.into()
+    }
+
+    pub(in crate::domain) fn height(self) -> u64 {
+        self.height.into()
+    }
+
     /// The nearest of the three sizes that each of OpenAI's models draws.
     pub(in crate::domain) fn nearest_pixels(self) -> &'static str {
         match self.width.cmp(&self.height) {

@@ -3,8 +3,10 @@ use serde_json::json;
 use super::*;
 use crate::domain::Tenant;
 use crate::domain::model::DEFAULT_MODEL;
+use prompts::MAX_PROMPT_CHARS;
 
-fn job() -> ClaimedJob {
+/// A row of the usual type.
+pub(super) fn job() -> ClaimedJob {
     ClaimedJob {
         id: 1,
         job_id: uuid::Uuid::nil(),
@@ -47,7 +49,7 @@ fn the_prompt_is_base_then_example_then_ratio_in_words() {
     let request = Request::parse(&job).expect("can be worked");
 
     assert_eq!(
-        request.prompt,
+        &**request.prompts.of(1),
         "A portrait of Ada. sitting by a lake. The image has the aspect ratio 9:16 (portrait)."
     );
 }

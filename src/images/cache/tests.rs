@@ -3,17 +3,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
+fn kept(text: &str) -> Kept {
+    Kept {
+        text: text.into(),
+        width: 3,
+        height: 2,
+    }
+}
+
 /// Asks for content `n`, made as `text`, and says whether it had to be made.
 async fn made(cache: &Cache, n: u8, text: &str) -> bool {
     let times = AtomicUsize::new(0);
     let make = async {
         times.fetch_add(1, Ordering::Relaxed);
-        Ok::<_, Infallible>(Arc::from(text))
+        Ok::<_, Infallible>(kept(text))
     };
 
     let got = cache.get_or_make([n; 32], make).await.expect("is made");
 
-    assert_eq!(&*got, text);
+    assert_eq!(got, kept(text));
     times.into_inner() == 1
 }
 
@@ -64,7 +72,7 @@ async fn two_who_want_the_same_at_once_make_it_once() {
     let (go, wait) = tokio::sync::oneshot::channel::<()>();
     let slow = async {
         wait.await.expect("told to go on");
-        Ok::<_, Infallible>(Arc::from("slow"))
+        Ok::<_, Infallible>(kept("slow"))
     };
     let never = async { unreachable!("somebody else is making it") };
 

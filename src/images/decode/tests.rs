@@ -211,7 +211,7 @@ async fn pictures_of_unusual_kinds_are_opened() {
         ("animated", animated),
     ] {
         let jpeg = decoder.prepare_input(bytes).await;
-        let jpeg = jpeg.unwrap_or_else(|error| panic!("{kind}: {error}"));
+        let jpeg = jpeg.unwrap_or_else(|error| panic!("{kind}: {error}")).jpeg;
         assert_eq!(opened(&jpeg).dimensions(), (8, 8), "{kind}");
     }
 }
@@ -238,7 +238,9 @@ async fn metadata_that_is_a_trap_turns_nothing_and_costs_nothing() {
         ),
     ] {
         let prepared = decoder.prepare_input(bytes).await;
-        let prepared = prepared.unwrap_or_else(|error| panic!("{trap}: {error}"));
+        let prepared = prepared
+            .unwrap_or_else(|error| panic!("{trap}: {error}"))
+            .jpeg;
         assert_eq!(opened(&prepared).dimensions(), (8, 8), "{trap}");
         assert!(prepared.len() < 2000, "{trap}: {}", prepared.len());
     }
@@ -265,10 +267,14 @@ async fn an_input_is_shrunk_to_1024_and_never_enlarged() {
     ] {
         let png = encoded(&gradient(from.0, from.1), PictureFormat::Png);
 
-        let jpeg = decoder.prepare_input(png).await.expect("is prepared");
+        let upright = decoder.prepare_input(png).await.expect("is prepared");
 
-        assert_eq!(PictureFormat::sniff(&jpeg), Some(PictureFormat::Jpeg));
-        assert_eq!(opened(&jpeg).dimensions(), to);
+        assert_eq!(
+            PictureFormat::sniff(&upright.jpeg),
+            Some(PictureFormat::Jpeg)
+        );
+        assert_eq!(opened(&upright.jpeg).dimensions(), to);
+        assert_eq!((upright.width, upright.height), to);
     }
 }
 
@@ -278,10 +284,12 @@ async fn an_input_stands_upright_and_loses_its_metadata() {
     let lying = encoded(&gradient(60, 40), PictureFormat::Jpeg);
     let lying = with_exif(&lying, 6);
 
-    let jpeg = Decoder::new(1)
+    let prepared = Decoder::new(1)
         .prepare_input(lying)
         .await
         .expect("is prepared");
+    assert_eq!((prepared.width, prepared.height), (40, 60));
+    let jpeg = prepared.jpeg;
 
     assert!(!jpeg.windows(4).any(|bytes| bytes == b"Exif"));
     let upright = opened(&jpeg);
@@ -300,9 +308,10 @@ async fn a_webp_turns_by_its_exif_too() {
         .encode(&gradient(6, 4), 6, 4, ExtendedColorType::Rgb8)
         .expect("is encoded");
 
-    let jpeg = Decoder::new(1).prepare_input(bytes).await.expect("works");
+    let upright = Decoder::new(1).prepare_input(bytes).await.expect("works");
 
-    assert_eq!(opened(&jpeg).dimensions(), (4, 6));
+    assert_eq!((upright.width, upright.height), (4, 6));
+    assert_eq!(opened(&upright.jpeg).dimensions(), (4, 6));
 }
 
 #[tokio::test]
@@ -314,12 +323,12 @@ async fn transparency_becomes_white_paper() {
         _ => Rgba([0, 0, 255, 255]),
     });
 
-    let jpeg = Decoder::new(1)
+    let prepared = Decoder::new(1)
         .prepare_input(png_with_alpha(&picture))
         .await
         .expect("is prepared");
 
-    let flat = opened(&jpeg);
+    let flat = opened(&prepared.jpeg);
     assert_near(*flat.get_pixel(4, 8), [255, 255, 255]);
     assert_near(*flat.get_pixel(24, 8), [127, 127, 127]);
     assert_near(*flat.get_pixel(44, 8), [0, 0, 255]);

@@ -241,6 +241,8 @@ fn inputs_too_large_for_one_request_are_refused() {
     let picture = PreparedPicture {
         mime: "image/jpeg",
         base64: "x".repeat(MAX_TOTAL_BYTES / 2).into(),
+        width: 8,
+        height: 8,
     };
     let mut pictures = vec![picture.clone(), picture.clone()];
     assert_eq!(check_total(&pictures), Ok(()));

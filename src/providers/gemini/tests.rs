@@ -42,14 +42,18 @@ fn request() -> ImageRequest {
             PreparedPicture {
                 mime: "image/jpeg",
                 base64: "Zmlyc3Q=".into(),
+                width: 30,
+                height: 20,
             },
             PreparedPicture {
                 mime: "image/png",
                 base64: "c2Vjb25k".into(),
+                width: 30,
+                height: 20,
             },
         ]),
         aspect_ratio: Some(AspectRatio::COMMON[7]),
-        image_size: Some("2K"),
+        image_size: Some("2K".into()),
         options: crate::domain::request::Options::default(),
     }
 }

@@ -60,7 +60,7 @@ impl<'a> Body<'a> {
         let text = std::iter::once(Part::Text(&request.prompt));
         let parts = text.chain(request.pictures.iter().map(Part::of)).collect();
         let aspect_ratio = request.aspect_ratio.map(crate::domain::AspectRatio::as_str);
-        let image_size = request.image_size;
+        let image_size = request.image_size.as_deref();
         let is_set = aspect_ratio.is_some() || image_size.is_some();
         Self {
             contents: [Content {

@@ -43,6 +43,8 @@ fn photo() -> PreparedPicture {
     PreparedPicture {
         mime: "image/jpeg",
         base64: BASE64_STANDARD.encode(bytes.into_inner()).into(),
+        width: 30,
+        height: 20,
     }
 }
 

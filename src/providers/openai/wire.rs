@@ -20,7 +20,7 @@ pub(super) struct Fields<'a> {
     prompt: &'a str,
     /// The ledger counts one picture for each call.
     n: u8,
-    size: &'static str,
+    size: &'a str,
     quality: &'static str,
     output_format: &'static str,
     /// Only of calls with pictures, to a model that takes it.
@@ -32,12 +32,13 @@ impl<'a> Fields<'a> {
     pub(super) fn of(request: &'a ImageRequest) -> Self {
         let (model, options) = (&request.model, &request.options);
         let of_ratio = || request.aspect_ratio.map(|ratio| model.pixels(ratio));
+        let named_size = request.image_size.as_deref();
         let takes_fidelity = model.takes_input_fidelity() && !request.pictures.is_empty();
         Self {
             model: model.name(),
             prompt: &request.prompt,
             n: 1,
-            size: request.image_size.or_else(of_ratio).unwrap_or("auto"),
+            size: named_size.or_else(of_ratio).unwrap_or("auto"),
             quality: options.quality.as_str(),
             output_format: options.output_format.as_str(),
             input_fidelity: options
@@ -73,7 +74,7 @@ pub(super) fn form(fields: &Fields<'_>, files: Vec<File>) -> Result<Form, reqwes
         .text("model", fields.model.to_owned())
         .text("prompt", fields.prompt.to_owned())
         .text("n", fields.n.to_string())
-        .text("size", fields.size)
+        .text("size", fields.size.to_owned())
         .text("quality", fields.quality)
         .text("output_format", fields.output_format);
     if let Some(fidelity) = fields.input_fidelity {

@@ -125,6 +125,78 @@ fn nested(depth: usize) -> Value {
     (0..depth).fold(json!("https://a.example/1.png"), |inner, _| json!([inner]))
 }
 
+/// What a row of a type with a payload says wrong in it.
+pub(super) fn misspelled() -> Vec<Row> {
+    let of = |kind: &str, payload: Value, says: &str| {
+        let columns = json!({"type": kind, "payload": payload, "basePrompt": null});
+        bad(columns, INVALID_REQUEST, says)
+    };
+    let generation = |payload, says: &str| of("image_generation", payload, says);
+    let source = "https://a.example/1.png";
+    vec![
+        generation(json!(null), "\"prompt\" in \"payload\" is empty"),
+        generation(json!([1, "2"]), "\"payload\" must be a JSON object"),
+        generation(nested(500), "\"payload\" holds JSON that cannot be read"),
+        generation(json!({"prompt": {"text": "a lake"}}), "must be a text"),
+        generation(
+            json!({"prompt": "a lake", "numImages": 2.5}),
+            "\"numImages\" in \"payload\" is 2.5; it must be a whole number",
+        ),
+        generation(
+            json!({"prompt": "a lake", "numImages": 1e300}),
+            "it must be a whole number from 1 to 100",
+        ),
+        generation(
+            json!({"prompt": "a lake", "numImages": "2"}),
+            "it must be a whole number from 1 to 100",
+        ),
+        generation(
+            json!({"prompt": "a lake", "numImages": 0}),
+            "it must be a whole number from 1 to 100",
+        ),
+        generation(
+            json!({"prompts": vec!["a lake"; 1000]}),
+            "holds 1000 texts; a job makes 1 to 100 images",
+        ),
+        generation(
+            json!({"prompts": ["a lake", null]}),
+            "Number 2 of \"prompts\" in \"payload\"",
+        ),
+        generation(
+            json!({"prompts": ["a lake"], "prompt": "a hill"}),
+            "leave one of them out",
+        ),
+        generation(
+            json!({"prompt": "a lake", "settings": {"aspectRatio": "7:5"}}),
+            "\"7:5\" is not one that",
+        ),
+        generation(
+            json!({"prompt": "a lake", "images": ["upload:../../etc/passwd"]}),
+            "\"images\" in \"payload\" names an upload that cannot exist",
+        ),
+        of(
+            "image_edit",
+            json!({"editPrompt": "make the sky red"}),
+            "There is no picture to edit",
+        ),
+        of(
+            "image_edit",
+            json!({"sourceImageUrl": source, "editPrompt": "\n"}),
+            "\"editPrompt\" in \"payload\" is empty",
+        ),
+        of(
+            "image_edit",
+            json!({"sourceImageUrl": 7, "editPrompt": "make the sky red"}),
+            "\"sourceImageUrl\" in \"payload\" must be a text",
+        ),
+        bad(
+            json!({"type": "image_edit", "payload": {"sourceImageUrl": "file:///etc/passwd"}}),
+            INVALID_INPUT,
+            "does not begin with https://",
+        ),
+    ]
+}
+
 /// URLs that are not opened at all.
 pub(super) fn unusable() -> Vec<Row> {
     let of = |url: &str, says: &str| bad(input(url), INVALID_INPUT, says);
@@ -261,6 +333,12 @@ pub(super) fn fine(host: &OddHost) -> Vec<Row> {
         good(json!({"maxAttempts": 0, "attempts": null, "requestId": "a b\nc"})),
         good(input(&format!("  {}\n", host.url("/good.png?t0ken")))),
         good(json!({"trainingImageUrls": [host.url("/deep.png"), host.url("/deep.png")]})),
+        good(json!({"type": "image_generation", "numImagesPerExample": 0, "exampleImageUrl": "x"})),
+        good(json!({"type": "image_generation", "payload": {"prompts": [], "numImages": 1.0, "seed": -7}})),
+        good(
+            json!({"type": "image_edit", "payload": {"sourceImageUrl": host.url("/deep.png"), "prompt": "red"}}),
+        ),
+        good(json!({"type": "image_edit", "payload": null, "trainingImageUrls": [host.url("/good.png")]})),
     ]);
     rows
 }

@@ -59,19 +59,98 @@ fn what_makes_no_sense_is_refused_with_a_code_and_a_sentence() {
         "\"poem\"",
     );
     check(
-        r#"{"prompt": "a", "type": "image_edit"}"#,
+        r#"{"prompt": "a", "type": "tryon"}"#,
         "type_unavailable",
-        "image_edit",
+        "tryon",
     );
     check(
         r#"{"prompt": "a", "webhookUrl": "https://a"}"#,
         "webhooks_unavailable",
         "poll",
     );
+}
+
+#[test]
+fn each_type_has_its_fields_and_says_what_it_misses() {
+    let check = |text: &str, words: &str| {
+        let error = body(text).check().unwrap_err();
+        assert_eq!(error.code(), "invalid_request", "{text}");
+        assert!(error.to_string().contains(words), "{text}: {error}");
+    };
+
+    let not_of_photos = "not for jobs of type photo_generation";
+    check(r#"{"prompt": "a", "prompts": ["b"]}"#, not_of_photos);
+    check(r#"{"editPrompt": "a"}"#, not_of_photos);
     check(
-        r#"{"prompt": "a", "prompts": ["b"]}"#,
-        "invalid_request",
-        "prompts",
+        r#"{"prompt": "a", "sourceImageUrl": "https://a"}"#,
+        not_of_photos,
+    );
+    let generation = |more: &str| format!(r#"{{"type": "image_generation", {more}}}"#);
+    check(
+        &generation(r#""prompt": "a", "sourceImageUrl": "https://a""#),
+        "or \"type\" image_edit",
+    );
+    check(
+        &generation(r#""prompt": "a", "prompts": ["b"]"#),
+        "all but one",
+    );
+    check(&generation(r#""prompts": []"#), "a text for each image");
+    check(
+        &generation(r#""prompts": ["a", " "]"#),
+        "none of them empty",
+    );
+    check(&generation(r#""numImages": 2"#), "\"prompt\" is missing");
+    let edit = |more: &str| format!(r#"{{"type": "image_edit", {more}}}"#);
+    check(
+        &edit(r#""editPrompt": "a""#),
+        "\"sourceImageUrl\" is missing",
+    );
+    check(
+        &edit(r#""editPrompt": "a", "images": []"#),
+        "\"sourceImageUrl\" is missing",
+    );
+    check(
+        &edit(r#""sourceImageUrl": "https://a""#),
+        "\"prompt\" is missing",
+    );
+    check(
+        &edit(r#""sourceImageUrl": "https://a", "editPrompt": "a", "prompt": "a""#),
+        "all but one",
+    );
+    check(
+        &edit(r#""sourceImageUrl": "me.jpg", "editPrompt": "a""#),
+        "names of uploads",
+    );
+}
+
+#[test]
+fn an_edit_has_its_source_before_all_other_pictures() {
+    let job = body(
+        r#"{"type": "image_edit", "sourceImageUrl": "https://a/1", "images": ["https://a/2"],
+            "editPrompt": "make the sky red", "numImages": 2}"#,
+    );
+    job.check().unwrap();
+    let job = job.new_job(nobody()).unwrap();
+
+    assert_eq!(job.kind, Some(JobType::ImageEdit));
+    assert_eq!(job.prompt, "make the sky red");
+    assert_eq!(job.pictures, ["https://a/1", "https://a/2"]);
+    assert_eq!(job.wanted(), 2);
+    let claimed = job.as_claimed("gemini-2.5-flash-image");
+    assert_eq!(claimed.payload.as_deref(), Some(r#"{"numImages":2}"#));
+    assert_eq!(Request::parse(&claimed).unwrap().images, 2);
+}
+
+#[test]
+fn what_only_a_worker_could_tell_is_told_in_the_words_of_the_body() {
+    let job = body(r#"{"type": "image_generation", "prompts": ["a", "b"], "numImages": 3}"#);
+    job.check().unwrap();
+    let job = job.new_job(nobody()).unwrap();
+    let error = Request::parse(&job.as_claimed("gemini-2.5-flash-image")).unwrap_err();
+
+    assert_eq!(
+        in_our_words(&error.to_string()),
+        "\"numImages\" is 3, but \"prompts\" holds 2 texts, one for each image; leave \"numImages\" out."
     );
 }
 

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{BATCHES, Found, QUEUE, Table};
 use crate::db::DbError;
-use crate::domain::Status;
+use crate::domain::{JobType, Status};
 
 /// What only the rows can tell, as far as there are columns to ask.
 pub(super) async fn look(connection: &mut PgConnection, found: &mut Found) -> Result<(), DbError> {
@@ -52,8 +52,8 @@ pub(super) async fn look(connection: &mut PgConnection, found: &mut Found) -> Re
                 connection,
                 "type",
                 &format!(
-                    "status::text IN ({unfinished}) AND type::text NOT IN
-                     ('photo_generation', 'image_generation', 'image_edit', 'tryon')"
+                    "status::text IN ({unfinished}) AND type::text NOT IN ({})",
+                    list(JobType::ALL.iter().map(|kind| kind.as_str()))
                 ),
             )
             .await?;

@@ -40,7 +40,7 @@ fn only_what_is_asked_for_is_configured() {
     );
     check(
         &ImageRequest {
-            image_size: Some("2K"),
+            image_size: Some("2K".into()),
             ..request()
         },
         &json!({"responseModalities": ["TEXT", "IMAGE"], "imageConfig": {"imageSize": "2K"}}),

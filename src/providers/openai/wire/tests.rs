@@ -8,6 +8,8 @@ fn request(model: &str, pictures: usize) -> ImageRequest {
     let picture = PreparedPicture {
         mime: "image/jpeg",
         base64: "Zmlyc3Q=".into(),
+        width: 30,
+        height: 20,
     };
     ImageRequest {
         model: Model::from_name(model).unwrap(),
@@ -44,7 +46,7 @@ fn a_size_that_is_named_wins_over_the_ratio() {
     request.aspect_ratio = Some(AspectRatio::COMMON[7]);
     assert_eq!(fields(&request)["size"], "1024x1536");
 
-    request.image_size = Some("1536x1024");
+    request.image_size = Some("1536x1024".into());
 
     assert_eq!(fields(&request)["size"], "1536x1024");
 }
@@ -86,6 +88,8 @@ fn pictures_become_files_again() {
     request.pictures = [PreparedPicture {
         mime: "image/jpeg",
         base64: "*".into(),
+        width: 30,
+        height: 20,
     }]
     .into();
 
