@@ -527,20 +527,31 @@ COMMENT ON TABLE public.photo_generation_credit_prices IS
 
 -- --------------------------------------------------------------------------------------- webhooks
 
--- Written in the transaction that ends the job.
+-- Written in the transaction that ends the job, message and all: what it says is what was true then, each
+-- try says the same, and it outlives the job.
 CREATE TABLE public.photo_generation_webhooks (
+    -- By which receivers know a message that comes twice.
     id            uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    -- No foreign key: a deleted job's last message is delivered all the same.
     "jobId"       bigint NOT NULL,
+    event         text NOT NULL
+        CONSTRAINT photo_generation_webhooks_event_check
+        CHECK (event IN ('job.completed', 'job.failed', 'job.canceled')),
     url           text NOT NULL,
-    event         text NOT NULL,
+    -- Of the URL: no receiver gets more than its share of the workers' attention.
+    host          text COLLATE "C" NOT NULL,
+    -- As it is sent and signed.
+    body          text NOT NULL,
+    -- Begun ones, the last of which nobody may have seen the end of.
     tries         integer NOT NULL DEFAULT 0,
-    -- Null: delivered, or given up.
+    "triedAt"     timestamptz,
+    -- When it is tried (again); a worker that takes it moves it on. Null: delivered, or given up.
     "tryAt"       timestamptz DEFAULT now(),
-    -- What became of the last try.
+    -- What the receiver answered to the last try, if it answered, and why that was no delivery.
     status        integer,
     error         text,
-    "createdAt"   timestamptz NOT NULL DEFAULT now(),
-    "deliveredAt" timestamptz
-) WITH (fillfactor = 70);
+    "deliveredAt" timestamptz,
+    "createdAt"   timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE public.photo_generation_webhooks IS
-    'Messages to apps about jobs that have ended: the workers send them, and try again for a while.';
+    'Messages to apps about jobs that have ended: the workers send them, try again for three days, and forget them after a week.';

@@ -32,7 +32,8 @@ BEGIN
                       'on_image', 'pace', 'pauses_of', 'provider', 'quota_day', 'quota_window',
                       'rest_shares', 'roll_total',
                       'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'take_notes',
-                      'today', 'totals_due', 'waiting', 'waits_again', 'wake', 'wanted', 'weight']) AS name))
+                      'tell', 'today', 'totals_due', 'waiting', 'waits_again', 'wake', 'wanted',
+                      'weight']) AS name))
         LOOP
             EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', ours, role_name);
         END LOOP;

@@ -15,6 +15,7 @@ use crate::config::DatabaseArgs;
 use crate::db::jobs::{self, Call, Hindrance, Holder, Image, Job, JobRef, Standing};
 use crate::db::pauses::{self, Pause};
 use crate::db::spools::{self, Spooled};
+use crate::db::webhooks::{self, Told};
 use crate::db::{Db, workers};
 use timeline::Event;
 
@@ -53,6 +54,8 @@ struct Story {
     standing: Option<Standing>,
     /// Images that are paid for and wait in a spool.
     spooled: Vec<Spooled>,
+    /// Messages to the app that it has ended.
+    webhooks: Vec<Told>,
     /// Whether any worker lives that could work it.
     #[serde(skip)]
     worker_alive: bool,
@@ -87,6 +90,7 @@ impl ShowCommand {
             paused,
             standing,
             spooled: spools::of_job(&db, job.id).await?,
+            webhooks: webhooks::of_job(&db, job.id).await?,
             worker_alive: workers::any_alive(&db).await?,
             job,
         };

@@ -26,7 +26,7 @@ const SECRET: &str = "hush-hush";
 /// Everything that is looked at, in its order.
 const CHECKS: [&str; 15] = [
     "database", "pooler", "listen", "schema", "rights", "clock", "settings", "limits", "pauses",
-    "workers", "spool", "vacuum", "exposure", "storage", "provider",
+    "workers", "spool", "webhooks", "vacuum", "exposure", "storage", "provider",
 ];
 
 /// What the doctor said, as a program reads it.

@@ -45,3 +45,4 @@ mod spool;
 mod storage;
 mod tidy;
 mod wakeup;
+mod webhooks;

@@ -16,7 +16,7 @@ use crate::harness::Stage;
 /// A file that looks, the variables it is run with, and what its answer must be.
 type Expectation = (&'static str, &'static [&'static str], fn(&Table));
 
-const READS: [Expectation; 29] = [
+const READS: [Expectation; 30] = [
     ("pending.sql", &[], |t| {
         assert_eq!(t.column("pending"), ["4"]);
     }),
@@ -242,6 +242,16 @@ const READS: [Expectation; 29] = [
     // With pictures in it: `spool`.
     ("spool.sql", &[], |t| {
         assert_eq!(t.column("job").len(), 0);
+    }),
+    ("webhooks.sql", &[], |t| {
+        assert_eq!(t.column("state"), ["waiting", "failing", "given_up"]);
+        let failing = t.row(&[("state", "failing")]);
+        assert_eq!((failing["job"], failing["tries"]), ("110", "2"));
+        assert_eq!(
+            (failing["status"], failing["error"]),
+            ("500", "The receiver answered 500.")
+        );
+        assert!(failing["next_try"].starts_with("2999-"), "{t:?}");
     }),
     ("hooks.sql", &[], |t| {
         let row = t.row(&[("job", "108")]);

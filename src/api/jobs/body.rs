@@ -19,6 +19,7 @@ use crate::db::json::Json as Document;
 use crate::db::settings;
 use crate::domain::request::{MAX_IMAGES, TYPES};
 use crate::domain::{Priority, Request};
+use crate::net;
 
 /// Most tries of a job: what ends badly a hundred times ends badly.
 const MOST_ATTEMPTS: i32 = 100;
@@ -69,7 +70,8 @@ pub(in crate::api) struct EnqueueBody {
     batch_id: Option<i64>,
     #[schema(minimum = 1, maximum = 100, default = 5)]
     max_attempts: Option<i32>,
-    #[schema(schema_with = not_yet)]
+    /// Who is told when the job has ended: an https URL of yours. Signed as Standard Webhooks has it.
+    #[schema(max_length = 8192, example = "https://example.com/webhooks/photos")]
     webhook_url: Option<String>,
     /// Give the job up when it is not made within this time.
     #[schema(minimum = 1, maximum = 2_592_000)]
@@ -136,6 +138,7 @@ impl EnqueueBody {
         caller: &Caller,
     ) -> Result<NewJob, ApiError> {
         self.check()?;
+        self.check_webhook(api.sends_webhooks())?;
         let owner = Owner::of(caller, self.team_id.as_ref(), self.user_id.as_ref())?;
         if let Some(batch) = self.batch_id {
             batches::must_be_of(api, caller, &owner, batch).await?;
@@ -160,12 +163,6 @@ impl EnqueueBody {
                 ));
             }
             kind => return Err(unknown_type(kind)),
-        }
-        if self.webhook_url.is_some() {
-            return Err(ApiError::Refused(
-                "webhooks_unavailable",
-                "This version calls no webhooks yet: poll, or follow the events.".to_owned(),
-            ));
         }
         if self.prompts.is_some() || self.edit_prompt.is_some() || self.source_image_url.is_some() {
             return invalid(
@@ -212,6 +209,23 @@ impl EnqueueBody {
         }
     }
 
+    /// That it can be read; whether it leads to a public host is found out when it is sent to.
+    fn check_webhook(&self, sends_webhooks: bool) -> Result<(), ApiError> {
+        let Some(url) = &self.webhook_url else {
+            return Ok(());
+        };
+        if !sends_webhooks {
+            return Err(ApiError::Refused(
+                "webhooks_unavailable",
+                "This server sends no webhooks, since WEBHOOK_SECRET is not set: poll, or follow the events."
+                    .to_owned(),
+            ));
+        }
+        net::readable(url)
+            .map(drop)
+            .map_err(|error| ApiError::Invalid(format!("\"webhookUrl\" cannot be used. {error}")))
+    }
+
     fn new_job(self, owner: Owner) -> Result<NewJob, ApiError> {
         let payload = self.payload();
         let of_settings = |name: &str| {
@@ -239,6 +253,7 @@ impl EnqueueBody {
             pictures: self.images.unwrap_or_default(),
             payload,
             metadata,
+            webhook_url: self.webhook_url,
             expires_in: self.expires_in_seconds.map(Duration::from_secs),
             kind: self.kind,
             prompt: self.prompt.unwrap_or_default(),

@@ -10,6 +10,7 @@ pub(super) fn at(seconds: i64) -> DateTime<Utc> {
 
 pub(super) fn story(status: Status) -> Story {
     Story {
+        webhooks: Vec::new(),
         job: Job {
             id: 12,
             job_id: Some(Uuid::nil()),

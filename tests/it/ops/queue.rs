@@ -81,6 +81,18 @@ FROM (VALUES
 UPDATE photo_generation_calls SET worker = 'gone@vm' WHERE "jobId" = 999;
 "#;
 
+/// What apps were told, or not yet.
+const WEBHOOKS: &str = r#"
+INSERT INTO photo_generation_webhooks
+    ("jobId", event, url, host, body, tries, "tryAt", status, error, "deliveredAt", "createdAt")
+VALUES
+    (108, 'job.completed', 'https://a.example/', 'a.example', '{}', 1, NULL, 200, NULL, now(), now()),
+    (109, 'job.failed', 'https://a.example/', 'a.example', '{}', 0, '2999-01-01', NULL, NULL, NULL, now()),
+    (110, 'job.failed', 'https://a.example/', 'a.example', '{}', 2, '2999-01-01', 500,
+     'The receiver answered 500.', NULL, now() - interval '1 minute'),
+    (111, 'job.failed', 'https://a.example/', 'a.example', '{}', 1, NULL, 410, 'Gone.', NULL, now() - interval '1 hour');
+"#;
+
 const LIMITS: &str = r#"
 UPDATE photo_generation_limits SET paused = true WHERE model = 'gemini-3-pro-image';
 UPDATE photo_generation_limits
@@ -109,7 +121,7 @@ pub(super) async fn with_a_job_in_every_state() -> (Stage, InProcess) {
     stage
         .until("SELECT count(*) = 2 FROM photo_generation_calls WHERE state = 'calling'")
         .await;
-    for sql in [JOBS, LEDGER, LIMITS] {
+    for sql in [JOBS, LEDGER, WEBHOOKS, LIMITS] {
         stage.sql(sql).await;
     }
     // By the worker, though it takes none of them.

@@ -64,14 +64,53 @@ fn what_makes_no_sense_is_refused_with_a_code_and_a_sentence() {
         "image_edit",
     );
     check(
-        r#"{"prompt": "a", "webhookUrl": "https://a"}"#,
-        "webhooks_unavailable",
-        "poll",
-    );
-    check(
         r#"{"prompt": "a", "prompts": ["b"]}"#,
         "invalid_request",
         "prompts",
+    );
+}
+
+#[test]
+fn a_webhook_is_a_url_that_can_be_read_on_a_server_that_signs() {
+    #[track_caller]
+    fn check(url: &str, sends_webhooks: bool, expected: Option<(&str, &str)>) {
+        let body: EnqueueBody =
+            serde_json::from_value(json!({"prompt": "a", "webhookUrl": url})).expect("a body");
+
+        let refused = body.check_webhook(sends_webhooks).err();
+
+        let told = refused
+            .as_ref()
+            .map(|error| (error.code(), error.to_string()));
+        let told = told.as_ref().map(|(code, text)| (*code, text.as_str()));
+        match (told, expected) {
+            (None, None) => {}
+            (Some((code, text)), Some((expected, part))) => {
+                assert_eq!(code, expected, "{url}");
+                assert!(text.contains(part), "{text}");
+                assert!(!text.contains("s3cret"), "{text}");
+            }
+            other => panic!("{url}: {other:?}"),
+        }
+    }
+
+    check("https://a.example/hook?key=1", true, None);
+    // Whether http leads to a host that is allowed, the worker knows.
+    check("http://receiver.internal:8080/", true, None);
+    let invalid = "invalid_request";
+    check("a.example/hook", true, Some((invalid, "cannot be read")));
+    check("ftp://a.example/", true, Some((invalid, "https://")));
+    check(
+        "https://user:s3cret@a.example/",
+        true,
+        Some((invalid, "password")),
+    );
+    let long = format!("https://a.example/{}", "x".repeat(9000));
+    check(&long, true, Some((invalid, "8192")));
+    check(
+        "https://a.example/",
+        false,
+        Some(("webhooks_unavailable", "WEBHOOK_SECRET")),
     );
 }
 
