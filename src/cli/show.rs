@@ -12,11 +12,12 @@ use super::words::count;
 use super::{CommandError, output};
 use crate::app;
 use crate::config::DatabaseArgs;
+use crate::db::Db;
 use crate::db::jobs::{self, Call, Hindrance, Holder, Image, Job, JobRef, Standing};
 use crate::db::pauses::{self, Pause};
 use crate::db::spools::{self, Spooled};
 use crate::db::webhooks::{self, Told};
-use crate::db::{Db, workers};
+use crate::db::workers::{self, Staff};
 use timeline::Event;
 
 /// Show one job: its images, its story, and what to do next
@@ -56,9 +57,9 @@ struct Story {
     spooled: Vec<Spooled>,
     /// Messages to the app that it has ended.
     webhooks: Vec<Told>,
-    /// Whether any worker lives that could work it.
+    /// Whether a worker lives that could work it.
     #[serde(skip)]
-    worker_alive: bool,
+    staff: Staff,
 }
 
 /// For programs.
@@ -90,8 +91,8 @@ impl ShowCommand {
             paused,
             standing,
             spooled: spools::of_job(&db, job.id).await?,
+            staff: workers::staff_for(&db, job.id).await?,
             webhooks: webhooks::of_job(&db, job.id).await?,
-            worker_alive: workers::any_alive(&db).await?,
             job,
         };
         if self.json {

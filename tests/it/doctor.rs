@@ -24,7 +24,7 @@ use crate::schema::SUPABASE_ROLES;
 const SECRET: &str = "hush-hush";
 
 /// Everything that is looked at, in its order.
-const CHECKS: [&str; 15] = [
+const CHECKS: [&str; 16] = [
     "database", "pooler", "listen", "schema", "rights", "clock", "settings", "limits", "pauses",
     "workers", "spool", "webhooks", "vacuum", "exposure", "storage", "provider",
 ];
