@@ -62,10 +62,11 @@ VALUES
 
 INSERT INTO photo_generation_calls
     (id, "jobId", "jobUuid", tenant, index, lease, run, attempt, provider, account, model, "deadlineAt",
-     state, accepted, "startedAt", "endedAt", "inputTokens", "outputTokens")
+     state, accepted, "startedAt", "endedAt", "inputTokens", "outputTokens", "costUsd")
 SELECT gen_random_uuid(), call.job, gen_random_uuid(), 'user:7', call.index, 1, gen_random_uuid(), 1,
        'gemini', 'key-1', 'gemini-3-pro-image', now(), call.state, call.accepted,
-       call.ended - interval '9 seconds', call.ended, call.tokens, call.tokens * 129
+       call.ended - interval '9 seconds', call.ended, call.tokens, call.tokens * 129,
+       CASE call.state WHEN 'stored' THEN 0.134 END
 FROM (VALUES
     (108, 1, 'stored',    true,  noon(), 10),
     (108, 2, 'stored',    true,  noon() + interval '1 minute', 10),
