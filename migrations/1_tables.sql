@@ -206,6 +206,10 @@ CREATE TABLE public.photo_generation_calls (
     "providerRequestId" text,
     "inputTokens"   bigint,
     "outputTokens"  bigint,
+    -- Of these, those of images; null: not said.
+    "inputImageTokens"  bigint,
+    "outputImageTokens" bigint,
+    -- What it is expected to cost while it is made, and what it did cost afterwards.
     "costUsd"       numeric(12, 6),
     error           text,
     "errorCode"     text,
@@ -231,7 +235,7 @@ CREATE TABLE public.photo_generation_limits (
     "maxConcurrent"       integer CHECK ("maxConcurrent" > 0),
     "minIntervalMs"       integer CHECK ("minIntervalMs" >= 0),
     "maxCostPerDay"       numeric(12, 6) CHECK ("maxCostPerDay" > 0),
-    -- In US dollars, as the provider bills it; null: photo_generation_list_price, if it knows the model.
+    -- In US dollars, as the provider bills it; null: by photo_generation_prices, if it knows the model.
     "costPerCall"         numeric(12, 6) CHECK ("costPerCall" >= 0),
     paused                boolean NOT NULL DEFAULT false,
     -- The live state. No call before cooldownUntil; while blocked, one probe per blockedUntil.
@@ -251,15 +255,6 @@ COMMENT ON COLUMN public.photo_generation_limits."learnedPerMinute" IS
     'Calls that the provider took in the minute before it last refused, at learnedAt. Only where requestsPerMinute is set: from there the rate is tried upwards again until it is refused or reaches that.';
 COMMENT ON COLUMN public.photo_generation_limits."blockedUntil" IS
     'Bad key, no credit, model gone: nothing passes but one real job at this moment, which moves it five minutes on. Set it to null, with reason, after the repair to go on at once.';
-
-INSERT INTO public.photo_generation_limits (provider, account, model)
-SELECT 'gemini', 'default', model
-FROM unnest(ARRAY['gemini-2.5-flash-image', 'gemini-3-pro-image', 'gemini-3-pro-image-preview',
-                  'gemini-3.1-flash-image', 'gemini-3.1-flash-image-preview']) AS model;
-INSERT INTO public.photo_generation_limits (provider, account, model, "requestsPerMinute")
-SELECT 'openai', 'default', model, 300
-FROM unnest(ARRAY['gpt-image-1', 'gpt-image-1-mini', 'gpt-image-1.5', 'gpt-image-2',
-                  'chatgpt-image-latest']) AS model;
 
 CREATE TABLE public.photo_generation_totals (
     provider              text NOT NULL,
@@ -448,17 +443,34 @@ COMMENT ON TABLE public.photo_generation_removals IS
 
 CREATE TABLE public.photo_generation_prices (
     provider             text NOT NULL,
+    -- Of the model and of its versions, whose names go on after a dash.
     model                text NOT NULL,
     -- US dollars of a call that has not been answered yet, or whose answer says nothing of tokens.
     "perCall"            numeric(12, 6) CHECK ("perCall" >= 0),
-    -- US dollars for a million tokens, as the provider bills them; null: tokens are not counted.
-    "inputPerMillion"    numeric(12, 6) CHECK ("inputPerMillion" >= 0),
-    "outputPerMillion"   numeric(12, 6) CHECK ("outputPerMillion" >= 0),
+    -- US dollars for a million tokens of text and of images, as the provider bills them. Null: as of the
+    -- other kind. While both of the output are null, tokens are not counted.
+    "inputPerMillion"       numeric(12, 6) CHECK ("inputPerMillion" >= 0),
+    "inputImagePerMillion"  numeric(12, 6) CHECK ("inputImagePerMillion" >= 0),
+    "outputPerMillion"      numeric(12, 6) CHECK ("outputPerMillion" >= 0),
+    "outputImagePerMillion" numeric(12, 6) CHECK ("outputImagePerMillion" >= 0),
     "updatedAt"          timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (provider, model)
 );
 COMMENT ON TABLE public.photo_generation_prices IS
-    'What calls cost in US dollars, by model. Edit it: these are the list prices of the day the table was made.';
+    'What calls cost in US dollars, by model. Edit it: these are the list prices of 2026, and the next call is counted by what stands here.';
+
+-- Per call: one picture of the usual size and quality (Gemini 1K; OpenAI medium, upright), input not counted.
+INSERT INTO public.photo_generation_prices
+    (provider, model, "perCall", "inputPerMillion", "inputImagePerMillion", "outputPerMillion", "outputImagePerMillion")
+VALUES
+    ('gemini', 'gemini-2.5-flash-image', 0.039, 0.30, NULL, NULL, 30),
+    ('gemini', 'gemini-3.1-flash-image', 0.067, NULL, NULL, NULL, NULL),
+    ('gemini', 'gemini-3-pro-image',     0.134, NULL, NULL, NULL, NULL),
+    ('openai', 'gpt-image-1',            0.063, NULL, NULL, NULL, NULL),
+    ('openai', 'gpt-image-1-mini',       0.015, NULL, NULL, NULL, NULL),
+    ('openai', 'gpt-image-1.5',          0.05,  5, 8, 10, 32),
+    ('openai', 'gpt-image-2',            NULL,  NULL, NULL, NULL, NULL),
+    ('openai', 'chatgpt-image-latest',   0.05,  NULL, NULL, NULL, NULL);
 
 -- ---------------------------------------------------------------------------------------- credits
 
@@ -529,20 +541,31 @@ COMMENT ON TABLE public.photo_generation_credit_prices IS
 
 -- --------------------------------------------------------------------------------------- webhooks
 
--- Written in the transaction that ends the job.
+-- Written in the transaction that ends the job, message and all: what it says is what was true then, each
+-- try says the same, and it outlives the job.
 CREATE TABLE public.photo_generation_webhooks (
+    -- By which receivers know a message that comes twice.
     id            uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    -- No foreign key: a deleted job's last message is delivered all the same.
     "jobId"       bigint NOT NULL,
+    event         text NOT NULL
+        CONSTRAINT photo_generation_webhooks_event_check
+        CHECK (event IN ('job.completed', 'job.failed', 'job.canceled')),
     url           text NOT NULL,
-    event         text NOT NULL,
+    -- Of the URL: no receiver gets more than its share of the workers' attention.
+    host          text COLLATE "C" NOT NULL,
+    -- As it is sent and signed.
+    body          text NOT NULL,
+    -- Begun ones, the last of which nobody may have seen the end of.
     tries         integer NOT NULL DEFAULT 0,
-    -- Null: delivered, or given up.
+    "triedAt"     timestamptz,
+    -- When it is tried (again); a worker that takes it moves it on. Null: delivered, or given up.
     "tryAt"       timestamptz DEFAULT now(),
-    -- What became of the last try.
+    -- What the receiver answered to the last try, if it answered, and why that was no delivery.
     status        integer,
     error         text,
-    "createdAt"   timestamptz NOT NULL DEFAULT now(),
-    "deliveredAt" timestamptz
-) WITH (fillfactor = 70);
+    "deliveredAt" timestamptz,
+    "createdAt"   timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE public.photo_generation_webhooks IS
-    'Messages to apps about jobs that have ended: the workers send them, and try again for a while.';
+    'Messages to apps about jobs that have ended: the workers send them, try again for three days, and forget them after a week.';

@@ -38,24 +38,6 @@ SELECT CASE WHEN of_model ~ '^gemini-[A-Za-z0-9._-]*-(pro|flash)[A-Za-z0-9._-]*$
             WHEN of_model ~ '^(gpt|chatgpt)-image-[A-Za-z0-9._-]*$' THEN 'openai' END
 $$;
 
--- What a call to a model we know costs in US dollars where "costPerCall" says nothing: the providers'
--- list prices of 2026 for one picture of the usual size and quality (Gemini 1K; OpenAI medium, upright),
--- input not counted. Larger pictures and contracts cost something else: operators set their own. Of
--- other models nothing is known, and what is not known is not counted.
-CREATE OR REPLACE FUNCTION public.photo_generation_list_price(of_provider text, of_model text)
-    RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-SELECT CASE WHEN of_provider = 'gemini' THEN
-                CASE WHEN starts_with(of_model, 'gemini-2.5-flash-image') THEN 0.039
-                     WHEN starts_with(of_model, 'gemini-3.1-flash-image') THEN 0.067
-                     WHEN starts_with(of_model, 'gemini-3-pro-image') THEN 0.134 END
-            WHEN of_provider = 'openai' THEN
-                CASE WHEN starts_with(of_model, 'gpt-image-1-mini') THEN 0.015
-                     WHEN starts_with(of_model, 'gpt-image-1.5') THEN 0.05
-                     WHEN of_model = 'chatgpt-image-latest' THEN 0.05
-                     WHEN of_model = 'gpt-image-1' THEN 0.063 END
-       END
-$$;
-
 -- The most US dollars a day of the whole fleet; NULL: no limit. Whoever writes what is no number means
 -- a limit all the same: then nothing may be spent, and the reason is told like any other.
 CREATE OR REPLACE FUNCTION public.photo_generation_spend_limit() RETURNS numeric

@@ -24,15 +24,17 @@ BEGIN
               AND proname = ANY (ARRAY(
                   SELECT 'photo_generation_' || name FROM unnest(ARRAY[
                       'again', 'batch_status', 'born_final', 'budget', 'busy', 'call', 'called',
-                      'call_hook', 'cap', 'charge', 'check_batch', 'claim', 'count_alone',
+                      'call_hook', 'cap', 'charge', 'check_batch', 'claim', 'cost', 'count_alone',
                       'count_images',
                       'default_model', 'due', 'expected', 'fence', 'find_arrivals', 'image_stored',
                       'forget_shares', 'images_left', 'inserted', 'kinds', 'list_price',
                       'lock_claims', 'name_model', 'next', 'next_due', 'next_quota_day', 'number',
-                      'on_image', 'pace', 'pauses_of', 'prompt', 'provider', 'quota_day', 'quota_window',
+                      'on_image', 'pace', 'pauses_of', 'prices_of', 'prompt', 'provider', 'quota_day',
+                      'quota_window',
                       'rest_shares', 'roll_total',
                       'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'take_notes',
-                      'today', 'totals_due', 'waiting', 'waits_again', 'wake', 'wanted', 'weight']) AS name))
+                      'tell', 'today', 'totals_due', 'waiting', 'waits_again', 'wake', 'wanted',
+                      'weight']) AS name))
         LOOP
             EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', ours, role_name);
         END LOOP;

@@ -79,3 +79,12 @@ CREATE INDEX CONCURRENTLY safelight_unused_uploads_idx
 -- Objects of pruned jobs, in the order in which they are to be removed.
 CREATE INDEX CONCURRENTLY safelight_removals_idx
     ON public.photo_generation_removals ("tryAt");
+-- Messages to apps: those that are not delivered yet by time and by receiver, those of a job, and the old.
+CREATE INDEX CONCURRENTLY safelight_webhooks_due_idx
+    ON public.photo_generation_webhooks ("tryAt") WHERE "tryAt" IS NOT NULL;
+CREATE INDEX CONCURRENTLY safelight_webhooks_host_idx
+    ON public.photo_generation_webhooks (host, "tryAt") WHERE "tryAt" IS NOT NULL;
+CREATE INDEX CONCURRENTLY safelight_webhooks_job_idx
+    ON public.photo_generation_webhooks ("jobId");
+CREATE INDEX CONCURRENTLY safelight_webhooks_age_idx
+    ON public.photo_generation_webhooks ("createdAt");

@@ -14,16 +14,18 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Access, Api, Gate, Hub, Project, Signer, Vitals};
 use crate::config::{
     ConfigError, DEFAULT_BIND, DatabaseArgs, FleetArgs, FleetSetting, HttpArgs, ProviderArgs,
-    StorageArgs, WorkerArgs, model_variable,
+    StorageArgs, WebhookArgs, WorkerArgs, model_variable,
 };
 use crate::db::pool::AddressError;
 use crate::db::schema::{self, SchemaError};
 use crate::db::{Db, DbError, limits, secrets, settings};
 use crate::domain::{Provider, hex};
 use crate::images::{Decoder, FetchError, Fetcher};
+use crate::net::NoClient;
 use crate::pipeline::{Inputs, Spool};
 use crate::providers::{self, Gemini, OpenAi, Providers};
 use crate::storage::{Storage, StorageError};
+use crate::webhooks::Sender;
 use crate::worker::{Presence, Rhythm, Settings, Shutdown, Tools, Until};
 
 pub use serve::{run, run_worker, serve, vitals};
@@ -43,6 +45,8 @@ pub enum StartError {
     Storage(#[from] StorageError),
     #[error("the client for input images could not be built: {0}")]
     Fetcher(#[from] FetchError),
+    #[error("the client for webhooks could not be built: {0}")]
+    Sender(#[from] NoClient),
     #[error("TENANT_SQL does not work: {0}")]
     TenantSql(#[source] DbError),
     #[error("an HTTP client could not be built: {0}")]
@@ -125,6 +129,7 @@ pub struct WorkerConfig {
     pub storage: StorageArgs,
     pub worker: WorkerArgs,
     pub fleet: FleetArgs,
+    pub webhook: WebhookArgs,
 }
 
 impl WorkerConfig {
@@ -143,8 +148,17 @@ impl WorkerConfig {
             decoder,
             storage,
             spool: Spool::new(&self.worker.spool_dir, self.worker.spool_bytes()),
+            sender: self.sender()?,
             presence: Presence::default(),
         })
+    }
+
+    /// For messages to apps, if there is what signs them.
+    fn sender(&self) -> Result<Option<Sender>, StartError> {
+        let Some(secrets) = self.webhook.secrets()? else {
+            return Ok(None);
+        };
+        Ok(Some(Sender::new(secrets, self.storage.allowed_hosts()?)?))
     }
 
     /// Fleet-wide settings that are still absent, and limit rows for this worker's accounts.
@@ -230,9 +244,14 @@ fn tell_difference(wished: &FleetSetting, recorded: &str) {
 const SIGNING: &str = "signing";
 
 /// What the HTTP surface is made of. `stop` rings when its server ends.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of a server, each made by somebody else"
+)]
 pub async fn api(
     db: Db,
     http: &HttpArgs,
+    webhook: &WebhookArgs,
     gate: Gate,
     storage: Storage,
     decoder: Decoder,
@@ -254,6 +273,7 @@ pub async fn api(
             max_waiting: http.queue_max_waiting,
             upgrade_url: http.upgrade_url.clone(),
             origins: http.origins()?,
+            sends_webhooks: webhook.secrets()?.is_some(),
         },
         db,
     }))

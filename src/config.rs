@@ -13,6 +13,7 @@ mod fleet;
 mod http;
 mod provider;
 mod storage;
+mod webhook;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use fleet::{FleetArgs, FleetSetting};
 pub use http::{Asked, DEFAULT_BIND, HttpArgs, ListenArgs};
 pub use provider::{ProviderArgs, default_url, key_variable, model_variable, url_variable};
 pub use storage::{S3Args, StorageArgs};
+pub use webhook::WebhookArgs;
 
 use crate::domain::Provider;
 use crate::providers::KeysError;
@@ -92,8 +94,10 @@ pub enum ConfigError {
         "CORS_ORIGINS: \"{0}\" is no origin: write each as https://app.example.com, without a path or a *"
     )]
     Origin(String),
+    #[error("WEBHOOK_SECRET: {0}")]
+    WebhookSecret(#[from] crate::webhooks::InvalidSecret),
     #[error("IMAGE_FETCH_ALLOW: {0}")]
-    FetchAllow(crate::images::fetch::InvalidHostPort),
+    FetchAllow(crate::net::InvalidHostPort),
 }
 
 /// Reads `.env`, if there is one. Before any thread exists, as it changes the environment.

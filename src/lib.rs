@@ -54,11 +54,13 @@
 //! | [`domain`] | what the product decides: states, requests, answers, outcomes, backoff. No IO, no clock | nothing |
 //! | [`db`] | all SQL, one function per statement | domain |
 //! | [`providers`] | image models over HTTP, and the simulator that stands in for them | domain |
-//! | [`images`] | bytes: the guarded client for user URLs, decoding | domain |
+//! | [`net`] | which machines a stranger's URL may lead to, and the clients that reach no others | nothing |
+//! | [`images`] | bytes: pictures from users' URLs, decoding | domain, net |
 //! | [`storage`] | objects, and the only way to name one | domain, images |
 //! | [`pipeline`] | the steps of an attempt that need no database: inputs, publish | domain, providers, images, storage |
+//! | [`webhooks`] | a message to an app: its signature, and how it is sent | net |
 //! | [`worker`] | many attempts: claim, work, renew, reclaim, settle | all of these |
-//! | [`api`] | the HTTP surface: who may, what is asked, how it is answered. It knows rows, not workers | domain, db, images, storage |
+//! | [`api`] | the HTTP surface: who may, what is asked, how it is answered. It knows rows, not workers | domain, db, images, net, storage |
 //! | [`config`], [`telemetry`] | every setting; logs and where metrics are collected | |
 //! | [`app`] | the composition root: from settings to things that run | everything above |
 //! | [`cli`] | the commands | everything |
@@ -86,9 +88,9 @@
 //!    lengths, not moments. Who is dead is judged on the judge's own monotonic clock, by watching
 //!    renewals (`worker::sweep`), and no two clocks are ever compared.
 //! 9. A wake-up is a hint. With notifications off everything works, only slower.
-//! 10. Only [`images::fetch`] opens a URL that came from a user. Other clients call addresses of the
-//!     settings: `providers`, `storage`, and `api::auth::jwks`, which fetches the public keys of a Supabase
-//!     project.
+//! 10. A URL that came from a user is opened over the clients of [`net`] only: by [`images::fetch`] and by
+//!     [`webhooks`]. Other clients call addresses of the settings: `providers`, `storage`, and
+//!     `api::auth::jwks`, which fetches the public keys of a Supabase project.
 //! 11. The environment is read in [`config`] only; the six states are spelled in
 //!     [`domain::status`] and in SQL only.
 //! 12. The simulator is known to the demo, to `safelight simulate` and to tests; nothing on the
@@ -172,8 +174,10 @@ pub mod config;
 pub mod db;
 pub mod domain;
 pub mod images;
+pub mod net;
 pub mod pipeline;
 pub mod providers;
 pub mod storage;
 pub mod telemetry;
+pub mod webhooks;
 pub mod worker;

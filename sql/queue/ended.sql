@@ -2,7 +2,8 @@
 -- made the call and by the next one for the calls of a dead lease.
 -- $1 job, $2 lease, $3 call, $4 state of the call, $5 accepted (NULL: unknown), $6 next state of the
 -- image (NULL: planned once more, then for good ambiguous, or failed where the same error came
--- last time), $7 error code, $8 error, $9 provider's request id.
+-- last time), $7 error code, $8 error, $9 provider's request id; the tokens that it used all the same
+-- (NULL: not said), $10 input, $11 input of images, $12 output, $13 output of images.
 -- Returns the image's new state; no row when the lease is lost or the call was settled before.
 WITH own AS MATERIALIZED (
     SELECT id FROM photo_generation_queue
@@ -14,7 +15,10 @@ call AS (
     SET state = $4, accepted = $5, "endedAt" = now(), "errorCode" = $7, error = $8,
         "providerRequestId" = $9,
         -- What was not taken is not billed; what is unknown may be.
-        "costUsd" = CASE WHEN $5 IS DISTINCT FROM false THEN call."costUsd" END
+        "costUsd" = CASE WHEN $5 IS DISTINCT FROM false
+                         THEN photo_generation_cost(call.provider, call.account, call.model,
+                                                    $10, $11, $12, $13, call."costUsd") END,
+        "inputTokens" = $10, "inputImageTokens" = $11, "outputTokens" = $12, "outputImageTokens" = $13
     FROM own
     WHERE call.id = $3 AND call."jobId" = own.id AND call.state = 'calling'
       -- Kept by its worker, which had lost the job, while the next attempt looked for its object.

@@ -39,4 +39,5 @@ SET status = photo_generation_status(CASE WHEN result.stored > 0 THEN 'completed
 FROM own CROSS JOIN result
 WHERE job.id = own.id
 RETURNING job.status::text AS "status!: Status", coalesce(job."imagesCompleted", 0) AS "stored!",
-          job."errorCode" AS code, job."errorMessage" AS error
+          job."errorCode" AS code, job."errorMessage" AS error,
+          coalesce(job."webhookUrl" <> '', false) AS "has_webhook!"

@@ -7,11 +7,11 @@ INSERT INTO photo_generation_queue
     ("batchId", "userId", "modelId", "exampleImageId", "exampleImageUrl", "exampleImagePrompt",
      "trainingImageUrls", "basePrompt", "aspectRatio", "numImagesPerExample", glasses, "hairColor",
      "hairStyle", backgrounds, styles, "maxAttempts", type, "teamId", provider, model, priority,
-     payload, metadata, "retryOf", "requestId", "idempotencyKey", "requestHash")
+     payload, metadata, "webhookUrl", "retryOf", "requestId", "idempotencyKey", "requestHash")
 SELECT "batchId", "userId", "modelId", "exampleImageId", "exampleImageUrl", "exampleImagePrompt",
        "trainingImageUrls", "basePrompt", "aspectRatio", "numImagesPerExample", glasses, "hairColor",
        "hairStyle", backgrounds, styles, "maxAttempts", type, "teamId", provider, model, priority,
-       payload, metadata, "jobId", coalesce($2, gen_random_uuid()::text), $3,
+       payload, metadata, "webhookUrl", "jobId", coalesce($2, gen_random_uuid()::text), $3,
        CASE WHEN $3::text IS NOT NULL THEN $4::text END
 FROM photo_generation_queue
 WHERE id = ANY ($1::bigint[]) AND status IN ('failed', 'canceled')

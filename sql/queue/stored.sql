@@ -2,7 +2,8 @@
 -- Called by db::ledger::stored, by the attempt that made the call and by the next one when it finds
 -- the object of a dead lease's call.
 -- $1 job, $2 lease, $3 call, $4 key, $5 mime, $6 bytes, $7 width, $8 height, $9 sha256,
--- $10 provider's request id, $11 input tokens, $12 output tokens, $13 what apps are shown (NULL: the key).
+-- $10 provider's request id, $11 input tokens, $12 output tokens, $13 what apps are shown (NULL: the key),
+-- $14 input tokens of images, $15 output tokens of images.
 WITH own AS MATERIALIZED (
     SELECT id FROM photo_generation_queue
     WHERE id = $1 AND lease = $2 AND status = 'processing'
@@ -11,7 +12,9 @@ WITH own AS MATERIALIZED (
 call AS (
     UPDATE photo_generation_calls AS call
     SET state = 'stored', accepted = true, "endedAt" = now(), "providerRequestId" = $10,
-        "inputTokens" = $11, "outputTokens" = $12
+        "inputTokens" = $11, "outputTokens" = $12, "inputImageTokens" = $14, "outputImageTokens" = $15,
+        "costUsd" = photo_generation_cost(call.provider, call.account, call.model,
+                                          $11, $14, $12, $15, call."costUsd")
     FROM own
     WHERE call.id = $3 AND call."jobId" = own.id AND call.state = 'calling'
     RETURNING call."jobId", call.index

@@ -69,6 +69,8 @@ pub struct Settings {
     pub max_waiting: u32,
     pub upgrade_url: String,
     pub origins: Vec<String>,
+    /// Whether a secret is set: without one nothing that is asked to be told would be.
+    pub sends_webhooks: bool,
 }
 
 /// What a server works with.
@@ -139,6 +141,10 @@ impl Api {
 
     fn vitals(&self) -> &Vitals {
         &self.0.parts.vitals
+    }
+
+    fn sends_webhooks(&self) -> bool {
+        self.0.parts.settings.sends_webhooks
     }
 
     fn stop(&self) -> &CancellationToken {

@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{StartError, WorkerConfig, api, decoder, gate, obey_signals, open_storage};
 use crate::api::{Ending, Gate, Limits, Vitals, WorkerHandle};
-use crate::config::{Asked, DatabaseArgs, HttpArgs, ListenArgs, StorageArgs};
+use crate::config::{Asked, DatabaseArgs, HttpArgs, ListenArgs, StorageArgs, WebhookArgs};
 use crate::db::{Db, schema};
 use crate::storage::Storage;
 use crate::telemetry;
@@ -33,6 +33,7 @@ pub async fn serve(
     database: &DatabaseArgs,
     http: &HttpArgs,
     storage: &StorageArgs,
+    webhook: &WebhookArgs,
 ) -> Result<(), StartError> {
     let db = connect(database, HTTP_CONNECTIONS).await?;
     let gate = gate(&db, http, storage).await?;
@@ -46,7 +47,17 @@ pub async fn serve(
     };
     let stop = ending.stop.clone();
     let vitals = vitals(&db, storage.clone(), None, stop.clone());
-    let api = api(db.clone(), http, gate, storage, decoder(), vitals, stop).await?;
+    let api = api(
+        db.clone(),
+        http,
+        webhook,
+        gate,
+        storage,
+        decoder(),
+        vitals,
+        stop,
+    )
+    .await?;
     let _upkeep = keep_metrics();
     let limits = Limits::of_this_process();
     tell(&listener, limits);
@@ -71,7 +82,18 @@ pub async fn run(
     let vitals = vitals_of(&tools, &shutdown);
     let stop = ending.stop.clone();
     let (storage, decoder) = (tools.storage.clone(), tools.decoder.clone());
-    let api = api(requests.clone(), http, gate, storage, decoder, vitals, stop).await?;
+    let webhook = &config.webhook;
+    let api = api(
+        requests.clone(),
+        http,
+        webhook,
+        gate,
+        storage,
+        decoder,
+        vitals,
+        stop,
+    )
+    .await?;
     let server = Beside::start(listener, api::router(api), ending);
     let worked = worker::run(tools, config.settings(Until::Stopped), shutdown).await;
     server.end().await;

@@ -20,6 +20,7 @@ use crate::db::json::Json;
 use crate::db::{settings, workers};
 use crate::domain::request::MAX_IMAGES;
 use crate::domain::{JobType, Priority, Request, Tenant};
+use crate::net;
 use pictures::Input;
 
 /// Bytes of an idempotency key; an index takes no more than some 2700.
@@ -82,6 +83,9 @@ pub(super) struct EnqueueCommand {
     /// Your own JSON, returned unchanged by list and show
     #[arg(long, value_name = "JSON")]
     metadata: Option<Json>,
+    /// Who is told when it has ended: an https URL, see WEBHOOK_SECRET
+    #[arg(long, value_name = "URL", value_parser = parse_webhook)]
+    webhook_url: Option<String>,
     /// At most one job per team or user has this key: the same again prints the job that is there
     #[arg(long, value_name = "KEY", value_parser = parse_key)]
     idempotency_key: Option<String>,
@@ -172,6 +176,7 @@ impl EnqueueCommand {
                 .as_ref()
                 .map(|size| json!({ "imageSize": size })),
             metadata: self.metadata.clone(),
+            webhook_url: self.webhook_url.clone(),
             idempotency_key: self.idempotency_key.clone(),
             expires_in: self.expires_in.map(|length| length.0),
         }
@@ -260,6 +265,14 @@ fn parse_key(text: &str) -> Result<String, String> {
     }
 }
 
+/// What a worker could open.
+fn parse_webhook(text: &str) -> Result<String, String> {
+    match net::readable(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// How this command calls a column.
 fn option_of(column: &str) -> &str {
     match column {
@@ -276,6 +289,7 @@ fn option_of(column: &str) -> &str {
         "trainingImageUrls" => "--image",
         "payload" => "--image-size",
         "metadata" => "--metadata",
+        "webhookUrl" => "--webhook-url",
         "idempotencyKey" => "--idempotency-key",
         column => column,
     }

@@ -4,7 +4,9 @@ use clap::Args;
 
 use super::CommandError;
 use crate::app::{self, WorkerConfig};
-use crate::config::{DatabaseArgs, FleetArgs, HttpArgs, ProviderArgs, StorageArgs, WorkerArgs};
+use crate::config::{
+    DatabaseArgs, FleetArgs, HttpArgs, ProviderArgs, StorageArgs, WebhookArgs, WorkerArgs,
+};
 
 /// Work the queue and serve HTTP, in one process
 #[derive(Debug, Args)]
@@ -27,6 +29,8 @@ pub(super) struct RunCommand {
     storage: StorageArgs,
     #[command(flatten)]
     fleet: FleetArgs,
+    #[command(flatten)]
+    webhook: WebhookArgs,
 }
 
 impl RunCommand {
@@ -36,6 +40,7 @@ impl RunCommand {
             storage: self.storage,
             worker: self.worker,
             fleet: self.fleet,
+            webhook: self.webhook,
         };
         app::run(&self.database, &self.http, &config).await?;
         Ok(())

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::CommandError;
 use crate::app;
-use crate::config::{DatabaseArgs, HttpArgs, StorageArgs};
+use crate::config::{DatabaseArgs, HttpArgs, StorageArgs, WebhookArgs};
 
 /// Serve HTTP without working the queue; workers run elsewhere
 #[derive(Debug, Args)]
@@ -20,12 +20,14 @@ pub(super) struct ServeCommand {
     database: DatabaseArgs,
     #[command(flatten)]
     storage: StorageArgs,
+    #[command(flatten)]
+    webhook: WebhookArgs,
 }
 
 impl ServeCommand {
     pub(super) async fn run(self) -> Result<(), CommandError> {
         app::install_tls();
-        app::serve(&self.database, &self.http, &self.storage).await?;
+        app::serve(&self.database, &self.http, &self.storage, &self.webhook).await?;
         Ok(())
     }
 }

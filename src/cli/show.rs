@@ -16,6 +16,7 @@ use crate::db::Db;
 use crate::db::jobs::{self, Call, Hindrance, Holder, Image, Job, JobRef, Standing};
 use crate::db::pauses::{self, Pause};
 use crate::db::spools::{self, Spooled};
+use crate::db::webhooks::{self, Told};
 use crate::db::workers::{self, Staff};
 use timeline::Event;
 
@@ -54,6 +55,8 @@ struct Story {
     standing: Option<Standing>,
     /// Images that are paid for and wait in a spool.
     spooled: Vec<Spooled>,
+    /// Messages to the app that it has ended.
+    webhooks: Vec<Told>,
     /// Whether a worker lives that could work it.
     #[serde(skip)]
     staff: Staff,
@@ -89,6 +92,7 @@ impl ShowCommand {
             standing,
             spooled: spools::of_job(&db, job.id).await?,
             staff: workers::staff_for(&db, job.id).await?,
+            webhooks: webhooks::of_job(&db, job.id).await?,
             job,
         };
         if self.json {

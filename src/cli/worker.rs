@@ -4,7 +4,9 @@ use clap::Args;
 
 use super::CommandError;
 use crate::app::{self, WorkerConfig};
-use crate::config::{DatabaseArgs, FleetArgs, ListenArgs, ProviderArgs, StorageArgs, WorkerArgs};
+use crate::config::{
+    DatabaseArgs, FleetArgs, ListenArgs, ProviderArgs, StorageArgs, WebhookArgs, WorkerArgs,
+};
 use crate::worker::Until;
 
 /// Work the queue: claim jobs, make their photos, store them
@@ -32,6 +34,8 @@ pub(super) struct WorkerCommand {
     #[command(flatten)]
     fleet: FleetArgs,
     #[command(flatten)]
+    webhook: WebhookArgs,
+    #[command(flatten)]
     listen: ListenArgs,
 }
 
@@ -47,6 +51,7 @@ impl WorkerCommand {
             storage: self.storage,
             worker: self.worker,
             fleet: self.fleet,
+            webhook: self.webhook,
         };
         app::run_worker(&self.database, &self.listen, &config, until).await?;
         Ok(())

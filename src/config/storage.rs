@@ -7,7 +7,8 @@ use clap::Args;
 use url::Url;
 
 use super::{ConfigError, set};
-use crate::images::{FetchPolicy, HostPort, ServiceKey, SupabaseAccess, fetch};
+use crate::images::{FetchPolicy, ServiceKey, SupabaseAccess, fetch};
+use crate::net::HostPort;
 use crate::storage::{StorageSettings, StorageTarget, SupabaseSettings};
 
 mod s3;
@@ -42,7 +43,7 @@ pub struct StorageArgs {
     pub supabase_secret_key: Option<String>,
     #[command(flatten)]
     pub s3: S3Args,
-    /// Hosts, as exact host:port, from which input images are fetched unchecked
+    /// Hosts, as exact host:port, from which input images are fetched unchecked, and to which webhooks are sent so
     #[arg(
         long,
         env = "IMAGE_FETCH_ALLOW",
@@ -86,16 +87,19 @@ impl StorageArgs {
     }
 
     pub fn fetch_policy(&self) -> Result<FetchPolicy, ConfigError> {
-        let allow = self
-            .image_fetch_allow
-            .iter()
-            .filter(|entry| !entry.trim().is_empty())
-            .map(|entry| HostPort::from_str(entry.trim()).map_err(ConfigError::FetchAllow))
-            .collect::<Result<_, _>>()?;
         Ok(FetchPolicy {
-            allow,
+            allow: self.allowed_hosts()?,
             supabase: self.supabase()?,
         })
+    }
+
+    /// Hosts of the operator's, which are reached unchecked.
+    pub fn allowed_hosts(&self) -> Result<Vec<HostPort>, ConfigError> {
+        let entries = self.image_fetch_allow.iter().map(|entry| entry.trim());
+        entries
+            .filter(|entry| !entry.is_empty())
+            .map(|entry| HostPort::from_str(entry).map_err(ConfigError::FetchAllow))
+            .collect()
     }
 
     pub fn image_fetch_timeout(&self) -> Duration {

@@ -168,6 +168,10 @@ pub struct Call {
     pub started_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
     pub provider_request_id: Option<String>,
+    pub input_tokens: Option<i64>,
+    pub output_tokens: Option<i64>,
+    /// In US dollars; while it runs what it is expected to cost. `None`: not known, or not billed.
+    pub cost_usd: Option<f64>,
     pub error: Option<String>,
     pub error_code: Option<String>,
 }
@@ -281,7 +285,9 @@ pub async fn calls(db: &Db, job: JobId) -> Result<Vec<Call>, DbError> {
         r#"SELECT id, index, attempt, lease, worker, account, model, state, accepted,
                   CASE WHEN state = 'calling' AND spool IS NOT NULL THEN "deadlineAt" END AS spooled_at,
                   "startedAt" AS started_at, "endedAt" AS ended_at,
-                  "providerRequestId" AS provider_request_id, error, "errorCode" AS error_code
+                  "providerRequestId" AS provider_request_id,
+                  "inputTokens" AS input_tokens, "outputTokens" AS output_tokens,
+                  "costUsd"::float8 AS cost_usd, error, "errorCode" AS error_code
            FROM photo_generation_calls WHERE "jobId" = $1 ORDER BY "startedAt", index"#,
         job
     )

@@ -196,6 +196,8 @@ pub struct Finished {
     pub error: Option<String>,
     /// The state of its batch, when that ended with it.
     pub batch: Option<String>,
+    /// An app wants to be told.
+    pub has_webhook: bool,
 }
 
 /// Ends the job: `completed` if any image is stored, else `failed`. Ends its batch with it when it
@@ -242,6 +244,7 @@ pub async fn finish(
         code: finished.code,
         error: finished.error,
         batch,
+        has_webhook: finished.has_webhook,
     })
 }
 

@@ -253,6 +253,8 @@ pub async fn stored(
         usage.input_tokens,
         usage.output_tokens,
         picture.url,
+        usage.input_image_tokens,
+        usage.output_image_tokens,
     )
     .execute(&db.pool)
     .await?;
@@ -291,6 +293,10 @@ pub async fn ended(
         end.failure.code,
         end.failure.message,
         end.provider_request_id,
+        end.failure.usage.input_tokens,
+        end.failure.usage.input_image_tokens,
+        end.failure.usage.output_tokens,
+        end.failure.usage.output_image_tokens,
     )
     .fetch_optional(&db.pool)
     .await?;
@@ -368,6 +374,8 @@ pub async fn spooled(
         provider_request_id,
         usage.input_tokens,
         usage.output_tokens,
+        usage.input_image_tokens,
+        usage.output_image_tokens,
     )
     .fetch_one(&db.pool)
     .await?;

@@ -30,6 +30,7 @@ pub mod tenants;
 pub mod uploads;
 pub mod users;
 pub mod vitals;
+pub mod webhooks;
 mod words;
 pub mod workers;
 
@@ -40,7 +41,7 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 45] = [
+const _: [&str; 48] = [
     include_str!("../../sql/queue/budget.sql"),
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
@@ -84,6 +85,9 @@ const _: [&str; 45] = [
     include_str!("../../sql/queue/touch.sql"),
     include_str!("../../sql/queue/versions.sql"),
     include_str!("../../sql/queue/waiting_of.sql"),
+    include_str!("../../sql/queue/webhooks_end.sql"),
+    include_str!("../../sql/queue/webhooks_forget.sql"),
+    include_str!("../../sql/queue/webhooks_take.sql"),
     include_str!("../../sql/queue/writers.sql"),
     include_str!("../../sql/queue/writers_left.sql"),
 ];

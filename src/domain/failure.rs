@@ -41,6 +41,20 @@ impl CallResult {
         }
         self
     }
+
+    /// It used so much although it brought no picture. A picture knows that itself, and a call that was
+    /// not taken used nothing.
+    #[must_use]
+    pub fn used(mut self, usage: Usage) -> Self {
+        match &mut self {
+            Self::Refused(failure)
+            | Self::Empty(failure)
+            | Self::Failed { failure, .. }
+            | Self::Ambiguous(failure) => failure.usage = usage,
+            Self::Picture(_) | Self::Limited(_) => {}
+        }
+        self
+    }
 }
 
 /// A usable answer.
@@ -59,6 +73,9 @@ pub struct Answer {
 pub struct Usage {
     pub input_tokens: Option<i64>,
     pub output_tokens: Option<i64>,
+    /// Of these, those of images, where the provider tells them apart: they have prices of their own.
+    pub input_image_tokens: Option<i64>,
+    pub output_image_tokens: Option<i64>,
 }
 
 /// Why a provider takes no call from us for now.
@@ -120,6 +137,8 @@ pub struct Failure {
     pub remedy: Remedy,
     /// The provider's own id of the call that failed, where it said one, for its support.
     pub provider_request_id: Option<String>,
+    /// What the call that failed used all the same, where the provider says so.
+    pub usage: Usage,
 }
 
 /// What may be done about a failure.
@@ -161,6 +180,7 @@ impl Failure {
             message,
             remedy,
             provider_request_id: None,
+            usage: Usage::default(),
         }
     }
 }

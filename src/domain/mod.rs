@@ -17,6 +17,7 @@ mod priority;
 pub mod request;
 pub mod status;
 pub mod tenant;
+pub mod webhook;
 
 pub use api_key::{ApiKey, KeyDigest, KeyOwner};
 pub use failure::{CallResult, Failure};

@@ -1,30 +1,25 @@
-//! The only client that opens a URL which a user wrote.
+//! Pictures by the URLs that users wrote: over the clients of [`crate::net`], which reach public
+//! machines only, or from the project's own storage.
 //!
-//! A user may name any machine, ours and its neighbours among them. So the text of the URL is
-//! checked first (`route`), then every address that its host resolves to, and the addresses
-//! that were checked are the ones connected: a name that changes its mind in between gains
-//! nothing. No redirects, no proxy, no cookies; a size limit while reading and one deadline for
-//! everything. What came is judged by its bytes.
+//! A size limit while reading and one deadline for everything. What came is judged by its bytes.
 //!
 //! What is told about a failure must not map the network we stand in: a forbidden address, a
 //! closed port and a name that does not exist are one [`FetchError::Unreachable`].
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Client, ClientBuilder, Response, StatusCode, redirect};
+use reqwest::{Client, Method, Response, StatusCode};
 
-use super::address::is_public;
 use super::{INVALID_INPUT, NotAPicture, PictureFormat};
 use crate::domain::Failure;
+use crate::net::{self, Clients, NoClient, Target, UnusableUrl};
 
 mod route;
 
 use route::Route;
-pub use route::{FetchPolicy, HostPort, InvalidHostPort, ServiceKey, SupabaseAccess, UnusableUrl};
+pub use route::{FetchPolicy, ServiceKey, SupabaseAccess};
 
 /// Largest file that is read; the same limit as for an upload.
 pub const MAX_BYTES: usize = 10 * 1024 * 1024;
@@ -40,6 +35,8 @@ pub enum FetchError {
     /// By its text alone.
     #[error(transparent)]
     Refused(#[from] UnusableUrl),
+    #[error("Its URL names no single object of the project's storage.")]
+    NoObject,
     /// We do not follow: each hop would be one more way into our network.
     #[error("Its URL leads to a redirect, which is not followed; use the final URL.")]
     Redirected,
@@ -67,10 +64,17 @@ pub enum FetchError {
     Client,
 }
 
+impl From<NoClient> for FetchError {
+    fn from(NoClient: NoClient) -> Self {
+        Self::Client
+    }
+}
+
 impl From<FetchError> for Failure {
     fn from(error: FetchError) -> Self {
         match error {
             FetchError::Refused(_)
+            | FetchError::NoObject
             | FetchError::Redirected
             | FetchError::Missing(_)
             | FetchError::TooLarge
@@ -88,21 +92,16 @@ impl From<FetchError> for Failure {
 #[derive(Clone, Debug)]
 pub struct Fetcher {
     policy: Arc<FetchPolicy>,
-    /// Connects public addresses only.
-    guarded: Client,
-    /// For the hosts that the operator named.
-    trusted: Client,
+    clients: Clients,
     deadline: Duration,
 }
 
 impl Fetcher {
     /// The process must have installed its rustls provider before.
     pub fn new(policy: FetchPolicy) -> Result<Self, FetchError> {
-        let build = |client: ClientBuilder| client.build().map_err(|_| FetchError::Client);
         Ok(Self {
             policy: Arc::new(policy),
-            guarded: build(client().https_only(true).dns_resolver(PublicOnly))?,
-            trusted: build(client())?,
+            clients: Clients::new()?,
             deadline: DEADLINE,
         })
     }
@@ -130,9 +129,11 @@ impl Fetcher {
     async fn open(&self, route: Route) -> Result<Response, FetchError> {
         let with_key = matches!(route, Route::Supabase { .. });
         let request = match route {
-            Route::Public(url) => self.guarded.get(url),
-            Route::Allowed(url) => self.trusted.get(url),
-            Route::Supabase { url, key } => self.trusted.get(url).headers(key_headers(&key)?),
+            Route::Elsewhere(target) => self.clients.request(Method::GET, target),
+            Route::Supabase { url, key } => self
+                .clients
+                .request(Method::GET, Target::Allowed(url))
+                .headers(key_headers(&key)?),
         };
         let response = request.send().await.map_err(|_| FetchError::Unreachable)?;
         match response.status() {
@@ -151,22 +152,11 @@ impl SupabaseAccess {
     /// A client for the project's own storage, which shows the key with every request. Only for addresses
     /// below the project's; a redirect leads it nowhere.
     pub fn client(&self, connect: Duration) -> Result<Client, FetchError> {
-        client()
-            .default_headers(key_headers(&self.service_key)?)
-            .connect_timeout(connect)
-            .build()
-            .map_err(|_| FetchError::Client)
+        Ok(net::to_one_service(
+            key_headers(&self.service_key)?,
+            connect,
+        )?)
     }
-}
-
-/// What all clients have in common.
-fn client() -> ClientBuilder {
-    Client::builder()
-        .redirect(redirect::Policy::none())
-        // A proxy would resolve the name for us, and past our check.
-        .no_proxy()
-        .referer(false)
-        .user_agent(concat!("safelight/", env!("CARGO_PKG_VERSION")))
 }
 
 /// A new-style `sb_secret_` key is no JWT: as a bearer token the storage would refuse it.
@@ -211,35 +201,6 @@ async fn read(mut response: Response) -> Result<Vec<u8>, FetchError> {
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
-}
-
-/// Resolves names to public addresses or not at all. Asked for names only: an address that stands
-/// in the URL itself never comes here, which is why `route` checks those.
-struct PublicOnly;
-
-/// A name with no address, or with one that is not public.
-#[derive(Debug, thiserror::Error)]
-#[error("no usable address")]
-struct NoUsableAddress;
-
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            // Port 0: the client puts in the port of the URL.
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            Ok(Box::new(all_public(found)?.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// One address that is not public spoils the name: such a mixture is an attack or a mistake.
-fn all_public(found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, NoUsableAddress> {
-    if !found.is_empty() && found.iter().all(|address| is_public(address.ip())) {
-        Ok(found)
-    } else {
-        Err(NoUsableAddress)
-    }
 }
 
 #[cfg(test)]

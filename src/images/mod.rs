@@ -1,12 +1,11 @@
 //! Pictures from outside: where they may come from, what they are, and what we make of them.
 //!
-//! Everything here is handed bytes or URLs that a stranger chose. `fetch` is the only code that
-//! opens a user's URL, `address` says which machines it may reach, `format` tells what a file is
-//! by its bytes, and `decode` opens it within limits. `cache` keeps what was prepared.
+//! Everything here is handed bytes or URLs that a stranger chose. `fetch` opens the URL of a user's
+//! picture, `format` tells what a file is by its bytes, and `decode` opens it within limits. `cache`
+//! keeps what was prepared.
 //!
 //! Nothing here knows jobs, tenants or storage.
 
-pub mod address;
 pub mod cache;
 pub mod decode;
 pub mod fetch;
@@ -14,9 +13,7 @@ pub mod format;
 
 pub use cache::Cache;
 pub use decode::{DecodeError, Decoder, Inspected};
-pub use fetch::{
-    FetchError, FetchPolicy, Fetcher, HostPort, ServiceKey, SupabaseAccess, UnusableUrl,
-};
+pub use fetch::{FetchError, FetchPolicy, Fetcher, ServiceKey, SupabaseAccess};
 pub use format::{NotAPicture, PictureFormat};
 
 /// `"errorCode"` of an input that no later try will mend.

@@ -271,7 +271,12 @@ impl Attempt<'_> {
                 let reason = status.ok().and_then(Result::ok).map(lines::why_lost);
                 lines::job_lost(self, reason);
             }
-            (_, Some(finished)) => lines::job_finished(self, &finished),
+            (_, Some(finished)) => {
+                if finished.has_webhook {
+                    self.context.messages.notify_one();
+                }
+                lines::job_finished(self, &finished);
+            }
             (outcome, None) => lines::attempt_ended(self, outcome),
         }
     }

@@ -138,10 +138,11 @@ pub(super) fn not_renewed() -> ImageOutcome {
     }
 }
 
-/// The provider knows the answer that brought this by an id.
-fn of_answer(failure: Failure, provider_request_id: Option<String>) -> Failure {
+/// The provider knows the answer that brought this by an id, and bills what it used.
+fn of_answer(failure: Failure, provider_request_id: Option<String>, usage: Usage) -> Failure {
     Failure {
         provider_request_id,
+        usage,
         ..failure
     }
 }
@@ -200,11 +201,11 @@ impl Ended<'_> {
                 Ok(Step::Done(ImageOutcome::Settled))
             }
             Err(publish::PublishError::Unreadable(failure)) => {
-                let failure = of_answer(failure, answer.request_id);
+                let failure = of_answer(failure, answer.request_id, answer.usage);
                 self.with_error(CallState::Empty, Some(true), failure).await
             }
             Err(publish::PublishError::NotStored(failure)) => {
-                let failure = of_answer(failure, answer.request_id);
+                let failure = of_answer(failure, answer.request_id, answer.usage);
                 self.with_error(CallState::Error, Some(true), failure).await
             }
         }

@@ -14,10 +14,12 @@ use crate::db::lease::Finished;
 use crate::db::ledger::{CallState, OrphanedCall};
 use crate::db::limits::Refusal;
 use crate::db::sweep::{Expired, Reclaimed};
+use crate::db::webhooks::Message;
 use crate::domain::failure::{Failure, excerpt};
 use crate::domain::outcome::{Outcome, Resume};
 use crate::domain::{ImageState, Model, Status};
 use crate::storage::ObjectKey;
+use crate::webhooks::SendError;
 
 // Texts of an app, and labels, are told as excerpts: they are of any length.
 
@@ -233,6 +235,42 @@ pub(super) fn job_expired(job: &Expired) {
 
 pub(super) fn batch_ended(batch: i64, status: &str) {
     tracing::info!(batch, status, "batch ended");
+}
+
+/// The receiver took it.
+pub(super) fn webhook_delivered(message: &Message, took: Duration) {
+    metrics::webhook_ended("delivered");
+    let Message {
+        id,
+        job,
+        event,
+        host,
+        tries,
+        ..
+    } = message;
+    let elapsed_ms = millis(took);
+    tracing::info!(job, webhook = %id, event, host = %excerpt(host), tries, elapsed_ms, "webhook delivered");
+}
+
+/// `again`: how long until the next try; `None`: there is none.
+pub(super) fn webhook_failed(message: &Message, error: SendError, again: Option<Duration>) {
+    let Message {
+        id,
+        job,
+        event,
+        host,
+        tries,
+        ..
+    } = message;
+    let host = excerpt(host);
+    let wait_ms = again.map(millis);
+    if wait_ms.is_some() {
+        metrics::webhook_ended("failed");
+        tracing::warn!(job, webhook = %id, event, %host, tries, wait_ms, %error, "webhook failed");
+    } else {
+        metrics::webhook_ended("given_up");
+        tracing::warn!(job, webhook = %id, event, %host, tries, %error, "webhook given up");
+    }
 }
 
 /// The first refusal of this kind; the fleet makes no calls to this account and model for now.

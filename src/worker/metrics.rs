@@ -20,6 +20,7 @@ const ATTEMPTS_GIVEN_BACK: &str = "safelight_attempts_given_back_total";
 const GRANT_WAITS: &str = "safelight_grant_waits_total";
 const LEASES_LOST: &str = "safelight_leases_lost_total";
 const JOBS_RECLAIMED: &str = "safelight_jobs_reclaimed_total";
+const WEBHOOKS: &str = "safelight_webhooks_total";
 
 /// A flash picture takes 5 to 15 s, a pro one up to a minute; the timeout is 180.
 const CALL_BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 6.0, 10.0, 15.0, 30.0, 60.0, 120.0, 180.0];
@@ -56,6 +57,10 @@ pub fn describe() {
         (
             JOBS_RECLAIMED,
             "Jobs that this process took back from workers that were gone.",
+        ),
+        (
+            WEBHOOKS,
+            "Tries of this process to tell an app that a job has ended: delivered, failed, given_up.",
         ),
     ] {
         describe_counter!(name, meaning);
@@ -118,4 +123,9 @@ pub(super) fn lease_lost(reason: Option<&'static str>) {
 
 pub(super) fn job_reclaimed() {
     counter!(JOBS_RECLAIMED).increment(1);
+}
+
+/// `outcome`: `delivered`, `failed` for a try that is followed by another, `given_up`.
+pub(super) fn webhook_ended(outcome: &'static str) {
+    counter!(WEBHOOKS, "outcome" => outcome).increment(1);
 }

@@ -3,7 +3,7 @@
 //! Reading order: `claimer` decides when to look and how much to take; `attempt` works one job,
 //! `image` one of its images, which stands in `line` until `call` makes the paid call; `liveness`
 //! renews and notices what is lost; `spool` stores what the storage did not take before; `expiry` ends what comes too late; `sweep` and `settle` clean up
-//! after the dead; `lines` is what all of them log. They share a `Context` and nothing else; what
+//! after the dead; `webhooks` tells apps; `lines` is what all of them log. They share a `Context` and nothing else; what
 //! they tell each other about jobs goes through Postgres.
 
 mod attempt;
@@ -19,11 +19,12 @@ mod patience;
 mod settle;
 mod spool;
 mod sweep;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -43,6 +44,7 @@ use crate::pipeline::inputs::Inputs;
 use crate::pipeline::{Spool, publish};
 use crate::providers::Providers;
 use crate::storage::Storage;
+use crate::webhooks::Sender;
 use expiry::Expiry;
 use line::Lines;
 use liveness::Liveness;
@@ -60,6 +62,8 @@ pub struct Tools {
     pub storage: Storage,
     /// For pictures that the storage does not take now.
     pub spool: Spool,
+    /// For messages to apps; `None`: without a secret they are left to other workers.
+    pub sender: Option<Sender>,
     pub presence: Presence,
 }
 
@@ -147,6 +151,8 @@ struct Context {
     registration: Registration,
     liveness: Liveness,
     lines: Lines,
+    /// Rings when messages to apps may be due.
+    messages: Notify,
 }
 
 impl Context {
@@ -225,6 +231,7 @@ async fn run_in_span(
         },
         liveness: Liveness::new(settings.rhythm),
         lines: Lines::default(),
+        messages: Notify::new(),
         claimer,
         tools,
         settings,
@@ -248,8 +255,14 @@ async fn run_in_span(
     let clerk = AbortOnDropHandle::new(tokio::spawn(
         spool::look_after(context.clone()).in_current_span(),
     ));
+    let last_round = CancellationToken::new();
+    let postman = AbortOnDropHandle::new(tokio::spawn(
+        webhooks::deliver(context.clone(), last_round.clone()).in_current_span(),
+    ));
     claimer::work(&context).await;
     end.stop.cancel();
+    last_round.cancel();
+    webhooks::last_round(&context, postman).await;
     drop(broom);
     drop(clerk);
     // The heart goes on until the last job is written.

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::{Context, Rhythm, lines, settle};
 use crate::db::sweep::{self, Litter, Seen, Swept};
-use crate::db::{Db, DbError, ledger, spools};
+use crate::db::{Db, DbError, ledger, spools, webhooks};
 
 /// Tenants whose jobs no trigger has noted are searched for so often, and once at the start.
 const SEARCH_EVERY: Duration = Duration::from_mins(5);
@@ -95,6 +95,8 @@ async fn once(context: &Context, watch: &mut Watch, to_prune: &Notify) -> Result
         totals,
         ended_jobs,
         objects,
+        messages,
+        old_messages,
         ..
     } = litter;
     if ended_jobs || objects {
@@ -102,6 +104,13 @@ async fn once(context: &Context, watch: &mut Watch, to_prune: &Notify) -> Result
     }
     if expired_jobs {
         report("expired jobs", expire(db).await);
+    }
+    // An expired job may have somebody to be told.
+    if messages || expired_jobs {
+        context.messages.notify_one();
+    }
+    if old_messages {
+        report("old messages", webhooks::forget(db).await);
     }
     // An expired job may have been its batch's last.
     if batches || expired_jobs {

@@ -69,6 +69,9 @@ async fn is_adopted_and_worked_to_the_end(app: App) {
 
     let migrated = stage.migrate().await;
     stage.sql(APPS_HOOK).await;
+    let told =
+        r#"ALTER TABLE photo_generation_queue ALTER "webhookUrl" SET DEFAULT 'https://a.example/'"#;
+    stage.sql(told).await;
     let worker = stage.worker().await;
     stage.sql(APPS_INSERT).await;
     // The old trigger failed it.
@@ -103,6 +106,10 @@ async fn is_adopted_and_worked_to_the_end(app: App) {
     assert_eq!(stage.number(photos).await, 24);
     let nameless = r#"SELECT count(*) FROM photo_generation_queue WHERE "jobId" IS NULL"#;
     assert_eq!(stage.number(nameless).await, 0);
+    let told = r#"SELECT string_agg(concat_ws(' ', event, body::jsonb ->> 'truncated',
+            body::jsonb #>> '{data,images,1,state}'), ', ') FROM photo_generation_webhooks"#;
+    let both = "job.completed stored, job.completed stored";
+    assert_eq!(stage.text(told).await, both);
     let moments = r#"SELECT count(*) FROM photo_generation_queue
         WHERE "createdAt" > (now() AT TIME ZONE 'UTC')::timestamp - interval '1 day'
           AND ("completedAt" AT TIME ZONE 'UTC')::text IS NOT NULL

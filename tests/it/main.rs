@@ -46,3 +46,4 @@ mod storage;
 mod tidy;
 mod types;
 mod wakeup;
+mod webhooks;

@@ -3,6 +3,7 @@
 
 mod answers;
 mod by_hand;
+mod cost;
 
 use safelight::worker::Settings;
 use std::time::Duration;

@@ -16,7 +16,7 @@ use crate::harness::Stage;
 /// A file that looks, the variables it is run with, and what its answer must be.
 type Expectation = (&'static str, &'static [&'static str], fn(&Table));
 
-const READS: [Expectation; 29] = [
+const READS: [Expectation; 32] = [
     ("pending.sql", &[], |t| {
         assert_eq!(t.column("pending"), ["4"]);
     }),
@@ -147,11 +147,29 @@ const READS: [Expectation; 29] = [
         assert_eq!((row["at_least"], row["at_most"]), ("5", "7"));
         assert_eq!((row["stored"], row["ambiguous"]), ("2", "1"));
         assert_eq!((row["input_tokens"], row["output_tokens"]), ("20", "2580"));
+        assert_eq!(row["cost_usd"], "0.268000");
         let live = t.row(&[("account", "default")]);
         assert_eq!((live["at_least"], live["at_most"]), ("0", "2"));
     }),
     ("spend.sql", &["days=30"], |t| {
         assert_eq!(t.rows(&[("account", "key-1")]).len(), 2);
+    }),
+    ("cost_by_tenant.sql", &[], |t| {
+        let row = t.row(&[("model", "gemini-3-pro-image")]);
+        assert_eq!(
+            (row["tenant"], row["calls"], row["stored"]),
+            ("user:7", "7", "2")
+        );
+        assert_eq!(
+            (row["cost_usd"], row["per_photo"]),
+            ("0.268000", "0.134000")
+        );
+        // In flight, so this is expected.
+        let live = t.row(&[("model", "gemini-2.5-flash-image")]);
+        assert_eq!((live["cost_usd"], live["per_photo"]), ("0.078000", ""));
+    }),
+    ("cost_by_tenant.sql", &["days=30"], |t| {
+        assert_eq!(t.row(&[("model", "gemini-3-pro-image")])["calls"], "9");
     }),
     ("limits.sql", &[], |t| {
         assert_eq!(t.column("state"), ["blocked", "cooling down", "paused"]);
@@ -243,6 +261,16 @@ const READS: [Expectation; 29] = [
     // With pictures in it: `spool`.
     ("spool.sql", &[], |t| {
         assert_eq!(t.column("job").len(), 0);
+    }),
+    ("webhooks.sql", &[], |t| {
+        assert_eq!(t.column("state"), ["waiting", "failing", "given_up"]);
+        let failing = t.row(&[("state", "failing")]);
+        assert_eq!((failing["job"], failing["tries"]), ("110", "2"));
+        assert_eq!(
+            (failing["status"], failing["error"]),
+            ("500", "The receiver answered 500.")
+        );
+        assert!(failing["next_try"].starts_with("2999-"), "{t:?}");
     }),
     ("hooks.sql", &[], |t| {
         let row = t.row(&[("job", "108")]);

@@ -14,13 +14,14 @@ use crate::harness::Stage;
 use crate::ops;
 
 /// The groups of settings in the order of the table.
-const HEADINGS: [&str; 8] = [
+const HEADINGS: [&str; 9] = [
     "Database",
     "Provider",
     "Storage and input images",
     "S3 storage",
     "Worker",
     "HTTP",
+    "Webhooks",
     "Fleet",
     "Logs",
 ];

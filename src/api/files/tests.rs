@@ -14,6 +14,7 @@ fn key() -> ObjectKey {
 
 fn url(now: Moment) -> PictureUrl {
     let settings = Settings {
+        sends_webhooks: false,
         public_url: "https://photos.example.com".to_owned(),
         signed_url_life: Duration::from_secs(400),
         max_waiting: 0,

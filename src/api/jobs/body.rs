@@ -21,6 +21,7 @@ use crate::db::json::Json as Document;
 use crate::db::settings;
 use crate::domain::request::MAX_IMAGES;
 use crate::domain::{JobType, Priority, Request};
+use crate::net;
 
 /// Most tries of a job: what ends badly a hundred times ends badly.
 const MOST_ATTEMPTS: i32 = 100;
@@ -75,7 +76,8 @@ pub(in crate::api) struct EnqueueBody {
     batch_id: Option<i64>,
     #[schema(minimum = 1, maximum = 100, default = 5)]
     max_attempts: Option<i32>,
-    #[schema(schema_with = not_yet)]
+    /// Who is told when the job has ended: an https URL of yours. Signed as Standard Webhooks has it.
+    #[schema(max_length = 8192, example = "https://example.com/webhooks/photos")]
     webhook_url: Option<String>,
     /// Give the job up when it is not made within this time.
     #[schema(minimum = 1, maximum = 2_592_000)]
@@ -95,14 +97,6 @@ pub(in crate::api) struct EnqueueBody {
     /// Of `image_edit`: another name for `prompt`.
     #[schema(pattern = r"\S", example = "make the sky red")]
     edit_prompt: Option<String>,
-}
-
-/// What this version refuses.
-fn not_yet() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::Null)
-        .description(Some("Not built yet, or for a type that is not: refused"))
-        .build()
 }
 
 /// Those that are enqueued here: a try-on has a route of its own.
@@ -143,6 +137,7 @@ impl EnqueueBody {
         caller: &Caller,
     ) -> Result<NewJob, ApiError> {
         self.check()?;
+        self.check_webhook(api.sends_webhooks())?;
         let owner = Owner::of(caller, self.team_id.as_ref(), self.user_id.as_ref())?;
         if let Some(batch) = self.batch_id {
             batches::must_be_of(api, caller, &owner, batch).await?;
@@ -159,12 +154,6 @@ impl EnqueueBody {
     fn check(&self) -> Result<(), ApiError> {
         self.check_fields(self.job_type()?)?;
         self.check_prompts()?;
-        if self.webhook_url.is_some() {
-            return Err(ApiError::Refused(
-                "webhooks_unavailable",
-                "This version calls no webhooks yet: poll, or follow the events.".to_owned(),
-            ));
-        }
         if self
             .num_images
             .is_some_and(|images| !(1..=MAX_IMAGES).contains(&images))
@@ -199,6 +188,23 @@ impl EnqueueBody {
         }
     }
 
+    /// That it can be read; whether it leads to a public host is found out when it is sent to.
+    fn check_webhook(&self, sends_webhooks: bool) -> Result<(), ApiError> {
+        let Some(url) = &self.webhook_url else {
+            return Ok(());
+        };
+        if !sends_webhooks {
+            return Err(ApiError::Refused(
+                "webhooks_unavailable",
+                "This server sends no webhooks, since WEBHOOK_SECRET is not set: poll, or follow the events."
+                    .to_owned(),
+            ));
+        }
+        net::readable(url)
+            .map(drop)
+            .map_err(|error| ApiError::Invalid(format!("\"webhookUrl\" cannot be used. {error}")))
+    }
+
     fn new_job(self, owner: Owner) -> Result<NewJob, ApiError> {
         let payload = self.payload();
         let of_settings = |name: &str| {
@@ -231,6 +237,7 @@ impl EnqueueBody {
                 .collect(),
             payload,
             metadata,
+            webhook_url: self.webhook_url,
             expires_in: self.expires_in_seconds.map(Duration::from_secs),
             kind: self.kind.as_deref().and_then(JobType::named),
             prompt: self.prompt.or(self.edit_prompt).unwrap_or_default(),

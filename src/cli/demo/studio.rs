@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::{StartError, WorkerConfig};
 use crate::cli::CommandError;
-use crate::config::{FleetArgs, ProviderArgs, S3Args, StorageArgs, WorkerArgs};
+use crate::config::{FleetArgs, ProviderArgs, S3Args, StorageArgs, WebhookArgs, WorkerArgs};
 use crate::db::schema::{self, SchemaError};
 use crate::db::{Db, DbError, demo, settings};
 use crate::domain::Provider;
@@ -91,6 +91,7 @@ impl Studio {
             storage: storage(photos),
             worker: worker_args(photos, grace),
             fleet,
+            webhook: WebhookArgs::default(),
         };
         let db = Db::connect(database, None, config.worker.connections())
             .await

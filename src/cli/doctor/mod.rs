@@ -11,6 +11,7 @@ mod report;
 mod schema;
 mod storage;
 mod vacuum;
+mod webhooks;
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use clap::Args;
 
 use super::CommandError;
 use super::time::Length;
-use crate::config::{DatabaseArgs, ProviderArgs, StorageArgs};
+use crate::config::{DatabaseArgs, ProviderArgs, StorageArgs, WebhookArgs};
 use crate::db::{DbError, doctor};
 use database::Place;
 use report::{Form, Line, Mend, Report};
@@ -26,12 +27,14 @@ use report::{Form, Line, Mend, Report};
 /// Whoever calls for a doctor does not wait long; what works answers in a fraction of this.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// The checks that need a database, after the one whether there is any.
-const OF_DATABASE: [&str; 12] = [
+const OF_DATABASE: [&str; 13] = [
     "pooler", "listen", "schema", "rights", "clock", "settings", "limits", "pauses", "workers",
-    "spool", "vacuum", "exposure",
+    "spool", "webhooks", "vacuum", "exposure",
 ];
 /// Those of them that need our tables, after the first.
-const OF_SCHEMA: [&str; 5] = ["settings", "limits", "pauses", "workers", "spool"];
+const OF_SCHEMA: [&str; 6] = [
+    "settings", "limits", "pauses", "workers", "spool", "webhooks",
+];
 
 /// Look at everything safelight needs, and say what mends what is broken
 #[derive(Debug, Args)]
@@ -55,6 +58,8 @@ pub(super) struct DoctorCommand {
     provider: ProviderArgs,
     #[command(flatten)]
     storage: StorageArgs,
+    #[command(flatten)]
+    webhook: WebhookArgs,
 }
 
 impl DoctorCommand {
@@ -98,6 +103,7 @@ impl DoctorCommand {
             report.add(within("pauses", fleet::pauses(db)).await)?;
             report.add(within("workers", fleet::workers(db)).await)?;
             report.add(within("spool", fleet::spools(db)).await)?;
+            report.add(within("webhooks", webhooks::check(db, &self.webhook)).await)?;
         } else {
             for name in OF_SCHEMA {
                 let why = "no schema that can be read, see above";

@@ -78,6 +78,7 @@ fn not_set_up(error: &StartError, first: Provider) -> Line {
         | StartError::NoRandomness
         | StartError::Signals(_)
         | StartError::Bind { .. }
+        | StartError::Sender(_)
         | StartError::Open(_) => Line::fail("provider", error, [Mend::shell(set_key(first))]),
     }
 }

@@ -56,6 +56,7 @@ fn of_setting(error: &ConfigError) -> Mend {
         | ConfigError::PublicUrl(_)
         | ConfigError::ApiKeys(_)
         | ConfigError::SecretWithoutProject
+        | ConfigError::WebhookSecret(_)
         | ConfigError::Origin(_) => "export STORAGE=local:./photos".to_owned(),
     })
 }

@@ -6,7 +6,7 @@ use super::Story;
 use super::timeline::{self, Event};
 use crate::cli::table::{self, Column};
 use crate::cli::time::{ago, between, span};
-use crate::cli::words::{excerpt, one_line, size};
+use crate::cli::words::{count, excerpt, one_line, size};
 use crate::db::jobs::Image;
 use crate::db::json::Json;
 use crate::domain::{ImageState, Priority};
@@ -59,6 +59,7 @@ impl Story {
             ("started", self.moment(job.started_at)),
             ("expires", self.expires()),
             ("ended", self.ended()),
+            ("cost", self.cost()),
             ("error", self.error()),
         ];
         facts
@@ -97,6 +98,13 @@ impl Story {
             Some(started) => format!("{moment}, after {}", span(between(started, ended))),
             None => moment,
         })
+    }
+
+    /// Of all its calls, as far as it is known.
+    fn cost(&self) -> Option<String> {
+        let costs: Vec<f64> = self.calls.iter().filter_map(|call| call.cost_usd).collect();
+        let calls = count(costs.len(), "call");
+        (!costs.is_empty()).then(|| format!("{:.6} USD for {calls}", costs.iter().sum::<f64>()))
     }
 
     fn error(&self) -> Option<String> {

@@ -11,6 +11,7 @@ pub(super) fn at(seconds: i64) -> DateTime<Utc> {
 
 pub(super) fn story(status: Status) -> Story {
     Story {
+        webhooks: Vec::new(),
         job: Job {
             id: 12,
             job_id: Some(Uuid::nil()),
@@ -86,6 +87,9 @@ pub(super) fn call(state: &str, ended_at: Option<DateTime<Utc>>, error: Option<&
         started_at: at(100),
         ended_at,
         provider_request_id: None,
+        input_tokens: None,
+        output_tokens: None,
+        cost_usd: None,
         error: error.map(str::to_owned),
         error_code: None,
     }
@@ -368,4 +372,28 @@ fn what_is_paid_for_and_waits_is_told_by_where_it_lies() {
     ] {
         assert!(next.iter().any(|told| told == line), "{next:#?}");
     }
+}
+
+#[test]
+fn the_cost_of_a_job_is_that_of_the_calls_whose_cost_is_known() {
+    let costs = |costs: &[Option<f64>]| {
+        let calls = costs.iter().map(|cost| Call {
+            cost_usd: *cost,
+            ..call("stored", Some(at(110)), None)
+        });
+        let story = Story {
+            calls: calls.collect(),
+            ..story(Status::Completed)
+        };
+        let lines = story.lines().into_iter();
+        lines
+            .filter(|line| line.starts_with("  cost"))
+            .collect::<Vec<_>>()
+    };
+
+    assert_eq!(
+        costs(&[Some(0.038_779), None, Some(0.039)]),
+        ["  cost      0.077779 USD for 2 calls"]
+    );
+    assert_eq!(costs(&[None]), [""; 0]);
 }

@@ -11,6 +11,7 @@ use super::Story;
 use crate::cli::time::{between, span};
 use crate::cli::words::{excerpt, one_line};
 use crate::db::jobs::Call;
+use crate::db::webhooks::Told;
 
 /// Cells of an error in the story; its image has it whole.
 const ERROR_CELLS: usize = 80;
@@ -32,6 +33,12 @@ pub(super) fn of(story: &Story) -> Vec<Event> {
         before = Some(calls);
     }
     events.extend(end(story));
+    events.extend(
+        story
+            .webhooks
+            .iter()
+            .map(|told| webhook(told, story.job.read_at)),
+    );
     // Stable: what happened in the same moment stays in the order of a job's life.
     events.sort_by_key(|event| event.at);
     events
@@ -147,6 +154,35 @@ fn ended(call: &Call, now: DateTime<Utc>) -> Event {
     if let Some(error) = &call.error {
         text = format!("{text}: {}", excerpt(error, ERROR_CELLS));
     }
+    Event { at, text }
+}
+
+/// What became of a message to the app, when it was last tried.
+fn webhook(told: &Told, now: DateTime<Utc>) -> Event {
+    let (event, host) = (&told.event, one_line(&told.host));
+    if let Some(at) = told.delivered_at {
+        let text = format!("webhook {event} delivered to {host}, try {}", told.tries);
+        return Event { at, text };
+    }
+    let Some(at) = told.tried_at else {
+        let text = format!("webhook {event} to {host} waits to be sent");
+        return Event {
+            at: told.created_at,
+            text,
+        };
+    };
+    let error = told.error.as_deref().map_or_else(
+        || "nobody has seen its end".to_owned(),
+        |error| excerpt(error, ERROR_CELLS),
+    );
+    let next = told.try_at.map_or_else(
+        || "given up".to_owned(),
+        |next| format!("next in {}", span(between(now, next))),
+    );
+    let text = format!(
+        "webhook {event} to {host}, try {} ({next}): {error}",
+        told.tries
+    );
     Event { at, text }
 }
 

@@ -17,7 +17,7 @@ use crate::db::{Db, DbError, seconds};
 use crate::domain::{JobId, JobType, Status, Tenant};
 
 /// The columns that say what is wanted: two inserts with one key must agree in them.
-const WISHES: [&str; 16] = [
+const WISHES: [&str; 17] = [
     "basePrompt",
     "exampleImagePrompt",
     "exampleImageUrl",
@@ -34,6 +34,7 @@ const WISHES: [&str; 16] = [
     "maxAttempts",
     "payload",
     "metadata",
+    "webhookUrl",
 ];
 
 /// The conflict with `safelight_idempotency_key`, in its words.

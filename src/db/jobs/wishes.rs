@@ -46,6 +46,8 @@ pub struct NewJob {
     pub request_hash: Option<String>,
     /// What follows the job through the logs; `None`: one is made.
     pub request_id: Option<String>,
+    /// Who is told when it has ended.
+    pub webhook_url: Option<String>,
     /// From the insertion on.
     pub expires_in: Option<Duration>,
 }
@@ -136,6 +138,7 @@ impl NewJob {
         columns.put("trainingImageUrls", pictures)?;
         columns.put("payload", self.whole_payload().as_ref())?;
         columns.put("metadata", self.metadata.as_ref())?;
+        columns.put("webhookUrl", self.webhook_url.as_ref())?;
         columns.put("idempotencyKey", self.idempotency_key.as_ref())?;
         columns.put("requestHash", self.request_hash.as_ref())?;
         columns.put("requestId", self.request_id.as_ref())?;

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::providers::{ImageRequest, PreparedPicture};
 
@@ -139,7 +140,7 @@ struct PromptFeedback {
 }
 
 /// Tokens.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Deserialize)]
 pub(super) struct UsageMetadata {
     #[serde(rename = "promptTokenCount")]
     pub(super) prompt: Option<i64>,
@@ -147,6 +148,22 @@ pub(super) struct UsageMetadata {
     pub(super) candidates: Option<i64>,
     #[serde(rename = "thoughtsTokenCount")]
     pub(super) thoughts: Option<i64>,
+    /// By modality. As they come: a picture that is paid for is not lost because these are odd.
+    #[serde(rename = "promptTokensDetails", default)]
+    pub(super) prompt_details: Value,
+    #[serde(rename = "candidatesTokensDetails", default)]
+    pub(super) candidates_details: Value,
+}
+
+/// `[{"modality": "IMAGE", "tokenCount": 1290}, ...]`. `None`: the modalities are not told apart.
+pub(super) fn of_images(details: &Value) -> Option<i64> {
+    let each = details.as_array()?.iter();
+    let images = each.filter(|one| one["modality"] == "IMAGE");
+    Some(
+        images
+            .filter_map(|one| one["tokenCount"].as_i64())
+            .fold(0, i64::saturating_add),
+    )
 }
 
 impl<'a> Answer<'a> {
@@ -169,8 +186,8 @@ impl<'a> Answer<'a> {
         self.prompt_feedback.as_ref()?.block_reason.as_deref()
     }
 
-    pub(super) fn usage(&self) -> UsageMetadata {
-        self.usage_metadata.unwrap_or_default()
+    pub(super) fn usage(&self) -> Option<&UsageMetadata> {
+        self.usage_metadata.as_ref()
     }
 
     fn last_of<'s>(

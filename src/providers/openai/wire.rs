@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::multipart::{Form, Part};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::providers::{ImageRequest, PreparedPicture};
 
@@ -105,10 +106,16 @@ pub(super) struct Picture<'a> {
 }
 
 /// Tokens.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Deserialize)]
 pub(super) struct Usage {
     pub(super) input_tokens: Option<i64>,
     pub(super) output_tokens: Option<i64>,
+    /// `{"image_tokens", "text_tokens"}`. As they come: a picture that is paid for is not lost because these
+    /// are odd.
+    #[serde(default)]
+    pub(super) input_tokens_details: Value,
+    #[serde(default)]
+    pub(super) output_tokens_details: Value,
 }
 
 #[cfg(test)]

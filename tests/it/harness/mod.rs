@@ -10,6 +10,7 @@ mod database;
 mod host;
 mod odd_host;
 mod pooler;
+mod receiver;
 mod served;
 mod server;
 mod supabase;
@@ -30,6 +31,7 @@ pub(crate) use database::{create_database, create_database_on, empty_database, s
 pub(crate) use host::PictureHost;
 pub(crate) use odd_host::OddHost;
 pub(crate) use pooler::Pooler;
+pub(crate) use receiver::{Receiver, Reply, WEBHOOK_SECRET};
 pub(crate) use served::{Served, answer, client};
 pub(crate) use server::Server;
 pub(crate) use supabase::Supabase;

@@ -5,7 +5,7 @@ use clap::Parser;
 use reqwest::{Client, Method, RequestBuilder};
 use safelight::api::{self, Api, Ending, Limits};
 use safelight::app::{self, StartError};
-use safelight::config::{HttpArgs, StorageArgs};
+use safelight::config::{HttpArgs, StorageArgs, WebhookArgs};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -19,6 +19,8 @@ struct ServeArguments {
     http: HttpArgs,
     #[command(flatten)]
     storage: StorageArgs,
+    #[command(flatten)]
+    webhook: WebhookArgs,
 }
 
 /// A server; ends when it is dropped.
@@ -61,12 +63,26 @@ impl Stage {
             .into_iter()
             .chain(storage.iter().map(String::as_str))
             .chain(arguments.iter().copied());
-        let ServeArguments { http, storage } = ServeArguments::parse_from(all);
+        let ServeArguments {
+            http,
+            storage,
+            webhook,
+        } = ServeArguments::parse_from(all);
         let db = self.db().await;
         let gate = app::gate(&db, &http, &storage).await?;
         let storage = app::open_storage(&storage).await?;
         let vitals = app::vitals(&db, storage.clone(), None, stop.clone());
-        app::api(db, &http, gate, storage, app::decoder(), vitals, stop).await
+        app::api(
+            db,
+            &http,
+            &webhook,
+            gate,
+            storage,
+            app::decoder(),
+            vitals,
+            stop,
+        )
+        .await
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use safelight::app::WorkerConfig;
-use safelight::config::{FleetArgs, ProviderArgs, StorageArgs, WorkerArgs};
+use safelight::config::{FleetArgs, ProviderArgs, StorageArgs, WebhookArgs, WorkerArgs};
 use safelight::domain::Provider;
 use safelight::providers::simulator::DEFAULT_KEY;
 use safelight::worker::{self, Rhythm, Settings, Shutdown, Until};
@@ -37,6 +37,8 @@ struct WorkerArguments {
     worker: WorkerArgs,
     #[command(flatten)]
     fleet: FleetArgs,
+    #[command(flatten)]
+    webhook: WebhookArgs,
 }
 
 /// A worker in this process.
@@ -225,6 +227,7 @@ impl Stage {
             storage: arguments.storage,
             worker: arguments.worker,
             fleet: arguments.fleet,
+            webhook: arguments.webhook,
         }
     }
 

@@ -62,10 +62,11 @@ VALUES
 
 INSERT INTO photo_generation_calls
     (id, "jobId", "jobUuid", tenant, index, lease, run, attempt, provider, account, model, "deadlineAt",
-     state, accepted, "startedAt", "endedAt", "inputTokens", "outputTokens")
+     state, accepted, "startedAt", "endedAt", "inputTokens", "outputTokens", "costUsd")
 SELECT gen_random_uuid(), call.job, gen_random_uuid(), 'user:7', call.index, 1, gen_random_uuid(), 1,
        'gemini', 'key-1', 'gemini-3-pro-image', now(), call.state, call.accepted,
-       call.ended - interval '9 seconds', call.ended, call.tokens, call.tokens * 129
+       call.ended - interval '9 seconds', call.ended, call.tokens, call.tokens * 129,
+       CASE call.state WHEN 'stored' THEN 0.134 END
 FROM (VALUES
     (108, 1, 'stored',    true,  noon(), 10),
     (108, 2, 'stored',    true,  noon() + interval '1 minute', 10),
@@ -79,6 +80,18 @@ FROM (VALUES
     (999, 1, 'stored',    true,  now() - interval '20 days',    NULL)
 ) AS call (job, index, state, accepted, ended, tokens);
 UPDATE photo_generation_calls SET worker = 'gone@vm' WHERE "jobId" = 999;
+"#;
+
+/// What apps were told, or not yet.
+const WEBHOOKS: &str = r#"
+INSERT INTO photo_generation_webhooks
+    ("jobId", event, url, host, body, tries, "tryAt", status, error, "deliveredAt", "createdAt")
+VALUES
+    (108, 'job.completed', 'https://a.example/', 'a.example', '{}', 1, NULL, 200, NULL, now(), now()),
+    (109, 'job.failed', 'https://a.example/', 'a.example', '{}', 0, '2999-01-01', NULL, NULL, NULL, now()),
+    (110, 'job.failed', 'https://a.example/', 'a.example', '{}', 2, '2999-01-01', 500,
+     'The receiver answered 500.', NULL, now() - interval '1 minute'),
+    (111, 'job.failed', 'https://a.example/', 'a.example', '{}', 1, NULL, 410, 'Gone.', NULL, now() - interval '1 hour');
 "#;
 
 const LIMITS: &str = r#"
@@ -109,7 +122,7 @@ pub(super) async fn with_a_job_in_every_state() -> (Stage, InProcess) {
     stage
         .until("SELECT count(*) = 2 FROM photo_generation_calls WHERE state = 'calling'")
         .await;
-    for sql in [JOBS, LEDGER, LIMITS] {
+    for sql in [JOBS, LEDGER, WEBHOOKS, LIMITS] {
         stage.sql(sql).await;
     }
     // By the worker, though it takes none of them.

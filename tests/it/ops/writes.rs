@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use safelight::worker::{Rhythm, Settings};
 
 use super::psql::psql;
-use crate::harness::{InProcess, Stage, count};
+use crate::harness::{InProcess, Receiver, Stage, WEBHOOK_SECRET, count};
 
 /// A running call is aborted within this time after a cancel.
 const ABORTED_WITHIN: Duration = Duration::from_secs(2);
@@ -32,6 +32,7 @@ pub(super) fn scenario(file: &str) -> BoxFuture<'static, ()> {
         "requeue_write.sql" => requeue().boxed(),
         "resume_write.sql" => resume().boxed(),
         "retry_hooks_write.sql" => retry_hooks().boxed(),
+        "retry_webhooks_write.sql" => retry_webhooks().boxed(),
         "retry_write.sql" => retry().boxed(),
         "tenant_cap_write.sql" => tenant_cap().boxed(),
         "unblock_write.sql" => unblock().boxed(),
@@ -444,6 +445,36 @@ async fn retry_hooks() {
 
     stage
         .until(r#"SELECT "hookError" IS NULL FROM photo_generation_images"#)
+        .await;
+    all_is_well(&stage, worker).await;
+}
+
+async fn retry_webhooks() {
+    let (stage, receiver) = (Stage::new().await, Receiver::start().await);
+    let mut config = stage.config();
+    config.webhook.webhook_secret = Some(WEBHOOK_SECRET.to_owned());
+    config.storage.image_fetch_allow = vec![receiver.address.clone()];
+    let worker = stage.worker_from(config, |_| {}).await;
+    stage
+        .sql(&format!(
+            r#"INSERT INTO photo_generation_webhooks
+                   ("jobId", event, url, host, body, tries, "tryAt", error, "deliveredAt")
+               SELECT n, 'job.failed', '{}', 'a.example', '{{}}', 10,
+                      CASE n WHEN 1 THEN now() + interval '1 hour' END, 'x',
+                      CASE n WHEN 3 THEN now() END
+               FROM generate_series(1, 3) AS n"#,
+            receiver.url()
+        ))
+        .await;
+
+    let sent = psql(&stage, "retry_webhooks_write.sql", &[]).await;
+    receiver.until(2).await;
+
+    let mut jobs = sent.column("job");
+    jobs.sort_unstable();
+    assert_eq!(jobs, ["1", "2"]);
+    stage
+        .until(r#"SELECT count(*) = 2 FROM photo_generation_webhooks WHERE tries = 1 AND "deliveredAt" IS NOT NULL"#)
         .await;
     all_is_well(&stage, worker).await;
 }

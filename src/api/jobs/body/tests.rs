@@ -63,11 +63,6 @@ fn what_makes_no_sense_is_refused_with_a_code_and_a_sentence() {
         "type_unavailable",
         "tryon",
     );
-    check(
-        r#"{"prompt": "a", "webhookUrl": "https://a"}"#,
-        "webhooks_unavailable",
-        "poll",
-    );
 }
 
 #[test]
@@ -151,6 +146,50 @@ fn what_only_a_worker_could_tell_is_told_in_the_words_of_the_body() {
     assert_eq!(
         in_our_words(&error.to_string()),
         "\"numImages\" is 3, but \"prompts\" holds 2 texts, one for each image; leave \"numImages\" out."
+    );
+}
+
+#[test]
+fn a_webhook_is_a_url_that_can_be_read_on_a_server_that_signs() {
+    #[track_caller]
+    fn check(url: &str, sends_webhooks: bool, expected: Option<(&str, &str)>) {
+        let body: EnqueueBody =
+            serde_json::from_value(json!({"prompt": "a", "webhookUrl": url})).expect("a body");
+
+        let refused = body.check_webhook(sends_webhooks).err();
+
+        let told = refused
+            .as_ref()
+            .map(|error| (error.code(), error.to_string()));
+        let told = told.as_ref().map(|(code, text)| (*code, text.as_str()));
+        match (told, expected) {
+            (None, None) => {}
+            (Some((code, text)), Some((expected, part))) => {
+                assert_eq!(code, expected, "{url}");
+                assert!(text.contains(part), "{text}");
+                assert!(!text.contains("s3cret"), "{text}");
+            }
+            other => panic!("{url}: {other:?}"),
+        }
+    }
+
+    check("https://a.example/hook?key=1", true, None);
+    // Whether http leads to a host that is allowed, the worker knows.
+    check("http://receiver.internal:8080/", true, None);
+    let invalid = "invalid_request";
+    check("a.example/hook", true, Some((invalid, "cannot be read")));
+    check("ftp://a.example/", true, Some((invalid, "https://")));
+    check(
+        "https://user:s3cret@a.example/",
+        true,
+        Some((invalid, "password")),
+    );
+    let long = format!("https://a.example/{}", "x".repeat(9000));
+    check(&long, true, Some((invalid, "8192")));
+    check(
+        "https://a.example/",
+        false,
+        Some(("webhooks_unavailable", "WEBHOOK_SECRET")),
     );
 }
 

@@ -17,7 +17,8 @@ pub(super) fn read(body: &[u8]) -> CallResult {
     let Ok(answer) = serde_json::from_slice::<wire::Answer<'_>>(body) else {
         return unreadable_answer();
     };
-    judged(&answer).called(answer.response_id)
+    let usage = usage(&answer);
+    judged(&answer).called(answer.response_id).used(usage)
 }
 
 fn judged(answer: &wire::Answer<'_>) -> CallResult {
@@ -95,7 +96,7 @@ fn decoded(base64: &str, answer: &wire::Answer<'_>) -> CallResult {
     match inline::picture(base64) {
         Some(bytes) => CallResult::Picture(Answer {
             bytes,
-            usage: usage(answer.usage()),
+            usage: usage(answer),
             request_id: answer.response_id.as_deref().map(excerpt),
         }),
         None => CallResult::Empty(inline::not_a_picture()),
@@ -103,11 +104,16 @@ fn decoded(base64: &str, answer: &wire::Answer<'_>) -> CallResult {
 }
 
 /// Thinking is billed as output.
-fn usage(counted: wire::UsageMetadata) -> Usage {
+fn usage(answer: &wire::Answer<'_>) -> Usage {
+    let Some(counted) = answer.usage() else {
+        return Usage::default();
+    };
     let output = [counted.candidates, counted.thoughts];
     Usage {
         input_tokens: counted.prompt,
         output_tokens: output.into_iter().flatten().reduce(i64::saturating_add),
+        input_image_tokens: wire::of_images(&counted.prompt_details),
+        output_image_tokens: wire::of_images(&counted.candidates_details),
     }
 }
 

@@ -36,7 +36,15 @@ pub(super) fn finished(reason: &str, parts: &[Value]) -> Value {
             "finishReason": reason,
             "index": 0,
         }],
-        "usageMetadata": {"promptTokenCount": 263, "candidatesTokenCount": 1290},
+        "usageMetadata": {
+            "promptTokenCount": 263,
+            "candidatesTokenCount": 1290,
+            "promptTokensDetails": [
+                {"modality": "TEXT", "tokenCount": 5},
+                {"modality": "IMAGE", "tokenCount": 258},
+            ],
+            "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1290}],
+        },
         "modelVersion": "gemini-2.5-flash-image",
         "responseId": "abc123",
     })

@@ -133,6 +133,8 @@ fn tokens_and_id_come_with_the_picture_and_thinking_counts_as_output() {
         Usage {
             input_tokens: Some(263),
             output_tokens: Some(1_500),
+            input_image_tokens: Some(258),
+            output_image_tokens: Some(1_290),
         }
     );
 }

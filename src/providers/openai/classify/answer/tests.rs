@@ -41,6 +41,8 @@ fn the_picture_comes_with_its_tokens_and_the_id_of_the_call() {
         Usage {
             input_tokens: Some(332),
             output_tokens: Some(1584),
+            input_image_tokens: Some(323),
+            output_image_tokens: None,
         }
     );
 }
