@@ -83,7 +83,7 @@ pub(super) struct EnqueueCommand {
     /// Your own JSON, returned unchanged by list and show
     #[arg(long, value_name = "JSON")]
     metadata: Option<Json>,
-    /// Who is told when it has ended: an https URL, see WEBHOOK_SECRET
+    /// Who is told when it has ended: an https URL of yours
     #[arg(long, value_name = "URL", value_parser = parse_webhook)]
     webhook_url: Option<String>,
     /// At most one job per team or user has this key: the same again prints the job that is there

@@ -282,6 +282,7 @@ pub async fn ended(
     call: Uuid,
     end: &EndedCall<'_>,
 ) -> Result<ImageState, DbError> {
+    let usage = end.failure.usage.as_deref().copied().unwrap_or_default();
     let state = sqlx::query_file_scalar!(
         "sql/queue/ended.sql",
         lease.job(),
@@ -293,10 +294,10 @@ pub async fn ended(
         end.failure.code,
         end.failure.message,
         end.provider_request_id,
-        end.failure.usage.input_tokens,
-        end.failure.usage.input_image_tokens,
-        end.failure.usage.output_tokens,
-        end.failure.usage.output_image_tokens,
+        usage.input_tokens,
+        usage.input_image_tokens,
+        usage.output_tokens,
+        usage.output_image_tokens,
     )
     .fetch_optional(&db.pool)
     .await?;

@@ -50,7 +50,7 @@ impl CallResult {
             Self::Refused(failure)
             | Self::Empty(failure)
             | Self::Failed { failure, .. }
-            | Self::Ambiguous(failure) => failure.usage = usage,
+            | Self::Ambiguous(failure) => failure.usage = Some(Box::new(usage)),
             Self::Picture(_) | Self::Limited(_) => {}
         }
         self
@@ -137,8 +137,8 @@ pub struct Failure {
     pub remedy: Remedy,
     /// The provider's own id of the call that failed, where it said one, for its support.
     pub provider_request_id: Option<String>,
-    /// What the call that failed used all the same, where the provider says so.
-    pub usage: Usage,
+    /// What the call that failed used all the same, where the provider says so. In a box: few have it.
+    pub usage: Option<Box<Usage>>,
 }
 
 /// What may be done about a failure.
@@ -180,7 +180,7 @@ impl Failure {
             message,
             remedy,
             provider_request_id: None,
-            usage: Usage::default(),
+            usage: None,
         }
     }
 }

@@ -142,7 +142,7 @@ pub(super) fn not_renewed() -> ImageOutcome {
 fn of_answer(failure: Failure, provider_request_id: Option<String>, usage: Usage) -> Failure {
     Failure {
         provider_request_id,
-        usage,
+        usage: Some(Box::new(usage)),
         ..failure
     }
 }

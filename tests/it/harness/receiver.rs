@@ -99,10 +99,10 @@ impl Receiver {
     pub(crate) async fn until(&self, messages: usize) -> Vec<Delivery> {
         let mut got = self.got.clone();
         let waiting = got.wait_for(|got| got.len() >= messages);
-        match tokio::time::timeout(PATIENCE, waiting).await {
-            Ok(got) => got.unwrap().clone(),
-            Err(_) => panic!("{} of {messages} messages have come", self.got().len()),
-        }
+        let Ok(got) = tokio::time::timeout(PATIENCE, waiting).await else {
+            panic!("{} of {messages} messages have come", self.got().len());
+        };
+        got.unwrap().clone()
     }
 
     pub(crate) fn got(&self) -> Vec<Delivery> {

@@ -232,3 +232,32 @@ fn a_success_that_cannot_be_read_is_ambiguous() {
         );
     }
 }
+
+#[test]
+fn an_answer_without_a_picture_has_used_its_tokens_all_the_same() {
+    for (reason, parts) in [("NO_IMAGE", vec![]), ("IMAGE_SAFETY", vec![picture(PNG)])] {
+        let result = answered(200, finished(reason, &parts).to_string().as_bytes());
+
+        let (CallResult::Empty(failure) | CallResult::Refused(failure)) = result else {
+            panic!("{result:?}");
+        };
+        let usage = failure.usage.expect("is said");
+        assert_eq!(
+            (usage.input_tokens, usage.output_tokens),
+            (Some(263), Some(1_290))
+        );
+    }
+}
+
+#[test]
+fn a_picture_is_not_lost_because_its_tokens_are_told_oddly() {
+    for details in [
+        json!("many"),
+        json!([7, {"modality": "IMAGE", "tokenCount": "x"}]),
+    ] {
+        let mut body = finished("STOP", &[picture(PNG)]);
+        body["usageMetadata"]["candidatesTokensDetails"] = details;
+
+        check(200, &body, Seen::Picture(PNG.to_vec()));
+    }
+}

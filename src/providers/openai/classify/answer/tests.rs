@@ -78,3 +78,24 @@ fn a_success_that_is_no_json_leaves_it_unknown_whether_it_was_made() {
         assert_eq!(failure.provider_request_id.as_deref(), Some("req_011"));
     }
 }
+
+#[test]
+fn tokens_of_pictures_are_told_apart_where_the_provider_does() {
+    let picture = json!([{"b64_json": BASE64_STANDARD.encode(PNG)}]);
+    let mut body = recorded(&picture);
+    body["usage"]["output_tokens_details"] = json!({"image_tokens": 1500, "text_tokens": 84});
+
+    let CallResult::Picture(answer) = answered(200, &ID, body.to_string().as_bytes()) else {
+        panic!("no picture");
+    };
+    assert_eq!(answer.usage.output_image_tokens, Some(1500));
+
+    // A picture is not lost because they are told oddly; nor are they when there is none.
+    body["usage"]["input_tokens_details"] = json!("many");
+    check(200, &ID, &body, Seen::Picture(PNG.to_vec()));
+    let nothing = answered(200, &ID, recorded(&json!([])).to_string().as_bytes());
+    let CallResult::Empty(failure) = nothing else {
+        panic!("{nothing:?}");
+    };
+    assert_eq!(failure.usage.expect("is said").output_tokens, Some(1584));
+}
