@@ -24,15 +24,19 @@ BEGIN
               AND proname = ANY (ARRAY(
                   SELECT 'photo_generation_' || name FROM unnest(ARRAY[
                       'again', 'batch_status', 'born_final', 'budget', 'busy', 'call', 'called',
-                      'call_hook', 'cap', 'charge', 'check_batch', 'claim', 'count_alone',
-                      'count_images',
+                      'call_hook', 'call_refund', 'cap', 'capture', 'charge', 'check_batch',
+                      'claim', 'count_alone', 'count_images', 'credit_price', 'credit_round',
+                      'credits_again', 'credits_mode', 'credits_on_delete', 'credits_on_end',
+                      'credits_on_late',
                       'default_model', 'due', 'expected', 'fence', 'find_arrivals', 'image_stored',
-                      'forget_shares', 'images_left', 'inserted', 'kinds', 'list_price',
+                      'forget_shares', 'grant_credits', 'images_left', 'inserted', 'kinds', 'list_price',
                       'lock_claims', 'name_model', 'next', 'next_due', 'next_quota_day', 'number',
-                      'on_image', 'pace', 'pauses_of', 'provider', 'quota_day', 'quota_window',
-                      'rest_shares', 'roll_total',
-                      'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'take_notes',
-                      'today', 'totals_due', 'waiting', 'waits_again', 'wake', 'wanted', 'weight']) AS name))
+                      'on_image', 'pace', 'pauses_of', 'payable', 'provider', 'quota_day', 'quota_window',
+                      'refund_images', 'refund_job', 'refuse_credits', 'reserve',
+                      'rest_shares', 'roll_total', 'settle', 'settle_left',
+                      'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'take_credits',
+                      'take_notes',
+                      'today', 'totals_due', 'try_refund', 'waiting', 'waits_again', 'wake', 'wanted', 'weight']) AS name))
         LOOP
             EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', ours, role_name);
         END LOOP;

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::connections::Transaction;
-use super::{Db, DbError, lease, prune, seconds, spools};
+use super::{Db, DbError, credits, lease, prune, seconds, spools};
 use crate::domain::{Failure, JobId};
 
 /// Expired jobs that are ended in one transaction: a claim skips them for as long as it takes.
@@ -35,7 +35,7 @@ pub struct Seen {
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "nine questions, nine answers"
+    reason = "as many questions, as many answers"
 )]
 pub struct Litter {
     /// Held by no worker that has a row, or by another program for too long.
@@ -54,6 +54,10 @@ pub struct Litter {
     pub ended_jobs: bool,
     /// Of pruned jobs, to be removed from the storage.
     pub objects: bool,
+    /// Credits are reserved, and it is time to look whether for jobs that have ended.
+    pub reservations: bool,
+    /// That the app is to be told of, again.
+    pub refunds: bool,
 }
 
 /// One cheap look at everything.
@@ -62,7 +66,8 @@ pub async fn look(db: &Db, stale: Duration) -> Result<(Vec<Seen>, Litter), DbErr
         "sql/queue/sweep_look.sql",
         seconds(stale),
         seconds(spools::GONE_AFTER),
-        seconds(prune::PASS_EVERY)
+        seconds(prune::PASS_EVERY),
+        seconds(credits::SETTLE_EVERY)
     )
     .fetch_all(&db.pool)
     .await?;
@@ -76,6 +81,8 @@ pub async fn look(db: &Db, stale: Duration) -> Result<(Vec<Seen>, Litter), DbErr
         totals: row.totals,
         ended_jobs: row.ended_jobs,
         objects: row.objects,
+        reservations: row.reservations,
+        refunds: row.refunds,
     });
     let seen = rows.into_iter().filter_map(|row| {
         Some(Seen {

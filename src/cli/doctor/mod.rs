@@ -3,6 +3,7 @@
 //! For the worst moment: each check has a deadline and a line of its own, and none stops the
 //! others. What cannot be looked at because something else is broken says so. It changes nothing.
 
+mod credits;
 mod database;
 mod exposure;
 mod fleet;
@@ -26,12 +27,14 @@ use report::{Form, Line, Mend, Report};
 /// Whoever calls for a doctor does not wait long; what works answers in a fraction of this.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// The checks that need a database, after the one whether there is any.
-const OF_DATABASE: [&str; 12] = [
+const OF_DATABASE: [&str; 13] = [
     "pooler", "listen", "schema", "rights", "clock", "settings", "limits", "pauses", "workers",
-    "spool", "vacuum", "exposure",
+    "spool", "credits", "vacuum", "exposure",
 ];
 /// Those of them that need our tables, after the first.
-const OF_SCHEMA: [&str; 5] = ["settings", "limits", "pauses", "workers", "spool"];
+const OF_SCHEMA: [&str; 6] = [
+    "settings", "limits", "pauses", "workers", "spool", "credits",
+];
 
 /// Look at everything safelight needs, and say what mends what is broken
 #[derive(Debug, Args)]
@@ -98,6 +101,7 @@ impl DoctorCommand {
             report.add(within("pauses", fleet::pauses(db)).await)?;
             report.add(within("workers", fleet::workers(db)).await)?;
             report.add(within("spool", fleet::spools(db)).await)?;
+            report.add(within("credits", credits::check(db)).await)?;
         } else {
             for name in OF_SCHEMA {
                 let why = "no schema that can be read, see above";
