@@ -508,14 +508,17 @@ COMMENT ON TABLE public.photo_generation_credit_entries IS
 CREATE TABLE public.photo_generation_credit_reservations (
     "jobId"     bigint NOT NULL,
     round       integer NOT NULL,
+    -- As in the entries, for when the job is gone.
+    "jobUuid"   uuid,
     tenant      text NOT NULL,
     -- Credits per image.
     each        bigint NOT NULL CHECK (each >= 0),
-    -- Images that are neither captured nor refunded. The row goes with the last.
-    images      integer NOT NULL CHECK (images >= 0),
+    -- The images that are neither captured nor refunded, by index: so an image that is still being called
+    -- when its job is set back to pending stays of its own round. The row goes with the last.
+    open        integer[] NOT NULL,
     "createdAt" timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY ("jobId", round)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 COMMENT ON TABLE public.photo_generation_credit_reservations IS
     'Credits that are reserved and neither captured nor refunded yet.';
 
@@ -535,7 +538,27 @@ CREATE TABLE public.photo_generation_credit_prices (
     PRIMARY KEY (type, model)
 );
 COMMENT ON TABLE public.photo_generation_credit_prices IS
-    'Credits per image where it is not one: of a model and type, else of the model, else of the type.';
+    'Credits per image where it is not one: of a model and type, else of the model, else of the type, else of both empty.';
+
+-- Only with CREDITS=app.
+CREATE TABLE public.photo_generation_credit_refunds (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    "jobId"     bigint NOT NULL,
+    "jobUuid"   uuid,
+    tenant      text NOT NULL,
+    -- Which images, by index; each at most once ever. Null: the next sweep looks which.
+    images      integer[],
+    credits     bigint NOT NULL DEFAULT 0,
+    reason      text,
+    tries       integer NOT NULL DEFAULT 0,
+    -- Null: the app's function has taken it.
+    "tryAt"     timestamptz DEFAULT now(),
+    -- What the app's function raised.
+    error       text,
+    "createdAt" timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 80);
+COMMENT ON TABLE public.photo_generation_credit_refunds IS
+    'What the app was told to give back, by CREDITS_REFUND_FUNCTION: one row per call of it.';
 
 -- ------------------------------------------------------------------------------------------ steps
 

@@ -23,18 +23,19 @@ BEGIN
             WHERE pronamespace = 'public'::regnamespace
               AND proname = ANY (ARRAY(
                   SELECT 'photo_generation_' || name FROM unnest(ARRAY[
-                      'again', 'batch_status', 'born_final', 'budget', 'busy', 'call', 'called',
-                      'call_hook', 'cap', 'charge', 'check_batch', 'claim', 'cost', 'count_alone',
-                      'count_images',
-                      'default_model', 'due', 'expected', 'fence', 'find_arrivals', 'image_stored',
-                      'forget_shares', 'images_left', 'inserted', 'kinds', 'list_price',
+                      'again', 'batch_status', 'born_final', 'budget', 'busy', 'call', 'call_hook',
+                      'call_refund', 'called', 'cap', 'capture', 'charge', 'check_batch', 'claim', 'cost',
+                      'count_alone', 'count_images', 'credit_price', 'credit_round', 'credits_again',
+                      'credits_mode', 'credits_on_delete', 'credits_on_end', 'credits_on_late',
+                      'default_model', 'due', 'expected', 'fence', 'find_arrivals', 'forget_shares',
+                      'grant_credits', 'image_stored', 'images_left', 'inserted', 'kinds', 'list_price',
                       'lock_claims', 'name_model', 'next', 'next_due', 'next_quota_day', 'number',
-                      'on_image', 'pace', 'pauses_of', 'prices_of', 'prompt', 'provider', 'quota_day',
-                      'quota_window',
-                      'rest_shares', 'roll_total',
-                      'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'take_notes',
-                      'tell', 'today', 'totals_due', 'waiting', 'waits_again', 'wake', 'wanted',
-                      'weight']) AS name))
+                      'on_image', 'pace', 'pauses_of', 'payable', 'prices_of', 'prompt', 'provider',
+                      'quota_day', 'quota_window', 'refund_images', 'refund_job', 'refuse_credits',
+                      'reserve', 'rest_shares', 'roll_total', 'settle', 'settle_left', 'spend_day',
+                      'spend_limit', 'spent_today', 'standing', 'status', 'take_credits', 'take_notes',
+                      'tell', 'today', 'totals_due', 'try_refund', 'waiting', 'waits_again', 'wake',
+                      'wanted', 'weight']) AS name))
         LOOP
             EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', ours, role_name);
         END LOOP;

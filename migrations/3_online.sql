@@ -88,3 +88,20 @@ CREATE INDEX CONCURRENTLY safelight_webhooks_job_idx
     ON public.photo_generation_webhooks ("jobId");
 CREATE INDEX CONCURRENTLY safelight_webhooks_age_idx
     ON public.photo_generation_webhooks ("createdAt");
+-- Each image of a job and round is captured or refunded once.
+CREATE UNIQUE INDEX CONCURRENTLY safelight_settled_key
+    ON public.photo_generation_credit_entries ("jobId", round, index) WHERE kind IN ('capture', 'refund');
+-- How often a job was reserved for.
+CREATE INDEX CONCURRENTLY safelight_rounds_idx
+    ON public.photo_generation_credit_entries ("jobId", round) WHERE kind = 'reserve';
+-- The sums of one tenant, without a look at the entries themselves.
+CREATE INDEX CONCURRENTLY safelight_account_idx
+    ON public.photo_generation_credit_entries (tenant, kind) INCLUDE (amount);
+CREATE INDEX CONCURRENTLY safelight_reserved_idx
+    ON public.photo_generation_credit_reservations (tenant);
+CREATE INDEX CONCURRENTLY safelight_returns_idx
+    ON public.photo_generation_credit_returns (tenant);
+CREATE INDEX CONCURRENTLY safelight_refunds_of_idx
+    ON public.photo_generation_credit_refunds ("jobId");
+CREATE INDEX CONCURRENTLY safelight_refunds_due_idx
+    ON public.photo_generation_credit_refunds ("tryAt") WHERE "tryAt" IS NOT NULL;

@@ -2,7 +2,7 @@
 -- worker and interval, so that an idle fleet asks nothing more. Called by db::sweep::look.
 -- $1 seconds after which a run that did not renew is dead, $2 those after which a spool is gone,
 -- $3 those after which the queue is walked over again for what is to be pruned, $4 those after which
--- messages to apps are forgotten.
+-- messages to apps are forgotten, $5 those after which reservations of credits are looked at again.
 -- One row per worker; without workers one row of NULLs. The litter is the same in all rows.
 SELECT worker.run AS "run?", worker."renewedAt" AS "renewed_at?",
        EXISTS (SELECT FROM photo_generation_queue AS job
@@ -44,6 +44,10 @@ SELECT worker.run AS "run?", worker."renewedAt" AS "renewed_at?",
        (EXISTS (SELECT FROM photo_generation_removals WHERE "tryAt" <= now())) AS "objects!",
        (EXISTS (SELECT FROM photo_generation_webhooks WHERE "tryAt" <= now())) AS "messages!",
        (EXISTS (SELECT FROM photo_generation_webhooks
-                WHERE "createdAt" < now() - make_interval(secs => $4))) AS "old_messages!"
+                WHERE "createdAt" < now() - make_interval(secs => $4))) AS "old_messages!",
+       (NOT EXISTS (SELECT FROM photo_generation_settings
+                    WHERE key = 'creditsSettled' AND "updatedAt" > now() - make_interval(secs => $5))
+        AND EXISTS (SELECT FROM photo_generation_credit_reservations)) AS "reservations!",
+       (EXISTS (SELECT FROM photo_generation_credit_refunds WHERE "tryAt" <= now())) AS "refunds!"
 FROM (VALUES (1)) AS one (row)
 LEFT JOIN photo_generation_workers AS worker ON true

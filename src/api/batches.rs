@@ -12,7 +12,7 @@ use utoipa::openapi::Object;
 
 use super::Api;
 use super::caller::Caller;
-use super::error::{ApiError, ErrorBody};
+use super::error::{ApiError, ErrorBody, NoCreditBody};
 use super::extract::{Body, IdempotencyKey};
 use super::hub::Seen;
 use super::jobs::body::{EnqueueBody, document};
@@ -97,6 +97,7 @@ fn states() -> Object {
                  example = json!({"jobs": [{"prompt": "a red bicycle"}, {"prompt": "a blue one"}]})),
     responses((status = 202, body = BatchAccepted, description = "It is committed, with all its jobs",
                headers(("Location" = String, description = "Where to poll"))),
+              (status = 402, body = NoCreditBody, description = "Its tenant has not the credits: `insufficient_credits`"),
               (status = 409, body = ErrorBody, description = "The key was used for another request: `idempotency_key_reused`"),
               (status = 501, body = ErrorBody, description = "This version does not work a type: `type_unavailable`"),
               (status = 502, body = ErrorBody, description = "The storage of uploads fails: `storage_failed`"),

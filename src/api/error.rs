@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 
 use super::request_id::RequestId;
 use crate::db::DbError;
+use crate::db::credits::Lack;
 use crate::db::jobs::EnqueueError;
 use crate::domain::request::RequestError;
 use crate::storage::StorageError;
@@ -35,6 +36,9 @@ pub enum ApiError {
     #[error("{0}")]
     Forbidden(String),
     /// There is none, or it is somebody else's, which must look the same.
+    /// The tenant has not the credits for it.
+    #[error("{}", .0.sentence())]
+    NoCredit(Lack),
     #[error("{0} not found.")]
     NotFound(&'static str),
     /// The state of things does not allow it.
@@ -83,6 +87,7 @@ impl ApiError {
             Self::Invalid(_) | Self::Refused(..) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NoCredit(_) => StatusCode::PAYMENT_REQUIRED,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(..) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -104,6 +109,7 @@ impl ApiError {
             Self::Refused(code, _) | Self::Conflict(code, _) | Self::NotBuilt(code, _) => code,
             Self::Unauthorized(_) => "unauthorized",
             Self::Forbidden(_) => "forbidden",
+            Self::NoCredit(_) => "insufficient_credits",
             Self::NotFound(_) => "not_found",
             Self::TooLarge(_) => "body_too_large",
             Self::WrongType(_) => "unsupported_media_type",
@@ -128,6 +134,7 @@ impl ApiError {
             | Self::Refused(..)
             | Self::Unauthorized(_)
             | Self::Forbidden(_)
+            | Self::NoCredit(_)
             | Self::NotFound(_)
             | Self::Conflict(..)
             | Self::TooLarge(_)
@@ -147,6 +154,7 @@ impl ApiError {
             | Self::Refused(..)
             | Self::Unauthorized(_)
             | Self::Forbidden(_)
+            | Self::NoCredit(_)
             | Self::NotFound(_)
             | Self::Conflict(..)
             | Self::TooLarge(_)
@@ -164,6 +172,9 @@ impl ApiError {
 
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
+        if let Some(lack) = error.lack_of_credits() {
+            return Self::NoCredit(lack);
+        }
         match error {
             DbError::Unavailable(_) => Self::Unavailable(error.to_string()),
             DbError::LeaseLost | DbError::Refused(_) | DbError::Corrupt(_) => {
@@ -183,6 +194,7 @@ impl From<EnqueueError> for ApiError {
     fn from(error: EnqueueError) -> Self {
         match error {
             EnqueueError::Database(error) => error.into(),
+            EnqueueError::NoCredit(lack) => Self::NoCredit(lack),
             EnqueueError::DoesNotFit { column, .. } => Self::Invalid(format!(
                 "What was sent for \"{}\" does not fit into this database.",
                 field_of(column)
@@ -220,11 +232,32 @@ pub(super) struct ErrorBody {
     pub(super) request_id: String,
 }
 
+/// Of a tenant without the credits.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NoCreditBody {
+    #[serde(flatten)]
+    error: ErrorBody,
+    /// Credits that are left.
+    remaining: i64,
+    /// Credits that it takes.
+    required: i64,
+    /// For people.
+    reason: String,
+    /// Where there are more.
+    upgrade_url: String,
+}
+
+/// Where a customer without credits is sent: of the server, for [`envelope`].
+#[derive(Debug, Clone, Default)]
+pub(super) struct UpgradeUrl(pub(super) String);
+
 /// What a handler has to say; [`envelope`] writes it down.
 #[derive(Debug, Clone)]
 struct Told {
     text: String,
     code: &'static str,
+    lack: Option<Lack>,
 }
 
 impl IntoResponse for ApiError {
@@ -241,9 +274,15 @@ impl IntoResponse for ApiError {
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, scheme);
         }
+        let lack = if let Self::NoCredit(lack) = self {
+            Some(lack)
+        } else {
+            None
+        };
         response.extensions_mut().insert(Told {
             text: self.to_string(),
             code: self.code(),
+            lack,
         });
         response
     }
@@ -252,16 +291,17 @@ impl IntoResponse for ApiError {
 /// Around all routes: every error leaves in one shape.
 pub(super) async fn envelope(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
+    let upgrade = request.extensions().get::<UpgradeUrl>().cloned();
     let response = next.run(request).await;
     let told = response.extensions().get::<Told>().cloned();
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     match told {
-        Some(told) => written(response, told, id),
+        Some(told) => written(response, told, id, upgrade.unwrap_or_default()),
         // Of the framework, or of a layer: its own text is for programmers.
         None if is_error && response.extensions().get::<Whole>().is_none() => {
             let told = by_status(status);
-            written(response, told, id)
+            written(response, told, id, UpgradeUrl::default())
         }
         None => response,
     }
@@ -271,17 +311,32 @@ pub(super) async fn envelope(request: Request, next: Next) -> Response {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Whole;
 
-fn written(response: Response, told: Told, id: Option<RequestId>) -> Response {
-    let body = ErrorBody {
+fn written(
+    response: Response,
+    told: Told,
+    id: Option<RequestId>,
+    UpgradeUrl(upgrade_url): UpgradeUrl,
+) -> Response {
+    let error = ErrorBody {
         error: told.text,
         code: told.code.to_owned(),
         request_id: id.map_or_else(String::new, |id| id.as_str().to_owned()),
+    };
+    let body = match told.lack {
+        None => serde_json::to_value(error),
+        Some(lack) => serde_json::to_value(NoCreditBody {
+            error,
+            remaining: lack.remaining,
+            required: lack.required,
+            reason: lack.sentence(),
+            upgrade_url,
+        }),
     };
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
     let json = HeaderValue::from_static("application/json");
     parts.headers.insert(header::CONTENT_TYPE, json);
-    let body = serde_json::to_value(body).unwrap_or(Value::Object(Map::new()));
+    let body = body.unwrap_or(Value::Object(Map::new()));
     Response::from_parts(parts, Body::from(body.to_string()))
 }
 
@@ -307,6 +362,7 @@ fn by_status(status: StatusCode) -> Told {
     Told {
         text: text.to_owned(),
         code,
+        lack: None,
     }
 }
 

@@ -34,7 +34,7 @@ mod zip;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
@@ -179,7 +179,8 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(tick::tick))
         .routes(routes!(openapi::document));
     let cors = cors::layer(&api.settings().origins);
-    let router = layered(openapi::with_document(routes).with_state(api));
+    let upgrade = error::UpgradeUrl(api.settings().upgrade_url.clone());
+    let router = layered(openapi::with_document(routes).with_state(api)).layer(Extension(upgrade));
     // Outside all else: errors, too, must say which pages may read them.
     match cors {
         Some(cors) => router.layer(cors),

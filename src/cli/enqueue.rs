@@ -229,6 +229,7 @@ impl EnqueueCommand {
     fn told(&self, job: &NewJob, error: EnqueueError) -> CommandError {
         match error {
             EnqueueError::Database(error) => error.into(),
+            EnqueueError::NoCredit(lack) => CommandError::no_credit(lack),
             EnqueueError::DoesNotFit { column, kind } => CommandError::Usage(format!(
                 "{} does not fit into this database, where \"{column}\" is of type {kind}",
                 option_of(column)

@@ -6,6 +6,7 @@
 mod act;
 mod ask;
 mod cancel;
+mod credits;
 mod demo;
 mod doctor;
 mod download;
@@ -36,6 +37,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::app::StartError;
 use crate::config::{self, LogArgs};
+use crate::db::DbError;
+use crate::db::credits::Lack;
 use crate::telemetry::{self, Loudness};
 
 /// AI photo generation made dependable with nothing but Postgres: insert a row, photos come back.
@@ -74,6 +77,7 @@ enum Command {
     Retry(retry::RetryCommand),
     Download(download::DownloadCommand),
     Limits(limits::LimitsCommand),
+    Credits(credits::CreditsCommand),
     Keys(keys::KeysCommand),
     Pause(pause::PauseCommand),
     Resume(resume::ResumeCommand),
@@ -87,7 +91,7 @@ pub enum CommandError {
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(transparent)]
-    Database(#[from] crate::db::DbError),
+    Database(DbError),
     #[error("{0}")]
     Failed(String),
     /// What was typed cannot be done.
@@ -97,7 +101,24 @@ pub enum CommandError {
     Terminal(#[from] std::io::Error),
 }
 
+impl From<DbError> for CommandError {
+    /// What a database says of credits is for people already.
+    fn from(error: DbError) -> Self {
+        match error.lack_of_credits() {
+            Some(lack) => Self::no_credit(lack),
+            None => Self::Database(error),
+        }
+    }
+}
+
 impl CommandError {
+    fn no_credit(lack: Lack) -> Self {
+        Self::Failed(format!(
+            "{} To give more: safelight credits grant --help",
+            lack.sentence()
+        ))
+    }
+
     /// Whoever reads our output has seen enough: `safelight list | head`.
     fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Terminal(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
@@ -146,6 +167,7 @@ pub fn run() -> ExitCode {
         | Command::Retry(_)
         | Command::Download(_)
         | Command::Limits(_)
+        | Command::Credits(_)
         | Command::Keys(_)
         | Command::Pause(_)
         | Command::Resume(_)
@@ -175,6 +197,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Retry(command) => command.run().await,
         Command::Download(command) => command.run().await,
         Command::Limits(command) => command.run().await,
+        Command::Credits(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Pause(command) => command.run().await,
         Command::Resume(command) => command.run().await,

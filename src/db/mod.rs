@@ -9,6 +9,7 @@
 
 pub mod batches;
 mod connections;
+pub mod credits;
 pub mod demo;
 pub mod doctor;
 pub mod jobs;
@@ -129,6 +130,11 @@ impl DbError {
     fn is_bad_value(&self) -> bool {
         let code = self.answer().and_then(sqlx::error::DatabaseError::code);
         code.is_some_and(|code| ["22", "54"].iter().any(|class| code.starts_with(class)))
+    }
+
+    /// A tenant has not the credits for it.
+    pub fn lack_of_credits(&self) -> Option<credits::Lack> {
+        credits::Lack::told_by(self.answer()?)
     }
 
     /// The constraint that was violated.

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::connections::Transaction;
-use super::{Db, DbError, lease, prune, seconds, spools, webhooks};
+use super::{Db, DbError, credits, lease, prune, seconds, spools, webhooks};
 use crate::domain::{Failure, JobId};
 
 /// Expired jobs that are ended in one transaction: a claim skips them for as long as it takes.
@@ -35,7 +35,7 @@ pub struct Seen {
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "eleven questions, eleven answers"
+    reason = "as many questions, as many answers"
 )]
 pub struct Litter {
     /// Held by no worker that has a row, or by another program for too long.
@@ -58,6 +58,10 @@ pub struct Litter {
     pub messages: bool,
     /// To apps, old enough to be forgotten.
     pub old_messages: bool,
+    /// Credits are reserved, and it is time to look whether for jobs that have ended.
+    pub reservations: bool,
+    /// That the app is to be told of, again.
+    pub refunds: bool,
 }
 
 /// One cheap look at everything.
@@ -67,7 +71,8 @@ pub async fn look(db: &Db, stale: Duration) -> Result<(Vec<Seen>, Litter), DbErr
         seconds(stale),
         seconds(spools::GONE_AFTER),
         seconds(prune::PASS_EVERY),
-        seconds(webhooks::FORGET_AFTER)
+        seconds(webhooks::FORGET_AFTER),
+        seconds(credits::SETTLE_EVERY)
     )
     .fetch_all(&db.pool)
     .await?;
@@ -83,6 +88,8 @@ pub async fn look(db: &Db, stale: Duration) -> Result<(Vec<Seen>, Litter), DbErr
         objects: row.objects,
         messages: row.messages,
         old_messages: row.old_messages,
+        reservations: row.reservations,
+        refunds: row.refunds,
     });
     let seen = rows.into_iter().filter_map(|row| {
         Some(Seen {

@@ -1,5 +1,6 @@
 //! Cleans up after the dead: jobs, calls, batches, hooks, worker rows; and ends the jobs that expired
-//! while they waited; removes uploads that nobody used; counts the day's calls forward; and prunes.
+//! while they waited; removes uploads that nobody used; counts the day's calls forward; settles credits
+//! that no trigger did; and prunes.
 //!
 //! Every worker does it, none needs a leader. Who is dead is judged by watching: a run whose
 //! renewals have not moved for a whole stale interval *of our own clock*, during which we could
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 use super::{Context, Rhythm, lines, settle};
 use crate::db::sweep::{self, Litter, Seen, Swept};
-use crate::db::{Db, DbError, ledger, spools, webhooks};
+use crate::db::{Db, DbError, credits, ledger, spools, webhooks};
 
 /// Tenants whose jobs no trigger has noted are searched for so often, and once at the start.
 const SEARCH_EVERY: Duration = Duration::from_mins(5);
@@ -97,6 +98,8 @@ async fn once(context: &Context, watch: &mut Watch, to_prune: &Notify) -> Result
         objects,
         messages,
         old_messages,
+        reservations,
+        refunds,
         ..
     } = litter;
     if ended_jobs || objects {
@@ -124,6 +127,12 @@ async fn once(context: &Context, watch: &mut Watch, to_prune: &Notify) -> Result
     }
     if totals {
         report("totals", sweep::roll_totals(db).await);
+    }
+    if reservations {
+        report("credits", settle_credits(context).await);
+    }
+    if refunds {
+        report("refunds", credits::retry_refunds(db).await);
     }
     if !dead.is_empty() {
         report("workers", sweep::forget(db, &dead).await);
@@ -159,6 +168,20 @@ async fn forget_shares(context: &Context) -> Result<(), DbError> {
         && began.elapsed() < context.settings.rhythm.sweep_every
     {}
     Ok(())
+}
+
+/// Somebody may have ended many jobs with the triggers switched off.
+async fn settle_credits(context: &Context) -> Result<(), DbError> {
+    let began = Instant::now();
+    loop {
+        let (jobs, swept) = credits::settle_left(context.db()).await?;
+        if jobs > 0 {
+            tracing::info!(jobs, "settled credits of jobs that had ended");
+        }
+        if swept == Swept::All || began.elapsed() > context.settings.rhythm.sweep_every {
+            return Ok(());
+        }
+    }
 }
 
 async fn find_arrivals(db: &Db) -> Result<(), DbError> {

@@ -3,6 +3,7 @@
 mod app;
 mod changes;
 mod chaos;
+mod credits;
 mod cutover;
 mod load;
 mod obstacles;

@@ -24,9 +24,9 @@ use crate::schema::SUPABASE_ROLES;
 const SECRET: &str = "hush-hush";
 
 /// Everything that is looked at, in its order.
-const CHECKS: [&str; 16] = [
+const CHECKS: [&str; 17] = [
     "database", "pooler", "listen", "schema", "rights", "clock", "settings", "limits", "pauses",
-    "workers", "spool", "webhooks", "vacuum", "exposure", "storage", "provider",
+    "workers", "spool", "webhooks", "credits", "vacuum", "exposure", "storage", "provider",
 ];
 
 /// What the doctor said, as a program reads it.

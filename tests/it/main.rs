@@ -11,6 +11,7 @@ mod bad_rows;
 mod batches;
 mod by_hand;
 mod crash;
+mod credits;
 mod demo;
 mod doctor;
 mod download;

@@ -14,7 +14,7 @@ use super::view::{JobInShort, JobView};
 use super::{make_room, named, poll, read};
 use crate::api::Api;
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::{ApiError, ErrorBody, NoCreditBody};
 use crate::api::extract::IdempotencyKey;
 use crate::api::request_id::RequestId;
 use crate::api::signing::{Moment, Scope, TOKEN_LIFE};
@@ -72,6 +72,7 @@ pub(in crate::api) struct RetryAnswer {
            ("Idempotency-Key" = Option<String>, Header, description = "One new job however often it is sent")),
     responses((status = 201, body = RetryAnswer, description = "The new job is committed"),
               (status = 400, body = ErrorBody, description = "It is neither failed nor canceled: `not_retryable`"),
+              (status = 402, body = NoCreditBody, description = "Its tenant has not the credits: `insufficient_credits`"),
               (status = 409, body = ErrorBody, description = "The key was used for another request: `idempotency_key_reused`")))]
 pub(in crate::api) async fn retry(
     State(api): State<Api>,

@@ -14,7 +14,7 @@ use super::body::EnqueueBody;
 use super::view::{JobInShort, JobView, states, view_token};
 use super::{make_room, poll};
 use crate::api::caller::Caller;
-use crate::api::error::{ApiError, ErrorBody};
+use crate::api::error::{ApiError, ErrorBody, NoCreditBody};
 use crate::api::extract::{Body, IdempotencyKey, Wait};
 use crate::api::links::Links;
 use crate::api::request_id::RequestId;
@@ -53,6 +53,7 @@ pub(in crate::api) struct Accepted {
     responses((status = 202, body = Accepted, description = "It is committed",
                headers(("Location" = String, description = "Where to poll"),
                        ("Preference-Applied" = String, description = "The wait, where one was wished"))),
+              (status = 402, body = NoCreditBody, description = "Its tenant has not the credits: `insufficient_credits`"),
               (status = 409, body = ErrorBody, description = "The key was used for another request: `idempotency_key_reused`"),
               (status = 501, body = ErrorBody, description = "This version does not work that type: `type_unavailable`"),
               (status = 503, body = ErrorBody, description = "Too many jobs wait: `queue_full`; or the server or its database is away"),

@@ -3,6 +3,7 @@
 //! For the worst moment: each check has a deadline and a line of its own, and none stops the
 //! others. What cannot be looked at because something else is broken says so. It changes nothing.
 
+mod credits;
 mod database;
 mod exposure;
 mod fleet;
@@ -27,13 +28,13 @@ use report::{Form, Line, Mend, Report};
 /// Whoever calls for a doctor does not wait long; what works answers in a fraction of this.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// The checks that need a database, after the one whether there is any.
-const OF_DATABASE: [&str; 13] = [
+const OF_DATABASE: [&str; 14] = [
     "pooler", "listen", "schema", "rights", "clock", "settings", "limits", "pauses", "workers",
-    "spool", "webhooks", "vacuum", "exposure",
+    "spool", "webhooks", "credits", "vacuum", "exposure",
 ];
 /// Those of them that need our tables, after the first.
-const OF_SCHEMA: [&str; 6] = [
-    "settings", "limits", "pauses", "workers", "spool", "webhooks",
+const OF_SCHEMA: [&str; 7] = [
+    "settings", "limits", "pauses", "workers", "spool", "webhooks", "credits",
 ];
 
 /// Look at everything safelight needs, and say what mends what is broken
@@ -104,6 +105,7 @@ impl DoctorCommand {
             report.add(within("workers", fleet::workers(db)).await)?;
             report.add(within("spool", fleet::spools(db)).await)?;
             report.add(within("webhooks", webhooks::check(db, &self.webhook)).await)?;
+            report.add(within("credits", credits::check(db)).await)?;
         } else {
             for name in OF_SCHEMA {
                 let why = "no schema that can be read, see above";

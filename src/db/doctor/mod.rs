@@ -43,6 +43,9 @@ pub const NOTIFY_AGAIN: &str =
 pub const RELEASE_STALE_LOCKS: &str = "UPDATE photo_generation_queue \
      SET \"lockedBy\" = NULL, \"lockedAt\" = NULL, status = 'pending' \
      WHERE status = 'processing' AND \"lockedAt\" < now() - interval '5 minutes';";
+/// Lets the next sweep tell the app of its refunds again.
+pub const RETRY_REFUNDS: &str = "UPDATE photo_generation_credit_refunds \
+     SET \"tryAt\" = now() WHERE \"tryAt\" IS NOT NULL;";
 /// Takes the dead rows away, as far as no transaction still sees them.
 pub const VACUUM_QUEUE: &str = "VACUUM (ANALYZE) public.photo_generation_queue;";
 /// What an app's signed-in users may need once row level security is on.

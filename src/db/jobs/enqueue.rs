@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::wishes::{Columns, DEFAULT_IMAGES, NewJob, document};
 use crate::db::connections::Transaction;
+use crate::db::credits::Lack;
 use crate::db::json::Json;
 use crate::db::{Db, DbError, seconds};
 use crate::domain::{JobId, JobType, Status, Tenant};
@@ -74,6 +75,9 @@ pub enum EnqueueError {
     /// A column names a row of another table that is not there.
     #[error("\"{column}\" names a row of {table} that is not there")]
     NoSuchRow { column: String, table: String },
+    /// Its tenant has not the credits for it.
+    #[error("{}", .0.sentence())]
+    NoCredit(Lack),
     #[error("the idempotency key is that of job {0}, which asks for something else")]
     KeyTaken(JobId),
     /// A trigger or a policy of the app's table writes another tenant into the row, or hides the job.
@@ -187,6 +191,15 @@ async fn insert(
     }))
 }
 
+impl EnqueueError {
+    fn of(error: DbError) -> Self {
+        match error.lack_of_credits() {
+            Some(lack) => Self::NoCredit(lack),
+            None => Self::Database(error),
+        }
+    }
+}
+
 /// What became of an insert, told by the column that was the reason.
 async fn told<T>(
     db: &Db,
@@ -197,7 +210,7 @@ async fn told<T>(
         Ok(inserted) => Ok(inserted),
         Err(error) if error.is_missing_reference() => Err(missing(db, error).await),
         Err(error) if error.is_bad_value() => Err(misfit(db, columns, error).await),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(EnqueueError::of(error)),
     }
 }
 

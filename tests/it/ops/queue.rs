@@ -94,6 +94,21 @@ VALUES
     (111, 'job.failed', 'https://a.example/', 'a.example', '{}', 1, NULL, 410, 'Gone.', NULL, now() - interval '1 hour');
 "#;
 
+/// The account book of two customers, one of whom somebody has meddled with.
+const CREDITS: &str = r#"
+INSERT INTO photo_generation_credits (tenant, balance, "updatedAt")
+VALUES ('user:7', 12, now()), ('team:7', 4, now() - interval '1 hour');
+INSERT INTO photo_generation_credit_returns VALUES ('user:7', 1);
+INSERT INTO photo_generation_credit_entries (tenant, kind, amount, "jobId", round, index) VALUES
+    ('user:7', 'grant', 20, NULL, NULL, NULL), ('team:7', 'grant', 5, NULL, NULL, NULL),
+    ('user:7', 'reserve', 6, 109, 1, NULL), ('user:7', 'capture', 4, 109, 1, 1),
+    ('user:7', 'refund', 2, 109, 1, 2), ('user:7', 'reserve', 3, 108, 1, NULL);
+INSERT INTO photo_generation_credit_reservations ("jobId", round, tenant, each, open)
+VALUES (108, 1, 'user:7', 1, '{1,3}'), (101, 1, 'user:7', 1, '{1}');
+INSERT INTO photo_generation_credit_entries (tenant, kind, amount, "jobId", round)
+VALUES ('user:7', 'reserve', 1, 101, 1), ('user:7', 'grant', 1, NULL, NULL);
+"#;
+
 const LIMITS: &str = r#"
 UPDATE photo_generation_limits SET paused = true WHERE model = 'gemini-3-pro-image';
 UPDATE photo_generation_limits
@@ -122,7 +137,7 @@ pub(super) async fn with_a_job_in_every_state() -> (Stage, InProcess) {
     stage
         .until("SELECT count(*) = 2 FROM photo_generation_calls WHERE state = 'calling'")
         .await;
-    for sql in [JOBS, LEDGER, WEBHOOKS, LIMITS] {
+    for sql in [JOBS, LEDGER, WEBHOOKS, CREDITS, LIMITS] {
         stage.sql(sql).await;
     }
     // By the worker, though it takes none of them.

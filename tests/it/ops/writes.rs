@@ -26,6 +26,7 @@ pub(super) fn scenario(file: &str) -> BoxFuture<'static, ()> {
         "cancel_write.sql" => cancel().boxed(),
         "delete_batch_write.sql" => delete_batch().boxed(),
         "delete_job_write.sql" => delete_job().boxed(),
+        "grant_credits_write.sql" => grant_credits().boxed(),
         "pause_write.sql" => pause().boxed(),
         "rate_limited_now_write.sql" => rate_limited_now().boxed(),
         "release_stale_locks_write.sql" => release_stale_locks().boxed(),
@@ -388,6 +389,36 @@ async fn tenant_cap() {
     assert_eq!(raised.column("maxRunning"), ["4"]);
     assert_eq!(usual.column("maxRunning"), [""]);
     worker.kill();
+}
+
+async fn grant_credits() {
+    let file = "grant_credits_write.sql";
+    let stage = Stage::new().await;
+    let worker = worker(&stage).await;
+    stage
+        .sql("INSERT INTO photo_generation_settings (key, value) VALUES ('credits', 'ledger')")
+        .await;
+
+    let granted = psql(
+        &stage,
+        file,
+        &["tenant=user:7", "credits=5", "reason=order 81"],
+    )
+    .await;
+    let job = stage.job("a lake", 3).await;
+    stage.until_all_ended().await;
+    let taken = psql(&stage, file, &["tenant=user:7", "credits=-2"]).await;
+
+    assert_eq!(granted.column("remaining"), ["5"]);
+    assert_eq!(taken.column("remaining"), ["0"]);
+    assert_eq!(progress(&stage, job).await, "completed 3/3 attempts 0");
+    assert_eq!(
+        stage.book("user:7").await,
+        "left 0 reserved 0 captured 3 refunded 0"
+    );
+    let why = "SELECT string_agg(reason, ' ') FROM photo_generation_credit_entries";
+    assert_eq!(stage.text(why).await, "order 81");
+    all_is_well(&stage, worker).await;
 }
 
 async fn unblock() {
