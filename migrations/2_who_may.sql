@@ -31,7 +31,8 @@ BEGIN
                       'lock_claims', 'name_model', 'next', 'next_due', 'next_quota_day', 'number',
                       'on_image', 'pace', 'pauses_of', 'provider', 'quota_day', 'quota_window',
                       'rest_shares', 'roll_total',
-                      'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'take_notes',
+                      'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'step_garment',
+                      'steps_again', 'model_of_tryon', 'take_garment', 'take_notes',
                       'today', 'totals_due', 'waiting', 'waits_again', 'wake', 'wanted', 'weight']) AS name))
         LOOP
             EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', ours, role_name);

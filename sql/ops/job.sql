@@ -20,12 +20,12 @@ story (step, at, event, detail) AS (
     UNION ALL
     SELECT 2, "startedAt", 'first claimed', NULL FROM job WHERE "startedAt" IS NOT NULL
     UNION ALL
-    SELECT 3, call."startedAt", 'call for image ' || call.index,
+    SELECT 3, call."startedAt", 'call for ' || coalesce('image ' || call.index, call.step),
            concat_ws(', ', 'attempt ' || call.attempt, 'worker ' || call.worker,
                      'account ' || call.account, call.model)
     FROM photo_generation_calls AS call WHERE call."jobId" = :job
     UNION ALL
-    SELECT 4, call."endedAt", 'call for image ' || call.index || ' ended: ' || call.state,
+    SELECT 4, call."endedAt", 'call for ' || coalesce('image ' || call.index, call.step) || ' ended: ' || call.state,
            concat_ws(', ', date_trunc('milliseconds', call."endedAt" - call."startedAt"),
                      call."errorCode", call.error, 'provider''s id ' || call."providerRequestId")
     FROM photo_generation_calls AS call

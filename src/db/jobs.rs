@@ -153,6 +153,8 @@ pub struct Image {
 pub struct Call {
     pub id: Uuid,
     pub index: Option<i32>,
+    /// Where it was not for an image.
+    pub step: Option<String>,
     /// Attempts counted before, and this one.
     pub attempt: i32,
     /// The same in all calls of one claim.
@@ -278,7 +280,7 @@ pub async fn images_of(db: &Db, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<Ima
 pub async fn calls(db: &Db, job: JobId) -> Result<Vec<Call>, DbError> {
     Ok(sqlx::query_as!(
         Call,
-        r#"SELECT id, index, attempt, lease, worker, account, model, state, accepted,
+        r#"SELECT id, index, step, attempt, lease, worker, account, model, state, accepted,
                   CASE WHEN state = 'calling' AND spool IS NOT NULL THEN "deadlineAt" END AS spooled_at,
                   "startedAt" AS started_at, "endedAt" AS ended_at,
                   "providerRequestId" AS provider_request_id, error, "errorCode" AS error_code

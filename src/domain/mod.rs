@@ -15,7 +15,9 @@ pub mod outcome;
 mod priority;
 pub mod request;
 pub mod status;
+pub mod step;
 pub mod tenant;
+pub mod tryon;
 
 pub use api_key::{ApiKey, KeyDigest, KeyOwner};
 pub use failure::{CallResult, Failure};
@@ -27,4 +29,5 @@ pub use outcome::Outcome;
 pub use priority::Priority;
 pub use request::{AspectRatio, Picture, Request, RequestError};
 pub use status::Status;
+pub use step::{Step, Target};
 pub use tenant::Tenant;

@@ -12,6 +12,7 @@ pub use ratio::AspectRatio;
 
 mod options;
 mod ratio;
+mod tryon;
 
 /// The types of job that have a name, whether this version works them or not.
 pub const TYPES: [&str; 4] = [
@@ -72,6 +73,9 @@ impl Request {
     /// # Errors
     /// The first thing that makes the row unworkable.
     pub fn parse(job: &ClaimedJob) -> Result<Self, RequestError> {
+        if job.kind == super::tryon::KIND {
+            return tryon::parse(job);
+        }
         check_kind(&job.kind)?;
         let model = parse_model(job)?;
         let images = parse_images(job.images)?;
@@ -100,7 +104,7 @@ fn json(text: Option<&str>, column: &str) -> Result<Option<Value>, RequestError>
 fn check_kind(kind: &str) -> Result<(), RequestError> {
     match kind {
         "photo_generation" => Ok(()),
-        "image_generation" | "image_edit" | "tryon" => Err(invalid(format!(
+        "image_generation" | "image_edit" => Err(invalid(format!(
             "Jobs of type \"{kind}\" are not supported by this version of safelight."
         ))),
         other => Err(invalid(format!(
@@ -200,12 +204,7 @@ fn parse_prompt(job: &ClaimedJob, ratio: Option<AspectRatio>) -> Result<String, 
         return Err(invalid("The job has no prompt: \"basePrompt\" is empty."));
     }
     let mut prompt = texts.join(". ");
-    let length = prompt.chars().count();
-    if length > MAX_PROMPT_CHARS {
-        return Err(invalid(format!(
-            "The prompt has {length} characters; at most {MAX_PROMPT_CHARS} are taken."
-        )));
-    }
+    check_length(&prompt)?;
     if let Some(ratio) = ratio {
         let stop = if prompt.ends_with(['.', '!', '?']) {
             ""
@@ -215,6 +214,16 @@ fn parse_prompt(job: &ClaimedJob, ratio: Option<AspectRatio>) -> Result<String, 
         prompt = format!("{prompt}{stop} {}", ratio.in_words());
     }
     Ok(prompt)
+}
+
+fn check_length(prompt: &str) -> Result<(), RequestError> {
+    let length = prompt.chars().count();
+    if length > MAX_PROMPT_CHARS {
+        return Err(invalid(format!(
+            "The prompt has {length} characters; at most {MAX_PROMPT_CHARS} are taken."
+        )));
+    }
+    Ok(())
 }
 
 /// Training images as given, the example image last.

@@ -13,7 +13,7 @@ pub mod fetch;
 pub mod format;
 
 pub use cache::Cache;
-pub use decode::{DecodeError, Decoder, Inspected};
+pub use decode::{Cut, DecodeError, Decoder, Inspected};
 pub use fetch::{
     FetchError, FetchPolicy, Fetcher, HostPort, ServiceKey, SupabaseAccess, UnusableUrl,
 };

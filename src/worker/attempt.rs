@@ -13,20 +13,21 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::expiry::Expiry;
-use super::image;
+use super::image::{self, Wanted};
 use super::lines;
 use super::liveness::Hold;
 use super::patience::Patience;
 use super::settle::{self, SettleError};
 use super::spool;
+use super::tryon::Dressed;
 use super::{Attempt, Context, jitter};
 use crate::db::lease::{self, Counted, Finished, GiveBack};
 use crate::db::{DbError, Lease, ledger, persist};
 use crate::domain::backoff;
 use crate::domain::failure::Remedy;
 use crate::domain::outcome::{ImageOutcome, Outcome, Resume, of_images};
-use crate::domain::{ClaimedJob, Failure, ImageState, Request};
-use crate::providers::ImageRequest;
+use crate::domain::{ClaimedJob, Failure, ImageState, Request, Target, tryon};
+use crate::providers::{ImageRequest, Manner};
 
 /// Images of one job that are worked at once; what the provider takes is decided elsewhere.
 const IMAGES_AT_ONCE: usize = 8;
@@ -112,13 +113,21 @@ impl Attempt<'_> {
             Err(failure) => return Ok(self.without_inputs(failure)),
         };
         tracing::debug!(pictures = pictures.len(), "inputs ready");
-        let request = ImageRequest {
-            model: request.model,
-            prompt: request.prompt.into(),
-            pictures,
-            aspect_ratio: request.aspect_ratio,
-            image_size: request.image_size,
-            options: request.options,
+        let request = if self.job.kind == tryon::KIND {
+            match self.dress(request, &pictures).await? {
+                Dressed::Ready(request) => request,
+                Dressed::NotNow(outcome) => return Ok(outcome),
+            }
+        } else {
+            ImageRequest {
+                model: request.model,
+                prompt: request.prompt.into(),
+                pictures,
+                aspect_ratio: request.aspect_ratio,
+                image_size: request.image_size,
+                options: request.options,
+                manner: Manner::default(),
+            }
         };
         let images = self.generate(&request, planned).await?;
         Ok(of_images(images, self.wait_after_error()))
@@ -135,7 +144,7 @@ impl Attempt<'_> {
         for row in rows {
             let state = match (row.state, &row.call) {
                 (ImageState::Calling, Some(call)) if !row.spooled => {
-                    settle::call_of_dead_lease(self, row.index, call).await?
+                    settle::call_of_dead_lease(self, Target::Image(row.index), call).await?
                 }
                 (state, _) => state,
             };
@@ -191,7 +200,8 @@ impl Attempt<'_> {
                         if let Some(&resume) = told_to_wait.get() {
                             return (index, Ok(ImageOutcome::Waiting { resume }));
                         }
-                        let outcome = image::work(self, request, index, patience).await;
+                        let wanted = Wanted::of(self, Target::Image(index), request);
+                        let outcome = image::work(self, wanted, patience).await;
                         if let Ok(ImageOutcome::Waiting { resume }) = outcome {
                             // What the first one was told stands.
                             let _ = told_to_wait.set(resume);
@@ -228,7 +238,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn wait_after_error(self) -> Duration {
+    pub(super) fn wait_after_error(self) -> Duration {
         backoff::after_error(self.job.attempts, jitter())
     }
 

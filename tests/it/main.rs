@@ -44,4 +44,5 @@ mod simulate;
 mod spool;
 mod storage;
 mod tidy;
+mod tryon;
 mod wakeup;

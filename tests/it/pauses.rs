@@ -129,7 +129,7 @@ async fn a_call_that_was_granted_before_the_pause_is_granted_when_it_is_asked_fo
     let accounts = ["default".to_owned()];
     let call = |index| NewCall {
         id: Uuid::new_v4(),
-        index,
+        target: safelight::domain::Target::Image(index),
         run: holder.claimer.run,
         tenant: &job.tenant,
         accounts: &accounts,

@@ -13,6 +13,7 @@ fn request() -> ImageRequest {
         aspect_ratio: None,
         image_size: None,
         options: crate::domain::request::Options::default(),
+        manner: crate::providers::Manner::default(),
     }
 }
 

@@ -16,6 +16,7 @@ fn request(model: &str, pictures: usize) -> ImageRequest {
         aspect_ratio: None,
         image_size: None,
         options: Options::default(),
+        manner: crate::providers::Manner::default(),
     }
 }
 
