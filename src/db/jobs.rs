@@ -16,7 +16,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use bulk::{
@@ -119,6 +119,9 @@ pub struct Job {
     pub started_at: Option<DateTime<Utc>>,
     pub completed_at: Option<DateTime<Utc>>,
     pub updated_at: Option<DateTime<Utc>>,
+    /// What a try-on finds out before it is drawn; `None` of other jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Steps>,
     /// The database's clock when this was read: what ages are counted from.
     #[serde(skip)]
     pub read_at: DateTime<Utc>,
@@ -128,6 +131,17 @@ impl Job {
     pub fn tenant(&self) -> Tenant {
         Tenant::of(self.team_id.as_deref(), self.user_id.as_deref())
     }
+}
+
+/// The steps of a try-on, as a statement reads them.
+pub type Steps = sqlx::types::Json<Vec<StepSeen>>;
+
+/// A step of a try-on: `face`, `garment-1`, ...
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StepSeen {
+    pub step: String,
+    pub state: ImageState,
+    pub error: Option<String>,
 }
 
 /// One image of a job.

@@ -20,7 +20,7 @@ const KINDS: [(&[&str], Option<Other>); 4] = [
     (&["all"], None),
     (
         &["type", "photo_generation"],
-        // Not built yet, which is said when it is worked.
+        // Without pictures, which is said when it is worked.
         Some(("tryon", MODEL, "7", "failed")),
     ),
     (

@@ -41,6 +41,7 @@ pub(super) fn story(status: Status) -> Story {
             started_at: None,
             completed_at: None,
             updated_at: None,
+            steps: None,
             read_at: at(120),
         },
         images: Vec::new(),
