@@ -47,6 +47,8 @@ CREATE OR REPLACE FUNCTION public.photo_generation_list_price(of_provider text, 
     RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 SELECT CASE WHEN of_provider = 'gemini' THEN
                 CASE WHEN starts_with(of_model, 'gemini-2.5-flash-image') THEN 0.039
+                     -- A question about a picture: a thousand tokens in, a hundred out.
+                     WHEN of_model = 'gemini-2.5-flash' THEN 0.001
                      WHEN starts_with(of_model, 'gemini-3.1-flash-image') THEN 0.067
                      WHEN starts_with(of_model, 'gemini-3-pro-image') THEN 0.134 END
             WHEN of_provider = 'openai' THEN

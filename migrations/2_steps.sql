@@ -26,12 +26,15 @@ BEGIN
     IF found_one."storageKey" IS NOT NULL THEN
         verdict := 'ready';
     ELSIF found_one."jobId" <> job_id
-          AND (EXISTS (SELECT FROM public.photo_generation_queue AS other
-                       WHERE other.id = found_one."jobId" AND other.lease = found_one.lease
-                         AND other.status = 'processing')
-               -- Its worker may be dead, and the picture bought.
-               OR EXISTS (SELECT FROM public.photo_generation_calls AS call
-                          WHERE call.id = found_one."callId" AND call.state = 'calling')) THEN
+          AND EXISTS (
+              SELECT FROM public.photo_generation_queue AS other
+              WHERE other.id = found_one."jobId"
+                AND ((other.lease = found_one.lease AND other.status = 'processing')
+                     -- Its worker may be dead, and the picture bought. Of a job that has ended the call is
+                     -- aborted, and nobody takes its picture in.
+                     OR (other.status IN ('pending', 'processing', 'rate_limited')
+                         AND EXISTS (SELECT FROM public.photo_generation_calls AS call
+                                     WHERE call.id = found_one."callId" AND call.state = 'calling')))) THEN
         RETURN 'busy';
     ELSE
         UPDATE public.photo_generation_garments AS g

@@ -37,6 +37,10 @@ story (step, at, event, detail) AS (
                      'hook: ' || image."hookError")
     FROM job JOIN photo_generation_images AS image ON image."jobId" = job.id
     UNION ALL
+    SELECT 5, step."updatedAt", step.step || ' ' || step.state,
+           concat_ws(', ', step."storageKey", step.result, step.error)
+    FROM job JOIN photo_generation_steps AS step ON step."jobId" = job.id
+    UNION ALL
     SELECT 6, coalesce("completedAt", "updatedAt", "createdAt"), 'now ' || status::text,
            concat_ws(', ', coalesce("imagesCompleted", 0) || ' images stored',
                      coalesce(attempts, 0) || ' attempts counted', 'on ' || "lockedBy",

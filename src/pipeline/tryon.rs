@@ -145,12 +145,12 @@ pub fn render(
 
 /// Says in the prompt what each picture is.
 fn numbered(parts: &[(PreparedPicture, &str)], prompt: &str) -> String {
-    let mut text = String::new();
-    for (at, (_, label)) in parts.iter().enumerate() {
-        let what = label.trim_end_matches(':');
-        text.push_str(&format!("Picture {}: {what}. ", at + 1));
-    }
-    text + prompt
+    let mut words: Vec<String> = (1..)
+        .zip(parts)
+        .map(|(number, (_, label))| format!("Picture {number}: {}.", label.trim_end_matches(':')))
+        .collect();
+    words.push(prompt.to_owned());
+    words.join(" ")
 }
 
 #[cfg(test)]

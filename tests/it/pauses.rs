@@ -156,7 +156,7 @@ async fn a_name_that_nothing_here_has_is_refused_with_those_that_something_has()
     for (words, complaint) in [
         (
             &["model", "gemini-3-pro-imgae"][..],
-            "no job here has the model \"gemini-3-pro-imgae\"; known are chatgpt-image-latest, gemini-2.5-flash-image, gemini-3-pro-image,",
+            "no job here has the model \"gemini-3-pro-imgae\"; known are chatgpt-image-latest, gemini-2.5-flash, gemini-2.5-flash-image, gemini-3-pro-image,",
         ),
         (
             &["type", "tryonn"],

@@ -2,10 +2,12 @@
 
 mod crash;
 
+use std::time::Duration;
+
 use safelight::providers::simulator::{CallRecord, Fault, PushedFault};
 use sha2::{Digest as _, Sha256};
 
-use crate::harness::{Stage, count};
+use crate::harness::{Stage, count, hangs};
 
 /// What the calls of a try-on have in their prompts.
 const FACE: &str = "Find the face";
@@ -171,6 +173,33 @@ async fn a_garment_is_made_once_for_all_jobs_of_a_tenant_and_for_no_other() {
     for worker in workers {
         worker.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_garment_of_a_job_that_was_canceled_is_free_at_once() {
+    let stage = Stage::new().await;
+    let coat = stage.garment([20, 20, 90]);
+    stage.spoil(GARMENT, "hang", 1);
+    let worker = stage.worker().await;
+    let canceled = stage.tryon(std::slice::from_ref(&coat)).await;
+    stage.until_called(hangs).await;
+    stage
+        .sql(&format!(
+            "UPDATE photo_generation_queue SET status = 'canceled' WHERE id = {canceled}"
+        ))
+        .await;
+
+    let next = stage.tryon(&[coat]).await;
+    stage
+        .until_within(
+            "SELECT bool_and(status IN ('completed', 'canceled')) FROM photo_generation_queue",
+            Duration::from_secs(30),
+        )
+        .await;
+
+    assert_eq!(stage.end_of(next).await, "completed 1/1 attempts 0 lease 2");
+    assert_eq!(stage.called(GARMENT), 2);
+    worker.stop().await;
 }
 
 #[tokio::test]

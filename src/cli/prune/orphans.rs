@@ -224,7 +224,7 @@ async fn remove(db: &Db, storage: &Storage, orphans: &[Orphan]) -> Result<usize,
         for orphan in &still {
             match orphan.object.origin {
                 Origin::Generated { .. } | Origin::Garment { .. } => {
-                    photos.push(orphan.object.key.clone())
+                    photos.push(orphan.object.key.clone());
                 }
                 // The same picture has the same name: it may come again at this moment, and stays then.
                 Origin::Upload { .. } => storage
