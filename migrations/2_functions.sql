@@ -715,8 +715,10 @@ CREATE OR REPLACE TRIGGER photo_generation_born_final
 CREATE OR REPLACE FUNCTION public.photo_generation_count_images() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
-    NEW."imagesTotal" := greatest(public.photo_generation_wanted(
-        NEW.type::text, NEW."numImagesPerExample"::numeric, NEW.payload::jsonb), 1);
+    IF NEW."imagesTotal" IS NULL THEN
+        NEW."imagesTotal" := greatest(public.photo_generation_wanted(
+            NEW.type::text, NEW."numImagesPerExample"::numeric, NEW.payload::jsonb), 1);
+    END IF;
     RETURN NEW;
 EXCEPTION WHEN OTHERS THEN
     NEW."imagesTotal" := NULL;
@@ -725,7 +727,7 @@ END $$;
 CREATE OR REPLACE TRIGGER photo_generation_count_images
     BEFORE INSERT ON public.photo_generation_queue
     FOR EACH ROW
-    WHEN (NEW.type::text <> 'photo_generation' AND NEW."imagesTotal" IS NULL)
+    WHEN (NEW.type::text <> 'photo_generation')
     EXECUTE FUNCTION public.photo_generation_count_images();
 
 -- A row that names a provider and no model asks for that provider's default, and says so from then on:

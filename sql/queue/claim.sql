@@ -11,9 +11,10 @@ SELECT (job).id::bigint AS "id!", (job).lease AS "lease!", (job)."jobId" AS "job
        (job)."exampleImagePrompt"::text AS example_prompt, (job)."exampleImageUrl"::text AS example_url,
        (job)."trainingImageUrls"::text AS training_urls, (job)."aspectRatio"::text AS aspect_ratio,
        -- An app's column may hold more than ours; what is cut off is refused all the same.
-       greatest(least(photo_generation_wanted((job).type::text, (job)."numImagesPerExample"::numeric,
+       greatest(least(photo_generation_wanted((job).type::text,
+                                              coalesce((job)."numImagesPerExample"::numeric, 4),
                                               (job).payload::jsonb),
-                      9223372036854775807), -9223372036854775808)::bigint AS images,
+                      9223372036854775807), -9223372036854775808)::bigint AS "images!",
        (job).provider::text AS provider,
        "calledModel" AS "model!", (job).payload::text AS payload, (job).attempts::bigint AS attempts,
        (job)."maxAttempts"::bigint AS max_attempts, (job)."requestId"::text AS "request_id!",

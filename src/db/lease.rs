@@ -14,8 +14,7 @@ use super::{Db, DbError, seconds};
 use crate::domain::outcome::Resume;
 use crate::domain::{ClaimedJob, Failure, JobId, Status, Tenant};
 
-/// What a row means that says nothing (the columns' defaults; apps may write null).
-const DEFAULT_IMAGES: i64 = 4;
+/// What a row means that says nothing (the column's default; apps may write null).
 const DEFAULT_MAX_ATTEMPTS: i64 = 5;
 
 /// The right to write to one job. Not `Clone`: whoever ends the attempt gives it up.
@@ -131,7 +130,7 @@ pub async fn claim(
                 example_url: row.example_url,
                 training_urls: row.training_urls,
                 aspect_ratio: row.aspect_ratio,
-                images: row.images.unwrap_or(DEFAULT_IMAGES),
+                images: row.images,
                 provider: row.provider,
                 model: row.model,
                 payload: row.payload,

@@ -65,9 +65,9 @@ const READS: [Expectation; 29] = [
             t.row(&[("model", "gemini-3-pro-image")])["may_start"],
             "when the model is resumed"
         );
-        // What its four running jobs will take, of four images at ten seconds each.
+        // What its four running jobs will take, of one image at ten seconds each.
         let row = t.row(&[("model", "gemini-2.5-flash-image"), ("tenant", "none")]);
-        assert_eq!((row["may_start"], row["ahead"]), ("now", "160.0"));
+        assert_eq!((row["may_start"], row["ahead"]), ("now", "40.0"));
         let cooling = t.row(&[("model", "gemini-3.1-flash-image")])["may_start"];
         assert!(cooling.starts_with("in 00:09"), "{cooling}");
     }),
