@@ -285,6 +285,8 @@ CREATE TABLE public.photo_generation_workers (
     version       text NOT NULL,
     host          text,
     pid           integer,
+    -- For which it has keys, as provider:account. Null: an older worker, which does not say.
+    accounts      text[],
     "startedAt"   timestamptz NOT NULL DEFAULT now(),
     "renewedAt"   timestamptz NOT NULL DEFAULT now(),
     -- Wants to be told of new rows.

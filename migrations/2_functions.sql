@@ -715,10 +715,8 @@ CREATE OR REPLACE TRIGGER photo_generation_born_final
 CREATE OR REPLACE FUNCTION public.photo_generation_count_images() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
-    IF NEW."imagesTotal" IS NULL THEN
-        NEW."imagesTotal" := greatest(public.photo_generation_wanted(
-            NEW.type::text, NEW."numImagesPerExample"::numeric, NEW.payload::jsonb), 1);
-    END IF;
+    NEW."imagesTotal" := coalesce(NEW."imagesTotal", greatest(public.photo_generation_wanted(
+        NEW.type::text, NEW."numImagesPerExample"::numeric, NEW.payload::jsonb), 1));
     RETURN NEW;
 EXCEPTION WHEN OTHERS THEN
     NEW."imagesTotal" := NULL;

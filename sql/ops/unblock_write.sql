@@ -3,14 +3,19 @@
 -- is a setting: restart the workers with it first.) What still is wrong stops it again, at the cost
 -- of one refused call. Paused models stay paused.
 -- Which account: psql -v account=key-1a2b3c4d -f sql/ops/unblock_write.sql ("default" when not said).
+-- Of which provider: psql -v provider=openai -f sql/ops/unblock_write.sql (of each when not said).
 \if :{?account}
 \else
 \set account default
+\endif
+\if :{?provider}
+\else
+\set provider ''
 \endif
 UPDATE photo_generation_limits
 SET "blockedUntil" = NULL, "cooldownUntil" = NULL, "limitedInARow" = 0, reason = NULL,
     "learnedPerMinute" = NULL, "learnedAt" = NULL,
     "updatedAt" = now()
-WHERE account = :'account'
+WHERE account = :'account' AND :'provider' IN ('', provider)
   AND ("blockedUntil" IS NOT NULL OR "cooldownUntil" IS NOT NULL OR reason IS NOT NULL)
 RETURNING provider, account, model, paused;

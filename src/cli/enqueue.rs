@@ -11,13 +11,13 @@ use serde_json::json;
 
 use super::time::Length;
 use super::watch::{self, View};
-use super::words::{count, excerpt};
+use super::words::{count, excerpt, lack_of};
 use super::{CommandError, output};
 use crate::app;
 use crate::config::{DatabaseArgs, StorageArgs};
 use crate::db::jobs::{self, EnqueueError, Enqueued, Insertion, NewJob, Watched};
 use crate::db::json::Json;
-use crate::db::settings;
+use crate::db::{settings, workers};
 use crate::domain::request::MAX_IMAGES;
 use crate::domain::{Priority, Request, Tenant};
 use pictures::Input;
@@ -129,7 +129,7 @@ impl EnqueueCommand {
         if enqueued.status.is_final() {
             return Ok(());
         }
-        if let Some(advice) = watch::lack_of_workers(&db).await? {
+        if let Some(advice) = lack_of(&workers::staff_for(&db, enqueued.id).await?) {
             eprintln!("{advice}");
         }
         Ok(())

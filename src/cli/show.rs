@@ -12,10 +12,11 @@ use super::words::count;
 use super::{CommandError, output};
 use crate::app;
 use crate::config::DatabaseArgs;
+use crate::db::Db;
 use crate::db::jobs::{self, Call, Hindrance, Holder, Image, Job, JobRef, Standing};
 use crate::db::pauses::{self, Pause};
 use crate::db::spools::{self, Spooled};
-use crate::db::{Db, workers};
+use crate::db::workers::{self, Staff};
 use timeline::Event;
 
 /// Show one job: its images, its story, and what to do next
@@ -53,9 +54,9 @@ struct Story {
     standing: Option<Standing>,
     /// Images that are paid for and wait in a spool.
     spooled: Vec<Spooled>,
-    /// Whether any worker lives that could work it.
+    /// Whether a worker lives that could work it.
     #[serde(skip)]
-    worker_alive: bool,
+    staff: Staff,
 }
 
 /// For programs.
@@ -87,7 +88,7 @@ impl ShowCommand {
             paused,
             standing,
             spooled: spools::of_job(&db, job.id).await?,
-            worker_alive: workers::any_alive(&db).await?,
+            staff: workers::staff_for(&db, job.id).await?,
             job,
         };
         if self.json {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::time::MissedTickBehavior;
 
-use super::words::{count, tally};
+use super::words::{count, lack_of, tally};
 use super::{CommandError, output};
 use crate::app::{self, StartError};
 use crate::config::DatabaseArgs;
@@ -223,17 +223,12 @@ async fn until_ended(
         }
         watched.jobs.retain(|job| !tracker.has_ended(*job));
         if std::mem::take(&mut is_first)
-            && let Some(advice) = lack_of_workers(db).await?
+            && let Some(&job) = watched.jobs.first()
+            && let Some(advice) = lack_of(&workers::staff_for(db, job).await?)
         {
-            view.note(advice);
+            view.note(&advice);
         }
     }
-}
-
-/// What to tell somebody whose job nobody would work; else a newcomer waits for ever.
-pub(super) async fn lack_of_workers(db: &Db) -> Result<Option<&'static str>, DbError> {
-    let advice = "No worker is running; start one with: safelight worker";
-    Ok((!workers::any_alive(db).await?).then_some(advice))
 }
 
 /// `4 jobs: 3 completed, 1 failed; 13 of 16 images`.

@@ -2,6 +2,7 @@
 //!
 //! Texts come from apps and providers, so whatever could move a terminal's cursor is taken out.
 
+use crate::db::workers::Staff;
 use crate::domain::Status;
 
 /// Cells of a terminal that a text takes; what is written in Chinese or as emoji takes two each.
@@ -60,6 +61,18 @@ pub(super) fn excerpt(text: &str, cells_at_most: usize) -> String {
 pub(super) fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
+}
+
+/// What to tell somebody whose job nobody would work; else a newcomer waits for ever.
+pub(super) fn lack_of(staff: &Staff) -> Option<String> {
+    match staff {
+        Staff::Somebody => None,
+        Staff::Nobody => Some("No worker is running; start one with: safelight worker".to_owned()),
+        Staff::NobodyFor(provider) => Some(format!(
+            "No running worker has a key of {provider}; start one with {}_API_KEY set.",
+            provider.to_uppercase()
+        )),
+    }
 }
 
 /// `2 pending, 1 failed`, in the order of a job's life.

@@ -20,6 +20,8 @@ pub struct Registration {
     /// `WORKER_ID`, a label; need not be unique.
     pub label: String,
     pub host: Option<String>,
+    /// `provider:account`, each for which it has a key.
+    pub accounts: Vec<String>,
 }
 
 /// A job and the lease under which this run owns it.
@@ -40,6 +42,7 @@ pub async fn renew(db: &Db, worker: &Registration, idle: Idle) -> Result<Vec<Own
         worker.host,
         i32::try_from(std::process::id()).ok(),
         idle == Idle::Yes,
+        &worker.accounts,
     )
     .fetch_all(&db.renewals)
     .await?)
@@ -118,7 +121,16 @@ pub async fn left_by_dead(db: &Db, run: Uuid, since: Duration) -> Result<bool, D
     )
 }
 
-/// Whether any worker lives, for people who wonder why nothing happens.
+/// Who lives that could work a job, for people who wonder why nothing happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Staff {
+    Nobody,
+    /// Somebody, but without a key of the job's provider.
+    NobodyFor(String),
+    Somebody,
+}
+
+/// Whether any worker lives.
 pub async fn any_alive(db: &Db) -> Result<bool, DbError> {
     let alive = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM photo_generation_workers
@@ -128,4 +140,32 @@ pub async fn any_alive(db: &Db) -> Result<bool, DbError> {
     .fetch_one(&db.pool)
     .await?;
     Ok(alive)
+}
+
+/// Whether a worker lives that has a key for the model of this job.
+pub async fn staff_for(db: &Db, job: JobId) -> Result<Staff, DbError> {
+    let row = sqlx::query!(
+        r#"SELECT served.provider, count(worker.run) AS "alive!",
+                  count(worker.run) FILTER (
+                      WHERE served.provider IS NULL OR worker.accounts IS NULL
+                         OR EXISTS (SELECT FROM unnest(worker.accounts) AS account
+                                    WHERE split_part(account, ':', 1) = served.provider)) AS "able!"
+           FROM (SELECT photo_generation_provider(coalesce(
+                            nullif(model::text, ''), photo_generation_default_model())) AS provider
+                 FROM photo_generation_queue WHERE id = $1) AS served
+           LEFT JOIN photo_generation_workers AS worker
+               ON worker."renewedAt" > now() - make_interval(secs => $2)
+           GROUP BY served.provider"#,
+        job,
+        seconds(SILENT)
+    )
+    .fetch_optional(&db.pool)
+    .await?;
+    Ok(match row {
+        // Deleted meanwhile: nobody is missed.
+        None => Staff::Somebody,
+        Some(row) if row.able > 0 => Staff::Somebody,
+        Some(row) if row.alive == 0 => Staff::Nobody,
+        Some(row) => Staff::NobodyFor(row.provider.unwrap_or_default()),
+    })
 }

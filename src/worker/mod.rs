@@ -222,6 +222,7 @@ async fn run_in_span(
             run,
             label: settings.label.clone(),
             host: hostname(),
+            accounts: claimer.accounts.clone(),
         },
         liveness: Liveness::new(settings.rhythm),
         lines: Lines::default(),

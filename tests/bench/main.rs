@@ -166,6 +166,7 @@ async fn claims(waiting: i64) -> (Samples, String) {
         run: uuid::Uuid::new_v4(),
         label: "bench".to_owned(),
         host: None,
+        accounts: Vec::new(),
     };
     let claimer = Claimer {
         run: worker.run,

@@ -96,6 +96,26 @@ async fn each_job_is_worked_by_who_has_its_provider_and_by_nobody_else() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_provider_that_no_worker_has_a_key_of_is_told() {
+    let stage = Stage::new().await;
+    let worker = stage.worker_of(Provider::Gemini, |_| {}).await;
+    stage
+        .until("SELECT count(*) = 1 FROM photo_generation_workers")
+        .await;
+    let job = stage.job_with("provider", "'openai'").await;
+
+    let shown = stage.safelight(&["show", &job.to_string()]).await;
+
+    assert!(
+        shown
+            .stdout
+            .contains("No running worker has a key of openai; start one with OPENAI_API_KEY set."),
+        "{shown:?}"
+    );
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn two_workers_of_two_providers_share_a_queue() {
     let stage = Stage::new().await;
     stage.without_cap().await;

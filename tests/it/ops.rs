@@ -175,6 +175,7 @@ const READS: [Expectation; 29] = [
         let alive = t.row(&[("label", "alive")]);
         assert_eq!((alive["alive"], alive["jobs"]), ("t", "1"));
         assert_eq!(alive["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(alive["accounts"], "gemini:default");
         let silent = t.row(&[("label", "silent")]);
         assert_eq!((silent["alive"], silent["jobs"]), ("f", "1"));
     }),

@@ -6,7 +6,7 @@ use chrono::SecondsFormat;
 
 use super::Story;
 use crate::cli::time::{ago, between, from_seconds, span};
-use crate::cli::words::one_line;
+use crate::cli::words::{lack_of, one_line};
 use crate::db::jobs::{Hindrance, HolderKind};
 use crate::db::spools::Spooled;
 use crate::domain::Status;
@@ -51,9 +51,7 @@ impl Story {
             Status::Pending | Status::RateLimited => {
                 let mut lines = self.when_it_runs();
                 lines.extend(self.waits_for.iter().map(hindrance));
-                if !self.worker_alive {
-                    lines.push("No worker is running; start one with: safelight worker".to_owned());
-                }
+                lines.extend(lack_of(&self.staff));
                 lines.push(format!("safelight watch {id}"));
                 lines
             }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::db::jobs::HolderKind;
+use crate::db::workers::Staff;
 use crate::domain::{ImageState, Status};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -51,7 +52,7 @@ pub(super) fn story(status: Status) -> Story {
         paused: Vec::new(),
         standing: None,
         spooled: Vec::new(),
-        worker_alive: true,
+        staff: Staff::Somebody,
     }
 }
 
@@ -164,11 +165,20 @@ fn the_next_step_depends_on_the_state() {
     };
 
     check(
-        |story| story.worker_alive = false,
+        |story| story.staff = Staff::Nobody,
         Status::Pending,
         &[
             "  It is due, and waits for a worker with a free place and for quota.",
             "  No worker is running; start one with: safelight worker",
+            "  safelight watch 12",
+        ],
+    );
+    check(
+        |story| story.staff = Staff::NobodyFor("openai".to_owned()),
+        Status::Pending,
+        &[
+            "  It is due, and waits for a worker with a free place and for quota.",
+            "  No running worker has a key of openai; start one with OPENAI_API_KEY set.",
             "  safelight watch 12",
         ],
     );

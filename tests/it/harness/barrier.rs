@@ -25,6 +25,7 @@ impl Holder {
             run: self.claimer.run,
             label: self.claimer.label.clone(),
             host: None,
+            accounts: Vec::new(),
         }
     }
 

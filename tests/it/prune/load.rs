@@ -178,6 +178,7 @@ async fn claims(stage: &Stage, stop: Arc<AtomicBool>) -> Claims {
         run: Uuid::new_v4(),
         label: "measuring".to_owned(),
         host: None,
+        accounts: Vec::new(),
     };
     let claimer = Claimer {
         run: worker.run,
