@@ -26,8 +26,7 @@ impl Stage {
             .write_to(&mut png, image::ImageFormat::Png)
             .unwrap();
         let png = png.into_inner();
-        let hash = Sha256::digest(&png);
-        let name: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = safelight::domain::hex(&Sha256::digest(&png));
         let folder = self.photos().join(format!("uploads/user=3A{user}"));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
