@@ -463,6 +463,8 @@ COMMENT ON TABLE public.photo_generation_prices IS
 INSERT INTO public.photo_generation_prices
     (provider, model, "perCall", "inputPerMillion", "inputImagePerMillion", "outputPerMillion", "outputImagePerMillion")
 VALUES
+    -- A question about a picture: a thousand tokens in, a hundred out.
+    ('gemini', 'gemini-2.5-flash',       0.001, 0.30, NULL, 2.50, NULL),
     ('gemini', 'gemini-2.5-flash-image', 0.039, 0.30, NULL, NULL, 30),
     ('gemini', 'gemini-3.1-flash-image', 0.067, NULL, NULL, NULL, NULL),
     ('gemini', 'gemini-3-pro-image',     0.134, NULL, NULL, NULL, NULL),
@@ -561,6 +563,48 @@ COMMENT ON TABLE public.photo_generation_credit_refunds IS
     'What the app was told to give back, by CREDITS_REFUND_FUNCTION: one row per call of it.';
 
 -- ------------------------------------------------------------------------------------------ steps
+
+CREATE TABLE public.photo_generation_steps (
+    "jobId"      bigint NOT NULL REFERENCES public.photo_generation_queue (id) ON DELETE CASCADE,
+    -- face; garment-1, garment-2, ...
+    step         text NOT NULL,
+    -- As of an image; stored: what it found is kept here, and never bought again.
+    state        text NOT NULL DEFAULT 'planned',
+    -- The call that bought it, or that is in flight. Null: none was needed.
+    "callId"     uuid,
+    -- Calls that ended without our knowing; the second one is the last.
+    ambiguous    integer NOT NULL DEFAULT 0,
+    result       jsonb,
+    -- Of the picture that it made.
+    "storageKey" text,
+    -- Of photo_generation_garments, for a step that makes one or takes one from there.
+    garment      text,
+    error        text,
+    "errorCode"  text,
+    "updatedAt"  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY ("jobId", step),
+    CONSTRAINT photo_generation_steps_state_check
+        CHECK (state IN ('planned', 'calling', 'stored', 'refused', 'failed', 'ambiguous')),
+    CONSTRAINT photo_generation_steps_stored_check
+        CHECK (state <> 'stored' OR result IS NOT NULL OR "storageKey" IS NOT NULL)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE public.photo_generation_steps IS
+    'Paid calls of a job that make none of its images, one row each: what a try-on finds out before it is drawn.';
+
+CREATE TABLE public.photo_generation_garments (
+    -- Of the tenant, the picture, the model and the instruction: SHA-256, in hex.
+    garment      text PRIMARY KEY,
+    tenant       text NOT NULL,
+    -- Who makes it, or has made it. It is free again when that attempt is over and its call is settled.
+    "jobId"      bigint NOT NULL,
+    lease        bigint NOT NULL,
+    "callId"     uuid,
+    -- Null: not made yet.
+    "storageKey" text UNIQUE,
+    "createdAt"  timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 80);
+COMMENT ON TABLE public.photo_generation_garments IS
+    'Garments cut out of their pictures, once for all try-ons of a tenant. Delete a row to have it made again.';
 
 -- --------------------------------------------------------------------------------------- webhooks
 

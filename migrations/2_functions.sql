@@ -34,7 +34,8 @@ $$;
 -- model ends as one that cannot be worked, and any worker may say so.
 CREATE OR REPLACE FUNCTION public.photo_generation_provider(of_model text)
     RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-SELECT CASE WHEN of_model ~ '^gemini-[A-Za-z0-9._-]*-(pro|flash)[A-Za-z0-9._-]*$' THEN 'gemini'
+SELECT CASE WHEN of_model = 'gemini-2.5-flash' THEN NULL        -- it answers in words
+            WHEN of_model ~ '^gemini-[A-Za-z0-9._-]*-(pro|flash)[A-Za-z0-9._-]*$' THEN 'gemini'
             WHEN of_model ~ '^(gpt|chatgpt)-image-[A-Za-z0-9._-]*$' THEN 'openai' END
 $$;
 
@@ -438,12 +439,13 @@ $$;
 -- ------------------------------------------------------------------------------------ the call
 
 -- The last gate before money: whether a call may begin now, on which account, and its row in the
--- ledger, committed before the request leaves. Called by queue/calling.
+-- ledger, committed before the request leaves. Called by queue/calling, for an image of a job or, where
+-- step_name says so, for one of its steps.
 --
 -- Not one statement but a function, because a statement's snapshot is older than a lock taken inside
 -- it: here each query has its own, so what is counted after the lock is what is there. (Limit 4 and 16
 -- clients, with the count in the statement of the lock: 12 calls at once.) Locks are taken in one
--- order: job, image, the fleet's money where that has a limit, account. A hand may hold the first two
+-- order: job, image or step, the fleet's money where that has a limit, account. A hand may hold the first two
 -- for long, and only their job waits; whoever holds the others waits for nobody. One account per
 -- transaction, so that two can never wait for each other.
 --   verdict   lost | expired | wait | granted
@@ -452,8 +454,11 @@ $$;
 --             calls are counted by the minute here
 DROP FUNCTION IF EXISTS public.photo_generation_call(
     bigint, bigint, uuid, integer, uuid, text, text, text[], text, double precision, integer, integer);
+DROP FUNCTION IF EXISTS public.photo_generation_call(
+    bigint, bigint, uuid, integer, text, uuid, text, text, text[], text, double precision, integer, integer);
 CREATE FUNCTION public.photo_generation_call(
-        job_id bigint, job_lease bigint, call_id uuid, image_index integer, worker_run uuid,
+        job_id bigint, job_lease bigint, call_id uuid, image_index integer, step_name text,
+        worker_run uuid,
         job_tenant text, call_provider text, accounts text[], call_model text,
         deadline_seconds double precision, own_concurrent integer, own_interval_ms integer)
     RETURNS TABLE (verdict text, chosen text, seconds double precision, why text,
@@ -461,7 +466,7 @@ CREATE FUNCTION public.photo_generation_call(
     LANGUAGE plpgsql AS $$
 DECLARE
     job    record;
-    image  record;
+    wanted record;
     before record;
     best   record;
     free   boolean;
@@ -479,9 +484,15 @@ BEGIN
         RETURN NEXT;
         RETURN;
     END IF;
-    SELECT state, "callId" INTO image FROM public.photo_generation_images AS i
-    WHERE i."jobId" = job_id AND i.index = image_index
-    FOR NO KEY UPDATE;
+    IF step_name IS NULL THEN
+        SELECT state, "callId" INTO wanted FROM public.photo_generation_images AS i
+        WHERE i."jobId" = job_id AND i.index = image_index
+        FOR NO KEY UPDATE;
+    ELSE
+        SELECT state, "callId" INTO wanted FROM public.photo_generation_steps AS s
+        WHERE s."jobId" = job_id AND s.step = step_name
+        FOR NO KEY UPDATE;
+    END IF;
 
     -- Sent twice after a lost connection: what was granted is granted. When it is settled already,
     -- nothing changes.
@@ -489,14 +500,14 @@ BEGIN
     WHERE id = call_id;
     IF FOUND THEN
         verdict := 'lost';
-        IF before.state = 'calling' AND image.state = 'calling' AND image."callId" = call_id THEN
+        IF before.state = 'calling' AND wanted.state = 'calling' AND wanted."callId" = call_id THEN
             UPDATE public.photo_generation_calls
             SET "deadlineAt" = now() + make_interval(secs => deadline_seconds) WHERE id = call_id;
             verdict := 'granted';
             chosen := before.account;
             "grantedAt" := before."startedAt";
         END IF;
-    ELSIF image.state IS DISTINCT FROM 'planned' THEN
+    ELSIF wanted.state IS DISTINCT FROM 'planned' THEN
         verdict := 'lost';
     ELSIF job.expired THEN
         verdict := 'expired';
@@ -566,9 +577,9 @@ BEGIN
         END IF;
         "grantedAt" := clock_timestamp();
         INSERT INTO public.photo_generation_calls
-            (id, "jobId", "jobUuid", tenant, index, lease, run, worker, attempt, provider, account,
+            (id, "jobId", "jobUuid", tenant, index, step, lease, run, worker, attempt, provider, account,
              model, "costUsd", "startedAt", "deadlineAt")
-        VALUES (call_id, job.id, job."jobId", job_tenant, image_index, job.lease, worker_run,
+        VALUES (call_id, job.id, job."jobId", job_tenant, image_index, step_name, job.lease, worker_run,
                 (SELECT concat_ws('@', label, host) FROM public.photo_generation_workers AS worker
                  WHERE worker.run = worker_run),
                 least(coalesce(job.attempts, 0), 2147483646) + 1, call_provider, chosen, call_model,
@@ -576,7 +587,10 @@ BEGIN
                 "grantedAt", "grantedAt" + make_interval(secs => deadline_seconds));
         UPDATE public.photo_generation_images AS i
         SET state = 'calling', "callId" = call_id, "updatedAt" = now()
-        WHERE i."jobId" = job_id AND i.index = image_index;
+        WHERE step_name IS NULL AND i."jobId" = job_id AND i.index = image_index;
+        UPDATE public.photo_generation_steps AS s
+        SET state = 'calling', "callId" = call_id, "updatedAt" = now()
+        WHERE s."jobId" = job_id AND s.step = step_name;
     END IF;
     held := CASE WHEN l."requestsPerMinute" IS NOT NULL THEN extract(epoch FROM "grantedAt" - now()) END;
     RETURN NEXT;

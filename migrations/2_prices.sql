@@ -51,8 +51,8 @@ $$;
 -- One row per model we know, so that operators find something to set. What they set stays.
 INSERT INTO public.photo_generation_limits (provider, account, model)
 SELECT 'gemini', 'default', model
-FROM unnest(ARRAY['gemini-2.5-flash-image', 'gemini-3-pro-image', 'gemini-3-pro-image-preview',
-                  'gemini-3.1-flash-image', 'gemini-3.1-flash-image-preview']) AS model
+FROM unnest(ARRAY['gemini-2.5-flash', 'gemini-2.5-flash-image', 'gemini-3-pro-image',
+                  'gemini-3-pro-image-preview', 'gemini-3.1-flash-image', 'gemini-3.1-flash-image-preview']) AS model
 ON CONFLICT DO NOTHING;
 INSERT INTO public.photo_generation_limits (provider, account, model, "requestsPerMinute")
 SELECT 'openai', 'default', model, 300

@@ -29,13 +29,13 @@ BEGIN
                       'credits_mode', 'credits_on_delete', 'credits_on_end', 'credits_on_late',
                       'default_model', 'due', 'expected', 'fence', 'find_arrivals', 'forget_shares',
                       'grant_credits', 'image_stored', 'images_left', 'inserted', 'kinds', 'list_price',
-                      'lock_claims', 'name_model', 'next', 'next_due', 'next_quota_day', 'number',
-                      'on_image', 'pace', 'pauses_of', 'payable', 'prices_of', 'prompt', 'provider',
-                      'quota_day', 'quota_window', 'refund_images', 'refund_job', 'refuse_credits',
-                      'reserve', 'rest_shares', 'roll_total', 'settle', 'settle_left', 'spend_day',
-                      'spend_limit', 'spent_today', 'standing', 'status', 'take_credits', 'take_notes',
-                      'tell', 'today', 'totals_due', 'try_refund', 'waiting', 'waits_again', 'wake',
-                      'wanted', 'weight']) AS name))
+                      'lock_claims', 'model_of_tryon', 'name_model', 'next', 'next_due', 'next_quota_day',
+                      'number', 'on_image', 'pace', 'pauses_of', 'payable', 'prices_of', 'prompt',
+                      'provider', 'quota_day', 'quota_window', 'refund_images', 'refund_job',
+                      'refuse_credits', 'reserve', 'rest_shares', 'roll_total', 'settle', 'settle_left',
+                      'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'step_garment',
+                      'steps_again', 'take_credits', 'take_garment', 'take_notes', 'tell', 'today',
+                      'totals_due', 'try_refund', 'waiting', 'waits_again', 'wake', 'wanted', 'weight']) AS name))
         LOOP
             EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', ours, role_name);
         END LOOP;

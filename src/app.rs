@@ -204,6 +204,7 @@ impl WorkerConfig {
         let accounts = providers.accounts(provider);
         let accounts: Vec<String> = accounts.into_iter().map(str::to_owned).collect();
         let mut models = provider.known_models().to_vec();
+        models.extend(provider.text_model());
         models.push(&recorded);
         models.sort_unstable();
         models.dedup();

@@ -21,12 +21,12 @@ story (step, at, event, detail) AS (
     UNION ALL
     SELECT 2, "startedAt", 'first claimed', NULL FROM job WHERE "startedAt" IS NOT NULL
     UNION ALL
-    SELECT 3, call."startedAt", 'call for image ' || call.index,
+    SELECT 3, call."startedAt", 'call for ' || coalesce('image ' || call.index, call.step),
            concat_ws(', ', 'attempt ' || call.attempt, 'worker ' || call.worker,
                      'account ' || call.account, call.model)
     FROM photo_generation_calls AS call WHERE call."jobId" = :job
     UNION ALL
-    SELECT 4, call."endedAt", 'call for image ' || call.index || ' ended: ' || call.state,
+    SELECT 4, call."endedAt", 'call for ' || coalesce('image ' || call.index, call.step) || ' ended: ' || call.state,
            concat_ws(', ', date_trunc('milliseconds', call."endedAt" - call."startedAt"),
                      call."errorCode", call.error, 'provider''s id ' || call."providerRequestId")
     FROM photo_generation_calls AS call
@@ -37,6 +37,10 @@ story (step, at, event, detail) AS (
            concat_ws(', ', image."storageKey", image.width || ' x ' || image.height, image.error,
                      'hook: ' || image."hookError")
     FROM job JOIN photo_generation_images AS image ON image."jobId" = job.id
+    UNION ALL
+    SELECT 5, step."updatedAt", step.step || ' ' || step.state,
+           concat_ws(', ', step."storageKey", step.result, step.error)
+    FROM job JOIN photo_generation_steps AS step ON step."jobId" = job.id
     UNION ALL
     SELECT 6, coalesce("completedAt", "updatedAt", "createdAt"), 'now ' || status::text,
            concat_ws(', ', coalesce("imagesCompleted", 0) || ' images stored',

@@ -5,7 +5,7 @@
 -- Reads the calls in flight by index.
 SET TIME ZONE 'UTC';
 SELECT call."jobId"                                          AS job,
-       call.index,
+       coalesce(call.index::text, call.step) AS image,
        date_trunc('second', now() - call."deadlineAt")       AS waits,
        coalesce(spool.worker, call.worker)                   AS worker,
        date_trunc('second', now() - spool."renewedAt")       AS renewed,

@@ -31,8 +31,12 @@ SELECT id::bigint AS "id!", "jobId" AS job_id, "batchId"::bigint AS batch_id,
            AS completed_at,
        CASE WHEN "updatedAt" BETWEEN '0001-01-01' AND '9999-12-31' THEN "updatedAt" END::timestamptz
            AS updated_at,
+       -- What a try-on finds out before it is drawn.
+       CASE WHEN type::text = 'tryon' THEN (
+           SELECT jsonb_agg(jsonb_build_object('step', step, 'state', state, 'error', error) ORDER BY step)
+           FROM photo_generation_steps WHERE "jobId" = job.id) END AS "steps: Steps",
        now() AS "read_at!"
-FROM photo_generation_queue
+FROM photo_generation_queue AS job
 WHERE (($1::uuid[] IS NULL AND $2::bigint[] IS NULL) OR "jobId" = ANY ($1) OR id = ANY ($2))
   AND (cardinality($3::text[]) = 0 OR status::text = ANY ($3))
   AND ($4::text IS NULL OR "errorCode" = $4)

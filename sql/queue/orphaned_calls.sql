@@ -3,11 +3,11 @@
 -- passed. Called by db::sweep; each is then looked up in storage and settled by queue/settle_orphan.
 -- $1 the runs that this worker has watched and found dead, $2 seconds after which a spool that nobody
 -- renews is gone. A call whose picture waits in a spool is the spool's, until that is gone.
-SELECT call.id, call."jobId" AS job, call."jobUuid" AS job_uuid, call.tenant, call.index AS "index!",
+SELECT call.id, call."jobId" AS job, call."jobUuid" AS job_uuid, call.tenant, call.index, call.step,
        call.lease, call.attempt, call.account, call.model, call.spool
 FROM photo_generation_calls AS call
 LEFT JOIN photo_generation_queue AS job ON job.id = call."jobId"
-WHERE call.state = 'calling' AND call.index IS NOT NULL
+WHERE call.state = 'calling'
   AND (job.id IS NULL OR job.status <> 'processing')
   AND CASE WHEN call.spool IS NULL
            THEN call."deadlineAt" < now() OR call.run = ANY ($1)

@@ -37,6 +37,7 @@ CROSS JOIN LATERAL (
     JOIN pg_attribute AS there ON there.attrelid = key.confrelid AND there.attnum = pair.there
 ) AS pairs
 WHERE key.contype = 'f' AND key.conparentid = 0
-  AND NOT (key.conrelid = ours.images AND key.confrelid = ours.queue)
+  AND NOT (key.conrelid IN (ours.images, 'public.photo_generation_steps'::regclass)
+           AND key.confrelid = ours.queue)
   AND NOT (key.conrelid = ours.queue AND key.confrelid = ours.batches)
 ORDER BY "table!", "name!"

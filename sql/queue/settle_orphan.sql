@@ -25,7 +25,17 @@ call AS (
       AND ($4::text IS NOT NULL OR call.spool IS NOT DISTINCT FROM $11)
       AND (($4::text IS NOT NULL AND call.spool IS NOT NULL)
            OR NOT EXISTS (SELECT FROM job WHERE job.status = 'processing'))
-    RETURNING call."jobId", call.index
+    RETURNING call."jobId", call.index, call.step
+),
+step AS (
+    UPDATE photo_generation_steps AS step
+    SET state = CASE WHEN $4::text IS NOT NULL THEN 'stored'
+                     WHEN step.ambiguous >= 1 THEN 'ambiguous' ELSE 'planned' END,
+        ambiguous = step.ambiguous + CASE WHEN $4::text IS NULL THEN 1 ELSE 0 END,
+        "storageKey" = $4, "updatedAt" = now()
+    FROM call
+    WHERE step."jobId" = call."jobId" AND step.step = call.step
+      AND step.state = 'calling' AND step."callId" = $1
 ),
 image AS (
     UPDATE photo_generation_images AS image

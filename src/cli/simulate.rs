@@ -34,6 +34,7 @@ A marker in a prompt makes its calls fail: \"a red bicycle [sim:429@2 wait=3s]\"
   breaks          500 500-accepted array-error 408 502 503 504 hang reset truncated webpage
   odd answers     text empty noimage finish nocontent thoughts only-thought wrongmime wrongratio
                   cut-picture cut-base64 huge slow
+  to questions    badjson badbox (of a try-on: where is the face?)
   moderation      safety (this image) blocked (the prompt)
 It speaks Gemini and OpenAI, with the same keys, markers, quotas and log. What only Gemini has (drafts,
 words, reasons) comes from OpenAI as a picture, no picture or moderation_blocked.

@@ -16,7 +16,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use bulk::{
@@ -119,6 +119,9 @@ pub struct Job {
     pub started_at: Option<DateTime<Utc>>,
     pub completed_at: Option<DateTime<Utc>>,
     pub updated_at: Option<DateTime<Utc>>,
+    /// What a try-on finds out before it is drawn; `None` of other jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Steps>,
     /// The database's clock when this was read: what ages are counted from.
     #[serde(skip)]
     pub read_at: DateTime<Utc>,
@@ -128,6 +131,17 @@ impl Job {
     pub fn tenant(&self) -> Tenant {
         Tenant::of(self.team_id.as_deref(), self.user_id.as_deref())
     }
+}
+
+/// The steps of a try-on, as a statement reads them.
+pub type Steps = sqlx::types::Json<Vec<StepSeen>>;
+
+/// A step of a try-on: `face`, `garment-1`, ...
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StepSeen {
+    pub step: String,
+    pub state: ImageState,
+    pub error: Option<String>,
 }
 
 /// One image of a job.
@@ -153,6 +167,8 @@ pub struct Image {
 pub struct Call {
     pub id: Uuid,
     pub index: Option<i32>,
+    /// Where it was not for an image.
+    pub step: Option<String>,
     /// Attempts counted before, and this one.
     pub attempt: i32,
     /// The same in all calls of one claim.
@@ -282,7 +298,7 @@ pub async fn images_of(db: &Db, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<Ima
 pub async fn calls(db: &Db, job: JobId) -> Result<Vec<Call>, DbError> {
     Ok(sqlx::query_as!(
         Call,
-        r#"SELECT id, index, attempt, lease, worker, account, model, state, accepted,
+        r#"SELECT id, index, step, attempt, lease, worker, account, model, state, accepted,
                   CASE WHEN state = 'calling' AND spool IS NOT NULL THEN "deadlineAt" END AS spooled_at,
                   "startedAt" AS started_at, "endedAt" AS ended_at,
                   "providerRequestId" AS provider_request_id,

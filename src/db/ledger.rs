@@ -15,7 +15,7 @@ use super::limits::Granted;
 use super::spools::GONE_AFTER;
 use super::{Db, DbError, Lease, seconds};
 use crate::domain::failure::{Failure, Usage};
-use crate::domain::{ImageState, JobId, Model, Tenant};
+use crate::domain::{ImageState, JobId, Model, Target, Tenant};
 
 /// One requested image, as the attempt finds it.
 #[derive(Debug)]
@@ -38,11 +38,26 @@ pub struct DeadCall {
     pub job_uuid: Uuid,
 }
 
+impl DeadCall {
+    /// As a row has it, if it has one.
+    pub(super) fn read(
+        id: Option<Uuid>,
+        tenant: Option<String>,
+        job_uuid: Option<Uuid>,
+    ) -> Option<Self> {
+        Some(Self {
+            id: id?,
+            tenant: Tenant::from_stored(&tenant?),
+            job_uuid: job_uuid?,
+        })
+    }
+}
+
 /// A call that is wanted.
 #[derive(Debug, Clone)]
 pub struct NewCall<'a> {
     pub id: Uuid,
-    pub index: i32,
+    pub target: Target,
     pub run: Uuid,
     pub tenant: &'a Tenant,
     /// Any of these accounts will do.
@@ -109,13 +124,13 @@ pub struct StoredPicture {
     pub sha256: String,
 }
 
-/// How a call ended that brought no picture.
+/// How a call ended that brought nothing.
 #[derive(Debug)]
 pub struct EndedCall<'a> {
     pub state: CallState,
     /// Whether the provider took the call; `None` when unknown.
     pub accepted: Option<bool>,
-    /// What becomes of the image; `None` lets the statement judge by what happened to it before:
+    /// What becomes of the image or step; `None` lets the statement judge by what happened to it before:
     /// one more try, or none.
     pub image: Option<ImageState>,
     pub failure: &'a Failure,
@@ -165,15 +180,7 @@ pub async fn images_of(db: &Db, job: JobId) -> Result<Vec<PlannedImage>, DbError
                 index: row.index,
                 state: row.state.parse().map_err(DbError::Corrupt)?,
                 spooled: row.spooled,
-                call: row
-                    .call
-                    .zip(row.tenant)
-                    .zip(row.job_uuid)
-                    .map(|((id, tenant), job_uuid)| DeadCall {
-                        id,
-                        tenant: Tenant::from_stored(&tenant),
-                        job_uuid,
-                    }),
+                call: DeadCall::read(row.call, row.tenant, row.job_uuid),
             })
         })
         .collect()
@@ -189,7 +196,7 @@ pub async fn calling(db: &Db, lease: &Lease, call: &NewCall<'_>) -> Result<Gate,
         lease.job(),
         lease.token(),
         call.id,
-        call.index,
+        call.target.index(),
         call.run,
         call.tenant.as_str(),
         call.model.provider().as_str(),
@@ -198,6 +205,7 @@ pub async fn calling(db: &Db, lease: &Lease, call: &NewCall<'_>) -> Result<Gate,
         seconds(call.deadline),
         pace.concurrent,
         pace.apart_ms,
+        call.target.step(),
     )
     .fetch_one(&db.pool)
     .await?;
@@ -265,7 +273,7 @@ pub async fn stored(
     }
 }
 
-async fn is_stored(db: &Db, call: Uuid) -> Result<bool, DbError> {
+pub(super) async fn is_stored(db: &Db, call: Uuid) -> Result<bool, DbError> {
     let state = sqlx::query_scalar!(
         "SELECT state FROM photo_generation_calls WHERE id = $1",
         call
@@ -275,7 +283,7 @@ async fn is_stored(db: &Db, call: Uuid) -> Result<bool, DbError> {
     Ok(state.as_deref() == Some(ImageState::Stored.as_str()))
 }
 
-/// Records that a call ended without a picture; returns what became of the image.
+/// Records that a call ended without a result; returns what became of the image or step.
 pub async fn ended(
     db: &Db,
     lease: &Lease,
@@ -307,14 +315,16 @@ pub async fn ended(
     }
 }
 
-/// The image of a call that this lease had already settled (sent twice after a lost connection).
+/// The image or step of a call that this lease had already settled (sent twice after a lost connection).
 async fn settled_before(db: &Db, lease: &Lease, call: Uuid) -> Result<ImageState, DbError> {
     let state = sqlx::query_scalar!(
-        r#"SELECT image.state FROM photo_generation_images AS image
-           JOIN photo_generation_calls AS call ON call.id = image."callId"
-           JOIN photo_generation_queue AS job ON job.id = image."jobId"
-           WHERE call.id = $1 AND call.state <> 'calling' AND image.state <> 'calling'
-             AND job.id = $2 AND job.lease = $3 AND job.status = 'processing'"#,
+        r#"SELECT wanted.state AS "state!"
+           FROM (SELECT "jobId", "callId", state FROM photo_generation_images
+                 UNION ALL SELECT "jobId", "callId", state FROM photo_generation_steps) AS wanted
+           JOIN photo_generation_calls AS call ON call.id = wanted."callId"
+           JOIN photo_generation_queue AS job ON job.id = wanted."jobId"
+           WHERE call.id = $1 AND call.state <> 'calling' AND wanted.state <> 'calling'
+             AND wanted."jobId" = $2 AND job.lease = $3 AND job.status = 'processing'"#,
         call,
         lease.job(),
         lease.token()
@@ -333,15 +343,23 @@ pub struct OrphanedCall {
     pub id: Uuid,
     pub job: JobId,
     pub lease: i64,
-    /// What its object would be called: job, image and tenant.
+    /// What its object would be called: job, image or step, and tenant.
     pub job_uuid: Uuid,
-    pub index: i32,
+    pub index: Option<i32>,
+    pub step: Option<String>,
     pub tenant: String,
     pub attempt: i32,
     pub account: String,
     pub model: String,
     /// Where its picture waits.
     pub spool: Option<Uuid>,
+}
+
+impl OrphanedCall {
+    /// What it was for; `None`: this version does not know it.
+    pub fn target(&self) -> Option<Target> {
+        Target::read(self.index, self.step.as_deref())
+    }
 }
 
 /// The calls of `dead` runs, of runs without a row, past their deadline, and of spools that are gone,
@@ -405,6 +423,7 @@ pub async fn in_spool(db: &Db, calls: &[Uuid]) -> Result<HashMap<Uuid, InSpool>,
                 lease: row.lease,
                 job_uuid: row.job_uuid,
                 index: row.index,
+                step: row.step,
                 tenant: row.tenant,
                 attempt: row.attempt,
                 account: row.account,

@@ -26,6 +26,7 @@ pub mod schema;
 pub mod secrets;
 pub mod settings;
 pub mod spools;
+pub mod steps;
 pub mod sweep;
 pub mod tenants;
 pub mod uploads;
@@ -42,7 +43,7 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 48] = [
+const _: [&str; 51] = [
     include_str!("../../sql/queue/budget.sql"),
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
@@ -65,6 +66,7 @@ const _: [&str; 48] = [
     include_str!("../../sql/queue/owned.sql"),
     include_str!("../../sql/queue/pauses.sql"),
     include_str!("../../sql/queue/plan.sql"),
+    include_str!("../../sql/queue/plan_steps.sql"),
     include_str!("../../sql/queue/position.sql"),
     include_str!("../../sql/queue/progress.sql"),
     include_str!("../../sql/queue/prune_batches.sql"),
@@ -81,6 +83,8 @@ const _: [&str; 48] = [
     include_str!("../../sql/queue/set_limits.sql"),
     include_str!("../../sql/queue/settle_orphan.sql"),
     include_str!("../../sql/queue/spooled.sql"),
+    include_str!("../../sql/queue/step_stored.sql"),
+    include_str!("../../sql/queue/steps.sql"),
     include_str!("../../sql/queue/stored.sql"),
     include_str!("../../sql/queue/sweep_look.sql"),
     include_str!("../../sql/queue/touch.sql"),

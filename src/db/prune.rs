@@ -19,7 +19,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use batches::remove_empty as remove_empty_batches;
-pub use objects::{Photo, unknown_photos, unknown_uploads};
+pub use objects::{Photo, unknown_garments, unknown_photos, unknown_uploads};
 pub use pruner::Pruner;
 pub use referrers::{Referrer, Referrers};
 pub use removals::{Removal, removals, removed, still_there};

@@ -123,7 +123,9 @@ pub async fn all(db: &Db) -> Result<Vec<Spool>, DbError> {
 #[derive(Debug, Clone, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spooled {
-    pub index: i32,
+    /// `None`: of a step.
+    pub index: Option<i32>,
+    pub step: Option<String>,
     /// Who looks after the spool.
     pub worker: Option<String>,
     pub since: DateTime<Utc>,
@@ -134,12 +136,12 @@ pub struct Spooled {
 pub async fn of_job(db: &Db, job: JobId) -> Result<Vec<Spooled>, DbError> {
     Ok(sqlx::query_as!(
         Spooled,
-        r#"SELECT call.index AS "index!", coalesce(spool.worker, call.worker) AS worker,
+        r#"SELECT call.index, call.step, coalesce(spool.worker, call.worker) AS worker,
                   call."deadlineAt" AS since, spool.error AS "error?"
            FROM photo_generation_calls AS call
            LEFT JOIN photo_generation_spools AS spool ON spool.spool = call.spool
            WHERE call."jobId" = $1 AND call.state = 'calling' AND call.spool IS NOT NULL
-           ORDER BY call.index"#,
+           ORDER BY call.index, call.step"#,
         job
     )
     .fetch_all(&db.pool)

@@ -11,9 +11,11 @@ use std::time::Duration;
 pub enum CallResult {
     /// A picture came back. Not yet stored.
     Picture(Answer),
+    /// Words came back, of a call that asked for them. Not yet understood.
+    Words(Words),
     /// Moderation or safety, of the input or of the output: refused for good.
     Refused(Failure),
-    /// The call was accepted, and paid, but there is no usable picture in the answer.
+    /// The call was accepted, and paid, but there is nothing usable in the answer.
     Empty(Failure),
     /// 429 or its like: not accepted, not paid.
     Limited(Limit),
@@ -37,7 +39,7 @@ impl CallResult {
             | Self::Empty(failure)
             | Self::Failed { failure, .. }
             | Self::Ambiguous(failure) => failure.provider_request_id = id,
-            Self::Picture(_) | Self::Limited(_) => {}
+            Self::Picture(_) | Self::Words(_) | Self::Limited(_) => {}
         }
         self
     }
@@ -51,7 +53,7 @@ impl CallResult {
             | Self::Empty(failure)
             | Self::Failed { failure, .. }
             | Self::Ambiguous(failure) => failure.usage = Some(Box::new(usage)),
-            Self::Picture(_) | Self::Limited(_) => {}
+            Self::Picture(_) | Self::Words(_) | Self::Limited(_) => {}
         }
         self
     }
@@ -65,6 +67,14 @@ pub struct Answer {
     /// What the call used, where the provider says so.
     pub usage: Usage,
     /// The provider's own id of this call, for its support.
+    pub request_id: Option<String>,
+}
+
+/// A usable answer in words.
+#[derive(Debug)]
+pub struct Words {
+    pub text: String,
+    pub usage: Usage,
     pub request_id: Option<String>,
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::Tenant;
@@ -46,7 +46,8 @@ pub struct ClaimedJob {
 }
 
 /// Where one requested image stands; the `state` of a row in `photo_generation_images`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ImageState {
     /// To be called, again or for the first time.
     Planned,

@@ -16,7 +16,9 @@ pub mod outcome;
 mod priority;
 pub mod request;
 pub mod status;
+pub mod step;
 pub mod tenant;
+pub mod tryon;
 pub mod webhook;
 
 pub use api_key::{ApiKey, KeyDigest, KeyOwner};
@@ -30,4 +32,5 @@ pub use outcome::Outcome;
 pub use priority::Priority;
 pub use request::{AspectRatio, Picture, Request, RequestError};
 pub use status::Status;
+pub use step::{Step, Target};
 pub use tenant::Tenant;

@@ -14,6 +14,9 @@ mod shape;
 /// What a fresh database records as the default model.
 pub const DEFAULT_MODEL: &str = Provider::Gemini.default_model();
 
+/// Reads pictures and answers in words: small, quick, and no model that a row may name.
+pub const TEXT_MODEL: &str = "gemini-2.5-flash";
+
 /// Who serves a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
@@ -74,6 +77,14 @@ impl Provider {
         }
     }
 
+    /// The model of this provider that answers in words; it has such a row as well.
+    pub const fn text_model(self) -> Option<&'static str> {
+        match self {
+            Self::Gemini => Some(TEXT_MODEL),
+            Self::OpenAi => None,
+        }
+    }
+
     /// What a new row in `photo_generation_limits` allows. OpenAI's lower tiers take few calls a
     /// minute and refuse the rest, so its rows begin with a number that operators see and set;
     /// Gemini's numbers are shown to the account's owner only.
@@ -102,6 +113,8 @@ pub struct Model {
 enum Family {
     /// gemini-2.5-flash-image: fixed 1K, ten ratios.
     Flash,
+    /// gemini-2.5-flash: words only.
+    Words,
     /// gemini-3-pro-image: up to 4K, always thinks.
     Pro,
     /// gemini-3.1-flash-image: up to 4K, four extreme ratios more.
@@ -126,6 +139,9 @@ impl Model {
     /// Recognises an image model by its name. `photo_generation_provider` in the database knows the
     /// same names, so that a job goes to a worker that can call its model.
     pub fn from_name(name: &str) -> Option<Self> {
+        if name == TEXT_MODEL {
+            return None;
+        }
         let family = match name.strip_prefix("gemini-") {
             Some(rest) => Family::of_gemini(rest)?,
             None => Family::of_gpt(name)?,
@@ -138,13 +154,21 @@ impl Model {
         })
     }
 
+    /// The one that answers in words.
+    pub fn for_words() -> Self {
+        Self {
+            name: TEXT_MODEL.to_owned(),
+            family: Family::Words,
+        }
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }
 
     pub fn provider(&self) -> Provider {
         match self.family {
-            Family::Flash | Family::Pro | Family::Flash31 => Provider::Gemini,
+            Family::Flash | Family::Words | Family::Pro | Family::Flash31 => Provider::Gemini,
             Family::GptFaithful | Family::GptFree | Family::GptPlain => Provider::OpenAi,
         }
     }
@@ -156,6 +180,7 @@ impl Model {
                 apart_ms: 500,
             },
             Family::Flash
+            | Family::Words
             | Family::Flash31
             | Family::GptFaithful
             | Family::GptFree
@@ -169,7 +194,7 @@ impl Model {
     /// Sizes that may be asked for by name; a model with none makes 1K pictures only.
     pub fn image_sizes(&self) -> &'static [&'static str] {
         match self.family {
-            Family::Flash => &[],
+            Family::Flash | Family::Words => &[],
             Family::Pro => &["1K", "2K", "4K"],
             Family::Flash31 => &["512", "1K", "2K", "4K"],
             Family::GptFaithful | Family::GptFree | Family::GptPlain => {
@@ -182,6 +207,7 @@ impl Model {
     /// they can ([`Self::pixels`]).
     pub fn ratios(&self) -> &'static [AspectRatio] {
         match self.family {
+            Family::Words => &[],
             Family::Flash
             | Family::Pro
             | Family::GptFaithful
@@ -199,6 +225,7 @@ impl Model {
             Family::GptFaithful
             | Family::GptPlain
             | Family::Flash
+            | Family::Words
             | Family::Pro
             | Family::Flash31 => ratio.nearest_pixels(),
         }
@@ -209,9 +236,12 @@ impl Model {
     pub fn takes_input_fidelity(&self) -> bool {
         match self.family {
             Family::GptFaithful => true,
-            Family::GptFree | Family::GptPlain | Family::Flash | Family::Pro | Family::Flash31 => {
-                false
-            }
+            Family::GptFree
+            | Family::GptPlain
+            | Family::Flash
+            | Family::Words
+            | Family::Pro
+            | Family::Flash31 => false,
         }
     }
 
@@ -219,7 +249,7 @@ impl Model {
     /// send their whole training set.
     pub fn max_inputs(&self) -> usize {
         match self.family {
-            Family::Flash => 32,
+            Family::Flash | Family::Words => 32,
             Family::Pro | Family::Flash31 => 14,
             Family::GptFaithful | Family::GptFree | Family::GptPlain => 16,
         }

@@ -21,6 +21,7 @@ mod photo_generation;
 mod picture;
 mod prompts;
 mod ratio;
+mod tryon;
 mod wishes;
 
 /// Most images of one job.
@@ -69,13 +70,11 @@ impl Request {
             Some(JobType::PhotoGeneration) => photo_generation::parse(job),
             Some(JobType::ImageGeneration) => image_generation::parse(job),
             Some(JobType::ImageEdit) => image_edit::parse(job),
-            Some(kind @ JobType::TryOn) => Err(invalid(format!(
-                "Jobs of type \"{kind}\" are not supported by this version of safelight."
-            ))),
+            Some(JobType::TryOn) => tryon::parse(job),
             None => Err(invalid(format!(
                 "Unknown job type \"{}\"; one of {}.",
                 excerpt(&job.kind),
-                JobType::PROMPTED.map(JobType::as_str).join(", ")
+                JobType::ALL.map(JobType::as_str).join(", ")
             ))),
         }
     }

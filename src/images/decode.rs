@@ -81,6 +81,15 @@ pub struct Upright {
     pub height: u32,
 }
 
+/// Part of a picture, in thousandths of its sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    pub top: u16,
+    pub left: u16,
+    pub bottom: u16,
+    pub right: u16,
+}
+
 /// Decodes a few pictures at a time. Clones share the same few.
 #[derive(Clone, Debug)]
 pub struct Decoder {
@@ -102,6 +111,15 @@ impl Decoder {
         bytes: impl AsRef<[u8]> + Send + 'static,
     ) -> Result<Upright, DecodeError> {
         self.run(move || prepare(bytes.as_ref())).await
+    }
+
+    /// A part of a picture, as a provider gets it.
+    pub async fn cut_out(
+        &self,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+        cut: Cut,
+    ) -> Result<Upright, DecodeError> {
+        self.run(move || cut_out(bytes.as_ref(), cut)).await
     }
 
     /// Decodes the whole picture to know that it is one.
@@ -143,6 +161,24 @@ fn prepare(bytes: &[u8]) -> Result<Upright, DecodeError> {
     // there is least to turn: the target is square, so both orders give the same size.
     let mut picture = shrunk(DynamicImage::ImageRgb8(on_white(picture)));
     picture.apply_orientation(orientation);
+    jpeg(&picture)
+}
+
+/// Of a picture that is upright already. At least one pixel, whatever is asked for.
+fn cut_out(bytes: &[u8], cut: Cut) -> Result<Upright, DecodeError> {
+    let (picture, _) = decode(bytes)?;
+    let pixels = |side: u32, thousandths: u16| side * u32::from(thousandths.min(1000)) / 1000;
+    let (left, top) = (
+        pixels(picture.width(), cut.left).min(picture.width() - 1),
+        pixels(picture.height(), cut.top).min(picture.height() - 1),
+    );
+    let right = pixels(picture.width(), cut.right).max(left + 1);
+    let bottom = pixels(picture.height(), cut.bottom).max(top + 1);
+    let part = picture.crop_imm(left, top, right - left, bottom - top);
+    jpeg(&DynamicImage::ImageRgb8(on_white(part)))
+}
+
+fn jpeg(picture: &DynamicImage) -> Result<Upright, DecodeError> {
     let mut jpeg = Vec::new();
     let (width, height) = (picture.width(), picture.height());
     JpegEncoder::new_with_quality(&mut jpeg, INPUT_QUALITY).encode(

@@ -12,7 +12,7 @@ pub mod fetch;
 pub mod format;
 
 pub use cache::Cache;
-pub use decode::{DecodeError, Decoder, Inspected};
+pub use decode::{Cut, DecodeError, Decoder, Inspected, Upright};
 pub use fetch::{FetchError, FetchPolicy, Fetcher, ServiceKey, SupabaseAccess};
 pub use format::{NotAPicture, PictureFormat};
 

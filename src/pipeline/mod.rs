@@ -5,6 +5,7 @@
 pub mod inputs;
 pub mod publish;
 pub mod spool;
+pub mod tryon;
 
 pub use inputs::Inputs;
 pub use spool::Spool;

@@ -11,9 +11,9 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::Spool;
-use crate::domain::{Failure, Tenant, hex};
+use crate::domain::{Failure, Step, Target, Tenant, hex};
 use crate::images::{DecodeError, Decoder, PictureFormat};
-use crate::storage::{ObjectKey, Storage, StorageError};
+use crate::storage::{ObjectKey, ObjectPrefix, Storage, StorageError};
 
 /// Waits between tries to store a picture that is paid for and that the spool does not take either.
 /// Longer outages of both end the attempt.
@@ -28,10 +28,37 @@ const STORE_AGAIN: [Duration; 5] = [
 /// Which call's picture it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    pub tenant: &'a Tenant,
-    pub job_id: Uuid,
-    pub index: i32,
+    tenant: &'a Tenant,
     pub call: Uuid,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Image { job_id: Uuid, index: i32 },
+    Garment,
+}
+
+impl<'a> Place<'a> {
+    /// `None`: such a call makes no picture.
+    pub fn of(target: Target, tenant: &'a Tenant, job_id: Uuid, call: Uuid) -> Option<Self> {
+        let kind = match target {
+            Target::Image(index) => Kind::Image { job_id, index },
+            Target::Step(Step::Garment(_)) => Kind::Garment,
+            Target::Step(Step::Face) => return None,
+        };
+        Some(Self { tenant, call, kind })
+    }
+
+    /// What its object will be called but for the extension.
+    pub fn prefix(self) -> ObjectPrefix {
+        match self.kind {
+            Kind::Image { job_id, index } => {
+                ObjectKey::generated_prefix(self.tenant, job_id, index, self.call)
+            }
+            Kind::Garment => ObjectKey::garment_prefix(self.tenant, self.call),
+        }
+    }
 }
 
 /// A picture as it lies in storage, measured from its bytes.
@@ -110,8 +137,7 @@ pub async fn find(
     storage: &Storage,
     place: Place<'_>,
 ) -> Result<Option<Published>, Failure> {
-    let prefix = ObjectKey::generated_prefix(place.tenant, place.job_id, place.index, place.call);
-    let Some(key) = storage.find(&prefix).await? else {
+    let Some(key) = storage.find(&place.prefix()).await? else {
         return Ok(None);
     };
     let bytes: Bytes = match storage.get(&key).await {
@@ -130,13 +156,7 @@ pub async fn measure(
     bytes: Bytes,
 ) -> Result<Published, DecodeError> {
     let picture = decoder.inspect(bytes.clone()).await?;
-    let key = ObjectKey::generated(
-        place.tenant,
-        place.job_id,
-        place.index,
-        place.call,
-        picture.format,
-    );
+    let key = place.prefix().with(picture.format);
     let shown = storage.shown(&key);
     Ok(Published {
         url: (shown != key.as_str()).then_some(shown),

@@ -81,6 +81,7 @@ fn of_refusal(refusal: CallResult, status: StatusCode) -> KeyFinding {
         },
         // Not what an error is read as.
         CallResult::Picture(_)
+        | CallResult::Words(_)
         | CallResult::Refused(_)
         | CallResult::Empty(_)
         | CallResult::Ambiguous(_) => stranger(status),

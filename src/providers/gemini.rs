@@ -1,6 +1,6 @@
-//! Gemini's image models over the Generative Language API.
+//! Gemini's models over the Generative Language API.
 //!
-//! One POST makes one picture, with its input pictures inside the JSON. What an answer means is
+//! One POST makes one picture, or answers one question, with its input pictures inside the JSON. What an answer means is
 //! `classify`'s to say, what goes over the wire is in `wire`. The key travels in a header, never in
 //! the URL, which ends up in logs.
 
@@ -10,11 +10,11 @@ use reqwest::RequestBuilder;
 use serde_json::Value;
 use url::Url;
 
-use super::ImageRequest;
 use super::examine::{self, KeyFinding};
-use super::exchange::{account_unknown, read_result, within};
+use super::exchange::{Classify, account_unknown, read_result, within};
 use super::keyring::Keyrings;
 use super::keys::{Account, Secret};
+use super::{ImageRequest, Question};
 use crate::domain::{CallResult, Model, Provider};
 
 mod classify;
@@ -59,22 +59,45 @@ impl Gemini {
         let Some(key) = self.keyrings.key_of(account) else {
             return account_unknown();
         };
-        within(deadline, Provider::Gemini, self.exchange(key, request)).await
+        let exchange = self.exchange(
+            key,
+            &request.model,
+            wire::Body::of(request),
+            classify::classify,
+        );
+        within(deadline, Provider::Gemini, exchange).await
+    }
+
+    /// The same for an answer in words.
+    pub async fn answer(
+        &self,
+        account: &str,
+        question: &Question,
+        deadline: Duration,
+    ) -> CallResult {
+        let Some(key) = self.keyrings.key_of(account) else {
+            return account_unknown();
+        };
+        let body = wire::Body::of_question(question);
+        let exchange = self.exchange(key, &question.model, body, classify::classify_words);
+        within(deadline, Provider::Gemini, exchange).await
     }
 
     async fn exchange(
         &self,
         key: &Secret,
-        request: &ImageRequest,
+        model: &Model,
+        body: wire::Body<'_>,
+        classify: Classify,
     ) -> Result<CallResult, reqwest::Error> {
         let response = self
             .http
-            .post(self.endpoint(&request.model))
+            .post(self.endpoint(model))
             .header(KEY_HEADER, key.header())
-            .json(&wire::Body::of(request))
+            .json(&body)
             .send()
             .await?;
-        read_result(response, key, classify::classify).await
+        read_result(response, key, classify).await
     }
 
     /// A model's name is safe in a path: [`Model::from_name`] sees to that.

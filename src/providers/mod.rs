@@ -1,4 +1,5 @@
-//! The services that make pictures, behind one call: a request goes in, a [`CallResult`] comes out.
+//! The services that make pictures, and read them, behind one call: a request goes in, a [`CallResult`]
+//! comes out.
 //!
 //! One call here is at most one request on the wire: nothing is ever sent twice, because each
 //! request is paid for. Whether to try again, and who may call when, is decided elsewhere; this
@@ -52,6 +53,51 @@ pub struct ImageRequest {
     /// One of [`Model::image_sizes`], or pixels that the model draws.
     pub image_size: Option<Cow<'static, str>>,
     pub options: Options,
+    pub manner: Manner,
+}
+
+/// How a picture is asked for, where it matters and no row says it.
+#[derive(Clone, Debug, Default)]
+pub struct Manner {
+    /// What each picture is, said before it, for models that read text between pictures; the prompt
+    /// comes last then.
+    pub labels: Option<Arc<[&'static str]>>,
+    pub sampling: Option<Sampling>,
+    /// No words beside the picture.
+    pub picture_only: bool,
+}
+
+/// How freely a model draws.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    pub temperature: f32,
+    pub top_p: f32,
+    pub top_k: u32,
+}
+
+/// A question about a picture, to be answered as JSON.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// [`Model::for_words`].
+    pub model: Model,
+    pub prompt: &'static str,
+    pub picture: PreparedPicture,
+}
+
+/// What a paid call asks for.
+#[derive(Clone, Copy, Debug)]
+pub enum Ask<'a> {
+    Picture(&'a ImageRequest),
+    Words(&'a Question),
+}
+
+impl<'a> Ask<'a> {
+    pub fn model(self) -> &'a Model {
+        match self {
+            Self::Picture(request) => &request.model,
+            Self::Words(question) => &question.model,
+        }
+    }
 }
 
 impl ImageRequest {
@@ -72,6 +118,7 @@ impl ImageRequest {
             aspect_ratio,
             image_size,
             options: request.options,
+            manner: Manner::default(),
         }
     }
 }
@@ -109,15 +156,14 @@ impl Providers {
     }
 
     /// Makes one paid call. Dropping the future aborts it; what the provider did is then unknown.
-    pub async fn generate(
-        &self,
-        account: &str,
-        request: &ImageRequest,
-        deadline: Duration,
-    ) -> CallResult {
-        match request.model.provider() {
-            Provider::Gemini => self.gemini.generate(account, request, deadline).await,
-            Provider::OpenAi => self.openai.generate(account, request, deadline).await,
+    pub async fn call(&self, account: &str, ask: Ask<'_>, deadline: Duration) -> CallResult {
+        match ask {
+            Ask::Picture(request) => match request.model.provider() {
+                Provider::Gemini => self.gemini.generate(account, request, deadline).await,
+                Provider::OpenAi => self.openai.generate(account, request, deadline).await,
+            },
+            // Of the providers only this one has such a model.
+            Ask::Words(question) => self.gemini.answer(account, question, deadline).await,
         }
     }
 

@@ -22,6 +22,7 @@ impl Seen {
     pub(super) fn of(result: CallResult) -> Self {
         match result {
             CallResult::Picture(answer) => Self::Picture(answer.bytes),
+            CallResult::Words(words) => panic!("words were not asked for: {words:?}"),
             CallResult::Refused(failure) => {
                 assert_eq!(failure.remedy, Remedy::Never);
                 Self::Refused(failure.code)
@@ -54,7 +55,9 @@ pub(super) fn message(result: CallResult) -> String {
         | CallResult::Ambiguous(failure)
         | CallResult::Failed { failure, .. } => failure.message,
         CallResult::Limited(Limit::Blocked { detail, .. }) => detail,
-        CallResult::Limited(Limit::Short { .. } | Limit::Daily) | CallResult::Picture(_) => {
+        CallResult::Limited(Limit::Short { .. } | Limit::Daily)
+        | CallResult::Picture(_)
+        | CallResult::Words(_) => {
             panic!("no message")
         }
     }

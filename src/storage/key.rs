@@ -18,6 +18,8 @@ const MAX_KEY: usize = 1024;
 /// The folder of what tenants uploaded. No tenant's own folder is called so: those hold a `=3A`,
 /// or are `none`.
 const UPLOADS: &str = "uploads";
+/// The folder of the garments that were cut out of their pictures, for the same reason.
+const GARMENTS: &str = "garments";
 
 /// The name of one object, for instance `team=3A7/{jobId}/1-{callId}.png`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +34,8 @@ pub struct ObjectPrefix(String);
 pub enum Origin {
     /// The picture of one paid call.
     Generated { job_id: Uuid, call_id: Uuid },
+    /// A garment that one paid call cut out of its picture.
+    Garment { call_id: Uuid },
     /// What a tenant uploaded, by the name that jobs give.
     Upload { tenant: Tenant, name: String },
 }
@@ -68,6 +72,14 @@ impl ObjectKey {
         call_id: Uuid,
     ) -> ObjectPrefix {
         ObjectPrefix(format!("{}/{job_id}/{index}-{call_id}", folder_of(tenant)))
+    }
+
+    /// Where a garment is stored that one paid call cuts out of its picture.
+    pub fn garment_prefix(tenant: &Tenant, call_id: Uuid) -> ObjectPrefix {
+        ObjectPrefix(format!(
+            "{GARMENTS}/{}/garment-{call_id}",
+            folder_of(tenant)
+        ))
     }
 
     /// Where a tenant's upload is stored, by the hash of its content in 64 small hex digits.
@@ -128,7 +140,13 @@ impl ObjectKey {
         let (number, rest) = name.split_once('-')?;
         let (call, extension) = rest.split_once('.')?;
         let is_a_picture = PictureFormat::with_extension(extension).is_some();
-        let (job_id, call_id) = (middle.parse::<Uuid>().ok()?, call.parse::<Uuid>().ok()?);
+        let call_id = call.parse::<Uuid>().ok()?;
+        if folder == GARMENTS {
+            let as_we_write_it = format!("{GARMENTS}/{middle}/garment-{call_id}.{extension}");
+            return (is_a_picture && is_folder(middle) && as_we_write_it == self.0)
+                .then_some(Origin::Garment { call_id });
+        }
+        let job_id = middle.parse::<Uuid>().ok()?;
         let number: u32 = number.parse().ok()?;
         let as_we_write_it = format!("{folder}/{job_id}/{number}-{call_id}.{extension}");
         (is_a_picture && is_folder(folder) && as_we_write_it == self.0)

@@ -13,19 +13,20 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::expiry::Expiry;
-use super::image;
+use super::image::{self, Wanted};
 use super::lines;
 use super::liveness::Hold;
 use super::patience::Patience;
 use super::settle::{self, SettleError};
 use super::spool;
+use super::tryon::Dressed;
 use super::{Attempt, Context, jitter};
 use crate::db::lease::{self, Counted, Finished, GiveBack};
 use crate::db::{DbError, Lease, ledger, persist};
 use crate::domain::backoff;
 use crate::domain::failure::Remedy;
 use crate::domain::outcome::{ImageOutcome, Outcome, Resume, of_images};
-use crate::domain::{ClaimedJob, Failure, ImageState, Request};
+use crate::domain::{ClaimedJob, Failure, ImageState, JobType, Request, Target};
 use crate::providers::ImageRequest;
 
 /// Images of one job that are worked at once; what the provider takes is decided elsewhere.
@@ -112,7 +113,18 @@ impl Attempt<'_> {
             Err(failure) => return Ok(self.without_inputs(failure)),
         };
         tracing::debug!(pictures = pictures.len(), "inputs ready");
-        let call_of = |index| ImageRequest::of(&request, &pictures, index);
+        let dressed = match JobType::named(&self.job.kind) {
+            Some(JobType::TryOn) => match self.dress(&request, &pictures).await? {
+                Dressed::Ready(dressed) => Some(dressed),
+                Dressed::NotNow(outcome) => return Ok(outcome),
+            },
+            Some(JobType::PhotoGeneration | JobType::ImageGeneration | JobType::ImageEdit)
+            | None => None,
+        };
+        let call_of = |index| match &dressed {
+            Some(dressed) => dressed.clone(),
+            None => ImageRequest::of(&request, &pictures, index),
+        };
         let images = self.generate(&call_of, planned).await?;
         Ok(of_images(images, self.wait_after_error()))
     }
@@ -128,7 +140,7 @@ impl Attempt<'_> {
         for row in rows {
             let state = match (row.state, &row.call) {
                 (ImageState::Calling, Some(call)) if !row.spooled => {
-                    settle::call_of_dead_lease(self, row.index, call).await?
+                    settle::call_of_dead_lease(self, Target::Image(row.index), call).await?
                 }
                 (state, _) => state,
             };
@@ -185,7 +197,8 @@ impl Attempt<'_> {
                             return (index, Ok(ImageOutcome::Waiting { resume }));
                         }
                         let request = call_of(index);
-                        let outcome = image::work(self, &request, index, patience).await;
+                        let wanted = Wanted::of(self, Target::Image(index), &request);
+                        let outcome = image::work(self, wanted, patience).await;
                         if let Ok(ImageOutcome::Waiting { resume }) = outcome {
                             // What the first one was told stands.
                             let _ = told_to_wait.set(resume);
@@ -222,7 +235,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn wait_after_error(self) -> Duration {
+    pub(super) fn wait_after_error(self) -> Duration {
         backoff::after_error(self.job.attempts, jitter())
     }
 

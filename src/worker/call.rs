@@ -1,4 +1,4 @@
-//! One paid call: `calling`, the call, decode, store, `stored`.
+//! One paid call, of an image or a step: `calling`, the call, decode, store, `stored`.
 //!
 //! The order is the product: the ledger says `calling` before the request leaves, the object is
 //! whole in storage before the ledger says `stored`. While the storage takes nothing, the picture is
@@ -11,17 +11,19 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::image::Wanted;
 use super::patience::Patience;
-use super::{Attempt, jitter, lines};
+use super::{Attempt, jitter, lines, settle};
 use crate::db::ledger::{self, CallState, EndedCall, NewCall};
 use crate::db::limits::{self, Granted, Refusal};
+use crate::db::steps::{self, Found};
 use crate::db::{DbError, persist};
 use crate::domain::backoff;
-use crate::domain::failure::{Answer, CallResult, Failure, Limit, Remedy, Usage};
+use crate::domain::failure::{Answer, CallResult, Failure, Limit, Remedy, Usage, Words, excerpt};
 use crate::domain::outcome::{ImageOutcome, Resume};
-use crate::domain::{ImageState, Status};
+use crate::domain::tryon::FaceBox;
+use crate::domain::{self, ImageState, Model, Status, Target};
 use crate::pipeline::publish::{self, Publication};
-use crate::providers::ImageRequest;
 use crate::storage::ObjectKey;
 
 /// How long a job waits whose worker could not renew.
@@ -52,22 +54,22 @@ pub(super) enum Step {
 /// Makes one paid call, which is on record, and settles it.
 pub(super) async fn make(
     attempt: Attempt<'_>,
-    request: &ImageRequest,
+    wanted: Wanted<'_>,
     new: &NewCall<'_>,
     turn: Turn,
     patience: &Patience,
 ) -> Result<Step, DbError> {
-    let span = lines::call_span(new.index, new.id, &turn.granted.account);
-    let made = make_in_span(attempt, request, new, turn, patience)
+    let span = lines::call_span(wanted.target, new.id, &turn.granted.account);
+    let made = make_in_span(attempt, wanted, new, turn, patience)
         .instrument(span)
         .await;
-    attempt.context.lines.call_ended(&request.model);
+    attempt.context.lines.call_ended(wanted.ask.model());
     made
 }
 
 async fn make_in_span(
     attempt: Attempt<'_>,
-    request: &ImageRequest,
+    wanted: Wanted<'_>,
     new: &NewCall<'_>,
     turn: Turn,
     patience: &Patience,
@@ -77,10 +79,10 @@ async fn make_in_span(
     let started = Instant::now();
     let mut ended = Ended {
         attempt,
-        request,
+        wanted,
+        model: wanted.ask.model(),
         granted,
         call: new.id,
-        index: new.index,
         took: Duration::ZERO,
     };
     tracing::debug!("call started");
@@ -88,24 +90,24 @@ async fn make_in_span(
         // The database was away in between: others may have been granted what we were, or our jobs.
         return ended.not_made().await;
     }
-    let deadline = context.settings.call_timeout;
     let result = tokio::select! {
         // In this order: what is lost already is not even begun.
         biased;
         // Nothing may be written any more: the sweep settles the call.
         () = attempt.lost.cancelled() => {
-            lines::call_abandoned(&request.model, started.elapsed());
+            lines::call_abandoned(ended.model, started.elapsed());
             return Ok(Step::Done(ImageOutcome::Lost));
         }
         () = context.shutdown.abort.cancelled() => CallResult::Ambiguous(Failure::retry(
             "shutdown", "The worker was stopped in the middle of a call.")),
         () = patience.exhausted() => CallResult::Ambiguous(Failure::retry(
             "job_timeout", "No image was finished for too long.")),
-        result = context.tools.providers.generate(&granted.account, request, deadline) => result,
+        result = context.tools.providers.call(&granted.account, wanted.ask, wanted.deadline) => result,
     };
     ended.took = started.elapsed();
     match result {
         CallResult::Picture(answer) => ended.with_picture(answer).await,
+        CallResult::Words(words) => ended.with_words(words).await,
         CallResult::Refused(failure) => {
             ended
                 .write(
@@ -147,14 +149,23 @@ fn of_answer(failure: Failure, provider_request_id: Option<String>, usage: Usage
     }
 }
 
+/// An answer in words that says nothing of what was asked.
+fn not_understood(text: &str) -> Failure {
+    let text = excerpt(text);
+    Failure::retry(
+        "unusable_answer",
+        format!("The provider's answer says nothing that can be used: {text}"),
+    )
+}
+
 /// A call that has ended and must be settled.
 #[derive(Clone, Copy)]
 struct Ended<'a> {
     attempt: Attempt<'a>,
-    request: &'a ImageRequest,
+    wanted: Wanted<'a>,
+    model: &'a Model,
     granted: &'a Granted,
     call: Uuid,
-    index: i32,
     /// The provider, for its part.
     took: Duration,
 }
@@ -163,11 +174,9 @@ impl Ended<'_> {
     async fn with_picture(self, answer: Answer) -> Result<Step, DbError> {
         let tools = &self.attempt.context.tools;
         let job = self.attempt.job;
-        let place = publish::Place {
-            tenant: &job.tenant,
-            job_id: job.job_id,
-            index: self.index,
-            call: self.call,
+        let target = self.wanted.target;
+        let Some(place) = publish::Place::of(target, &job.tenant, job.job_id, self.call) else {
+            return self.not_asked_for().await;
         };
         let published = publish::publish(
             &tools.decoder,
@@ -184,19 +193,10 @@ impl Ended<'_> {
             }
             Ok(Publication::Stored(published)) => {
                 let picture = published.into();
-                persist(|| {
-                    ledger::stored(
-                        &tools.db,
-                        self.attempt.lease,
-                        self.call,
-                        &picture,
-                        answer.usage,
-                        answer.request_id.as_deref(),
-                    )
-                })
-                .await?;
-                let model = &self.request.model;
-                lines::image_stored(model, self.took, answer.request_id.as_deref(), &picture.key);
+                let request_id = answer.request_id.as_deref();
+                let of_answer = (answer.usage, request_id);
+                settle::record(self.attempt, target, self.call, &picture, of_answer).await?;
+                lines::image_stored(self.model, self.took, request_id, &picture.key);
                 self.recovered().await?;
                 Ok(Step::Done(ImageOutcome::Settled))
             }
@@ -209,6 +209,40 @@ impl Ended<'_> {
                 self.with_error(CallState::Error, Some(true), failure).await
             }
         }
+    }
+
+    /// What a question has found out.
+    async fn with_words(self, words: Words) -> Result<Step, DbError> {
+        let found = match self.wanted.target {
+            Target::Step(domain::Step::Face) => FaceBox::read(&words.text).map(FaceBox::to_json),
+            Target::Step(domain::Step::Garment(_)) | Target::Image(_) => None,
+        };
+        let Some(found) = found else {
+            let failure = of_answer(not_understood(&words.text), words.request_id, words.usage);
+            return self.with_error(CallState::Empty, Some(true), failure).await;
+        };
+        let (db, lease) = (self.attempt.context.db(), self.attempt.lease);
+        let (usage, request_id) = (words.usage, words.request_id.as_deref());
+        persist(|| {
+            steps::stored(
+                db,
+                lease,
+                self.call,
+                Found::Words(&found),
+                usage,
+                request_id,
+            )
+        })
+        .await?;
+        lines::step_answered(self.model, self.took, request_id);
+        self.recovered().await?;
+        Ok(Step::Done(ImageOutcome::Settled))
+    }
+
+    /// A picture came of a call that makes none.
+    async fn not_asked_for(self) -> Result<Step, DbError> {
+        let failure = not_understood("");
+        self.with_error(CallState::Empty, Some(true), failure).await
     }
 
     /// Says in the ledger that the picture waits in the spool: from here on `worker::spool` has it.
@@ -225,7 +259,7 @@ impl Ended<'_> {
             // Another attempt has settled it, which it may only when the job is no longer ours.
             return Ok(Step::Done(ImageOutcome::Lost));
         }
-        lines::image_kept(&self.request.model, self.took, provider_request_id, key);
+        lines::image_kept(self.model, self.took, provider_request_id, key);
         self.recovered().await?;
         Ok(Step::Done(ImageOutcome::Kept))
     }
@@ -238,7 +272,12 @@ impl Ended<'_> {
     ) -> Result<Step, DbError> {
         let wanted = match failure.remedy {
             Remedy::Never => Some(ImageState::Failed),
-            Remedy::Retry => Some(ImageState::Planned),
+            Remedy::Retry if self.is_dispensable() => Some(ImageState::Failed),
+            Remedy::Retry => match self.wanted.target {
+                Target::Image(_) => Some(ImageState::Planned),
+                // Whoever can do without it tries once more, not as often as the job is tried.
+                Target::Step(_) => None,
+            },
             // The statement knows what came before.
             Remedy::RetryOnce => None,
         };
@@ -248,6 +287,16 @@ impl Ended<'_> {
         } else {
             ImageOutcome::Retryable(failure)
         }))
+    }
+
+    /// Nothing of this job is tried again for the sake of this step.
+    fn is_dispensable(self) -> bool {
+        let job = self.attempt.job;
+        match self.wanted.target {
+            Target::Image(_) => false,
+            Target::Step(domain::Step::Face) => true,
+            Target::Step(domain::Step::Garment(_)) => job.attempts + 1 >= job.max_attempts,
+        }
     }
 
     /// The call was written down and not made.
@@ -268,8 +317,9 @@ impl Ended<'_> {
     }
 
     async fn without_knowing(self, failure: Failure) -> Result<Step, DbError> {
+        let wanted = self.is_dispensable().then_some(ImageState::Ambiguous);
         let image = self
-            .write(CallState::Ambiguous, None, None, &failure)
+            .write(CallState::Ambiguous, None, wanted, &failure)
             .await?;
         Ok(Step::Done(if image == ImageState::Ambiguous {
             ImageOutcome::Settled
@@ -325,7 +375,7 @@ impl Ended<'_> {
                 })
                 .await?;
                 ImageOutcome::Waiting {
-                    resume: Resume::Now,
+                    resume: self.wanted.when_allowed(),
                 }
             }
         };
@@ -335,7 +385,7 @@ impl Ended<'_> {
     /// Tells the fleet. After the ledger: a worker that lost its lease writes nothing, not here.
     async fn refuse(self, refusal: Refusal<'_>) -> Result<(), DbError> {
         let db = self.attempt.context.db();
-        let (granted, model) = (self.granted, &self.request.model);
+        let (granted, model) = (self.granted, self.model);
         if persist(|| limits::refused(db, granted, model, refusal)).await? {
             lines::account_limited(refusal);
         }
@@ -358,7 +408,7 @@ impl Ended<'_> {
             return Ok(());
         }
         let db = self.attempt.context.db();
-        if persist(|| limits::recovered(db, self.granted, &self.request.model)).await? {
+        if persist(|| limits::recovered(db, self.granted, self.model)).await? {
             lines::account_recovered();
         }
         Ok(())
@@ -380,7 +430,7 @@ impl Ended<'_> {
         };
         let db = self.attempt.context.db();
         let image = persist(|| ledger::ended(db, self.attempt.lease, self.call, &end)).await?;
-        lines::call_ended(&self.request.model, (state, image), self.took, failure);
+        lines::call_ended(self.model, (state, image), self.took, failure);
         Ok(image)
     }
 }

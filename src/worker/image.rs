@@ -1,10 +1,10 @@
-//! One image until it is bought, refused or must wait: stand in line, call.
+//! One image, or one step, until it is bought, refused or must wait: stand in line, call.
 //!
 //! The waits are here, the money is in [`super::call`].
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
 use super::call::{self, Step, Turn};
@@ -13,9 +13,10 @@ use super::{Attempt, jitter, metrics};
 use crate::db::ledger::{self, Gate, NewCall};
 use crate::db::limits::Granted;
 use crate::db::{DbError, persist};
+use crate::domain::Target;
 use crate::domain::outcome::{ImageOutcome, Resume};
 use crate::pipeline::spool::Ahead;
-use crate::providers::ImageRequest;
+use crate::providers::{Ask, ImageRequest};
 
 /// A call that may begin within this long is waited for in place; for a longer wait the job goes back
 /// and its slot serves somebody else.
@@ -24,15 +25,50 @@ const WAIT_IN_PLACE: Duration = Duration::from_secs(5);
 /// How long a job waits while the spool of this worker has no room for its pictures.
 const NO_ROOM: Duration = Duration::from_secs(10);
 
-/// Works one image until it is settled, must wait, or is lost.
+/// How long a job waits of which a step may not be called, until somebody acts. The claim looks at the
+/// model that the job names, not at those of its steps, and would find it free again and again.
+const STEP_FORBIDDEN: Duration = Duration::from_secs(30);
+
+/// What is to be bought.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) target: Target,
+    pub(super) ask: Ask<'a>,
+    /// Nobody waits longer for the answer.
+    pub(super) deadline: Duration,
+    /// Nor after this moment for permission, if there is one.
+    pub(super) turn_until: Option<Instant>,
+}
+
+impl<'a> Wanted<'a> {
+    /// As patient as the settings are.
+    pub(super) fn of(attempt: Attempt<'_>, target: Target, request: &'a ImageRequest) -> Self {
+        Self {
+            target,
+            ask: Ask::Picture(request),
+            deadline: attempt.context.settings.call_timeout,
+            turn_until: None,
+        }
+    }
+
+    /// When a job may go on that waits for somebody to act.
+    pub(super) fn when_allowed(self) -> Resume {
+        match self.target {
+            Target::Image(_) => Resume::Now,
+            Target::Step(_) => Resume::After(jitter().added_to(STEP_FORBIDDEN)),
+        }
+    }
+}
+
+/// Works one image or step until it is settled, must wait, or is lost.
 pub(super) async fn work(
     attempt: Attempt<'_>,
-    request: &ImageRequest,
-    index: i32,
+    wanted: Wanted<'_>,
     patience: &Patience,
 ) -> Result<ImageOutcome, DbError> {
     let context = attempt.context;
-    let accounts = context.accounts(request.model.provider());
+    let model = wanted.ask.model();
+    let accounts = context.accounts(model.provider());
     let mut limited = 0;
     loop {
         if attempt.lost.is_cancelled() {
@@ -44,21 +80,21 @@ pub(super) async fn work(
         }
         let new = NewCall {
             id: Uuid::new_v4(),
-            index,
+            target: wanted.target,
             run: context.run(),
             tenant: &attempt.job.tenant,
             accounts: &accounts,
-            model: &request.model,
-            deadline: context.settings.call_timeout,
+            model,
+            deadline: wanted.deadline,
         };
-        let (granted, ahead) = match stand_in_line(attempt, &new).await? {
+        let (granted, ahead) = match stand_in_line(attempt, wanted, &new).await? {
             InLine::Granted(granted, ahead) => (granted, ahead),
             InLine::Over(outcome) => return Ok(outcome),
             InLine::Interrupted => continue,
         };
         patience.renew();
         let turn = Turn { granted, limited };
-        let made = call::make(attempt, request, &new, turn, patience).await;
+        let made = call::make(attempt, wanted, &new, turn, patience).await;
         // Its picture, if there was one, is counted by now.
         drop(ahead);
         match made? {
@@ -88,12 +124,17 @@ enum InLine {
 
 /// Waits for permission to call. Nothing interrupts the question itself: it may be answered with a
 /// call that is on record.
-async fn stand_in_line(attempt: Attempt<'_>, new: &NewCall<'_>) -> Result<InLine, DbError> {
+async fn stand_in_line(
+    attempt: Attempt<'_>,
+    wanted: Wanted<'_>,
+    new: &NewCall<'_>,
+) -> Result<InLine, DbError> {
     let context = attempt.context;
     let mut place = context.lines.join(new.model);
     loop {
         tokio::select! {
             () = place.come_first() => {}
+            () = too_late(wanted) => return Ok(InLine::Over(waiting(wanted.when_allowed()))),
             () = interrupted(attempt) => return Ok(InLine::Interrupted),
         }
         if !context.liveness.may_call() {
@@ -116,6 +157,7 @@ async fn stand_in_line(attempt: Attempt<'_>, new: &NewCall<'_>) -> Result<InLine
         match wait.length {
             Some(length) if length <= WAIT_IN_PLACE => tokio::select! {
                 () = place.wait(length, wait.why) => {}
+                () = too_late(wanted) => return Ok(InLine::Over(waiting(wanted.when_allowed()))),
                 () = interrupted(attempt) => return Ok(InLine::Interrupted),
             },
             Some(length) => {
@@ -124,13 +166,21 @@ async fn stand_in_line(attempt: Attempt<'_>, new: &NewCall<'_>) -> Result<InLine
                 ))));
             }
             // Paused by an operator, or blocked: the claim looks at that itself.
-            None => return Ok(InLine::Over(waiting(Resume::Now))),
+            None => return Ok(InLine::Over(waiting(wanted.when_allowed()))),
         }
     }
 }
 
 fn waiting(resume: Resume) -> ImageOutcome {
     ImageOutcome::Waiting { resume }
+}
+
+/// Permission would come too late.
+async fn too_late(wanted: Wanted<'_>) {
+    match wanted.turn_until {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The job is lost, expired, or this worker stops.

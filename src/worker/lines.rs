@@ -17,7 +17,7 @@ use crate::db::sweep::{Expired, Reclaimed};
 use crate::db::webhooks::Message;
 use crate::domain::failure::{Failure, excerpt};
 use crate::domain::outcome::{Outcome, Resume};
-use crate::domain::{ImageState, Model, Status};
+use crate::domain::{ImageState, Model, Status, Target};
 use crate::storage::ObjectKey;
 use crate::webhooks::SendError;
 
@@ -36,8 +36,21 @@ pub(super) fn attempt_span(attempt: Attempt<'_>) -> Span {
 }
 
 /// What all lines about a call say besides.
-pub(super) fn call_span(index: i32, call: Uuid, account: &str) -> Span {
-    tracing::error_span!("call", image = index, %call, account)
+pub(super) fn call_span(target: Target, call: Uuid, account: &str) -> Span {
+    let step = target.step();
+    tracing::error_span!(
+        "call", image = target.index(), step = step.as_deref(), %call, account
+    )
+}
+
+/// A step has its answer.
+pub(super) fn step_answered(model: &Model, took: Duration, provider_request_id: Option<&str>) {
+    metrics::call_ended(model, ImageState::Stored.as_str(), took);
+    tracing::info!(
+        elapsed_ms = millis(took),
+        provider_request_id,
+        "step answered"
+    );
 }
 
 pub(super) fn image_stored(
@@ -74,7 +87,7 @@ pub(super) fn image_kept(
 /// What waited in the spool is in the storage, outside of any attempt.
 pub(super) fn spooled_image_stored(call: &OrphanedCall, key: &str) {
     tracing::info!(
-        image = call.index, call = %call.id, account = call.account, job = call.job,
+        image = call.index, step = call.step, call = %call.id, account = call.account, job = call.job,
         job_id = %call.job_uuid, lease = call.lease, attempt = call.attempt, model = call.model,
         tenant = %excerpt(&call.tenant), key, "image stored from the spool"
     );
@@ -112,15 +125,20 @@ pub(super) fn call_abandoned(model: &Model, took: Duration) {
 }
 
 /// A call whose worker died, or lost the job, settled by the attempt that has it now.
-pub(super) fn abandoned_call_settled(index: i32, call: Uuid, call_state: &str, image: ImageState) {
-    tracing::warn!(image = index, %call, call_state, image_state = image.as_str(),
-        "abandoned call settled");
+pub(super) fn abandoned_call_settled(
+    target: Target,
+    call: Uuid,
+    call_state: &str,
+    state: ImageState,
+) {
+    tracing::warn!(image = target.index(), step = target.step(), %call, call_state,
+        image_state = state.as_str(), "abandoned call settled");
 }
 
 /// The same by a sweep, outside of any attempt.
 pub(super) fn orphan_settled(call: &OrphanedCall, call_state: &str) {
     tracing::warn!(
-        image = call.index, call = %call.id, call_state, account = call.account, job = call.job,
+        image = call.index, step = call.step, call = %call.id, call_state, account = call.account, job = call.job,
         job_id = %call.job_uuid, lease = call.lease, attempt = call.attempt, model = call.model,
         tenant = %excerpt(&call.tenant), "abandoned call settled"
     );

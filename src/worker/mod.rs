@@ -1,7 +1,7 @@
 //! Many attempts: claim what can be served, work it, say that we live, take back from the dead.
 //!
-//! Reading order: `claimer` decides when to look and how much to take; `attempt` works one job,
-//! `image` one of its images, which stands in `line` until `call` makes the paid call; `liveness`
+//! Reading order: `claimer` decides when to look and how much to take; `attempt` works one job (of a
+//! try-on `tryon` the steps before its picture), `image` one of its images, which stands in `line` until `call` makes the paid call; `liveness`
 //! renews and notices what is lost; `spool` stores what the storage did not take before; `expiry` ends what comes too late; `sweep` and `settle` clean up
 //! after the dead; `webhooks` tells apps; `lines` is what all of them log. They share a `Context` and nothing else; what
 //! they tell each other about jobs goes through Postgres.
@@ -19,6 +19,7 @@ mod patience;
 mod settle;
 mod spool;
 mod sweep;
+mod tryon;
 mod webhooks;
 
 use std::sync::Arc;

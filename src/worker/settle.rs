@@ -7,11 +7,14 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::{Attempt, Context, lines, spool};
-use crate::db::ledger::{self, CallState, DeadCall, EndedCall, OrphanedCall};
+use crate::db::ledger::{self, CallState, DeadCall, EndedCall, OrphanedCall, StoredPicture};
+use crate::db::steps::{self, Found};
 use crate::db::{DbError, persist};
 use crate::domain::failure::{Failure, Usage};
-use crate::domain::{ImageState, Tenant};
+use crate::domain::{ImageState, Target, Tenant};
 use crate::pipeline::publish::{self, Place, Published};
 
 /// A storage that has not answered by then is away; the call is settled later.
@@ -31,37 +34,30 @@ pub(super) enum SettleError {
 /// lies in the spool goes on as `calling`.
 pub(super) async fn call_of_dead_lease(
     attempt: Attempt<'_>,
-    index: i32,
+    target: Target,
     dead: &DeadCall,
 ) -> Result<ImageState, SettleError> {
     let tools = &attempt.context.tools;
     let call = dead.id;
-    let place = Place {
-        tenant: &dead.tenant,
-        job_id: dead.job_uuid,
-        index,
-        call,
-    };
-    if spool::has(attempt.context, place).await? {
-        lines::abandoned_call_settled(index, call, "spooled", ImageState::Calling);
-        return Ok(ImageState::Calling);
-    }
-    let found = find(attempt.context, place).await?;
-    if let Some(found) = found {
-        let picture = found.into();
-        persist(|| {
-            ledger::stored(
-                &tools.db,
-                attempt.lease,
+    let place = Place::of(target, &dead.tenant, dead.job_uuid, call);
+    if let Some(place) = place {
+        if spool::has(attempt.context, place).await? {
+            lines::abandoned_call_settled(target, call, "spooled", ImageState::Calling);
+            return Ok(ImageState::Calling);
+        }
+        if let Some(found) = find(attempt.context, place).await? {
+            record(
+                attempt,
+                target,
                 call,
-                &picture,
-                Usage::default(),
-                None,
+                &found.into(),
+                (Usage::default(), None),
             )
-        })
-        .await?;
-        lines::abandoned_call_settled(index, call, ImageState::Stored.as_str(), ImageState::Stored);
-        return Ok(ImageState::Stored);
+            .await?;
+            let stored = ImageState::Stored;
+            lines::abandoned_call_settled(target, call, stored.as_str(), stored);
+            return Ok(stored);
+        }
     }
     let failure = Failure::retry(
         "worker_lost",
@@ -75,8 +71,28 @@ pub(super) async fn call_of_dead_lease(
         provider_request_id: None,
     };
     let image = persist(|| ledger::ended(&tools.db, attempt.lease, call, &end)).await?;
-    lines::abandoned_call_settled(index, call, CallState::Ambiguous.as_str(), image);
+    lines::abandoned_call_settled(target, call, CallState::Ambiguous.as_str(), image);
     Ok(image)
+}
+
+/// Says that the picture of a call is in the storage, where it belongs: among the images, or in its step.
+pub(super) async fn record(
+    attempt: Attempt<'_>,
+    target: Target,
+    call: Uuid,
+    picture: &StoredPicture,
+    (usage, request_id): (Usage, Option<&str>),
+) -> Result<(), DbError> {
+    let (db, lease) = (attempt.context.db(), attempt.lease);
+    match target {
+        Target::Image(_) => {
+            persist(|| ledger::stored(db, lease, call, picture, usage, request_id)).await
+        }
+        Target::Step(_) => {
+            let found = Found::Picture(&picture.key);
+            persist(|| steps::stored(db, lease, call, found, usage, request_id)).await
+        }
+    }
 }
 
 /// Settles a call that no attempt will: its job has ended or is gone, or only waits; or the spool that
@@ -84,11 +100,11 @@ pub(super) async fn call_of_dead_lease(
 pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(), SettleError> {
     let tools = &context.tools;
     let tenant = Tenant::from_stored(&call.tenant);
-    let place = place_of(call, &tenant);
-    if spool::has(context, place).await? {
-        return Ok(());
-    }
-    let found = find(context, place).await?.map(Into::into);
+    let found = match place_of(call, &tenant) {
+        Some(place) if spool::has(context, place).await? => return Ok(()),
+        Some(place) => find(context, place).await?.map(Into::into),
+        None => None,
+    };
     if ledger::settle_orphan(&tools.db, call, found.as_ref()).await? {
         let state = match found {
             Some(_) => ImageState::Stored.as_str(),
@@ -99,14 +115,9 @@ pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(),
     Ok(())
 }
 
-/// What the picture of such a call is called; `tenant` is the call's.
-pub(super) fn place_of<'a>(call: &OrphanedCall, tenant: &'a Tenant) -> Place<'a> {
-    Place {
-        tenant,
-        job_id: call.job_uuid,
-        index: call.index,
-        call: call.id,
-    }
+/// What the picture of such a call is called, if it makes one; `tenant` is the call's.
+pub(super) fn place_of<'a>(call: &OrphanedCall, tenant: &'a Tenant) -> Option<Place<'a>> {
+    Place::of(call.target()?, tenant, call.job_uuid, call.id)
 }
 
 async fn find(context: &Context, place: Place<'_>) -> Result<Option<Published>, SettleError> {

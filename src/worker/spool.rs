@@ -25,7 +25,7 @@ use crate::domain::ImageState;
 use crate::domain::failure::Usage;
 use crate::pipeline::publish::Place;
 use crate::pipeline::spool::{Counted, File, Stopped};
-use crate::storage::{ObjectKey, StorageError};
+use crate::storage::StorageError;
 pub(super) use store::bring_forward;
 use store::{Ended, store};
 
@@ -85,9 +85,8 @@ pub(super) async fn leave(context: &Context) -> Result<(), DbError> {
 /// Whether the picture of a call of a dead worker lies in the spool of this machine; then the ledger says so.
 pub(super) async fn has(context: &Context, place: Place<'_>) -> Result<bool, SettleError> {
     let spool = &context.tools.spool;
-    let prefix = ObjectKey::generated_prefix(place.tenant, place.job_id, place.index, place.call);
     let found = async {
-        match spool.find(&prefix).await? {
+        match spool.find(&place.prefix()).await? {
             Some(_) => spool.id().await.map(Some),
             None => Ok(None),
         }

@@ -270,7 +270,7 @@ async fn a_picture_found_later_completes_the_job() {
     let call = Uuid::new_v4();
     let new = NewCall {
         id: call,
-        index: 1,
+        target: safelight::domain::Target::Image(1),
         run: holder.claimer.run,
         tenant: &job.tenant,
         accounts: &["default".to_owned()],
@@ -292,7 +292,8 @@ async fn a_picture_found_later_completes_the_job() {
         job: job.id,
         lease: lease.token(),
         job_uuid: job.job_id,
-        index: 1,
+        index: Some(1),
+        step: None,
         tenant: job.tenant.as_str().to_owned(),
         account: "default".to_owned(),
         model: MODEL.to_owned(),
@@ -385,7 +386,7 @@ async fn a_call_that_was_allowed_stays_allowed() {
     let model = Model::from_name(MODEL).unwrap();
     let call = |index: i32| NewCall {
         id: Uuid::from_u128(index.try_into().unwrap()),
-        index,
+        target: safelight::domain::Target::Image(index),
         run: holder.claimer.run,
         tenant: &job.tenant,
         accounts: &accounts,

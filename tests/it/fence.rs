@@ -106,7 +106,7 @@ impl Held {
     async fn call(&self) -> Result<(), DbError> {
         let call = NewCall {
             id: self.call,
-            index: 1,
+            target: safelight::domain::Target::Image(1),
             run: self.holder.claimer.run,
             tenant: &self.job.tenant,
             accounts: &["default".to_owned()],
@@ -152,7 +152,8 @@ impl Held {
             job: self.job.id,
             lease: self.lease.token(),
             job_uuid: self.job.job_id,
-            index: 1,
+            index: Some(1),
+            step: None,
             tenant: self.job.tenant.as_str().to_owned(),
             attempt: 1,
             account: "default".to_owned(),

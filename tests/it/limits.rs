@@ -330,7 +330,7 @@ async fn of_many_that_ask_at_once_one_may_try_a_blocked_account() {
     let asking = join_all(claimed.iter().map(async |(lease, job)| {
         let call = NewCall {
             id: Uuid::new_v4(),
-            index: 1,
+            target: safelight::domain::Target::Image(1),
             run: holder.claimer.run,
             tenant: &job.tenant,
             accounts: &accounts,

@@ -45,6 +45,7 @@ mod simulate;
 mod spool;
 mod storage;
 mod tidy;
+mod tryon;
 mod types;
 mod wakeup;
 mod webhooks;

@@ -128,7 +128,7 @@ async fn a_copy_of_calling_that_comes_too_late_changes_nothing() {
     ledger::plan(&holder.db, &lease, 1).await.unwrap();
     let call = NewCall {
         id: Uuid::new_v4(),
-        index: 1,
+        target: safelight::domain::Target::Image(1),
         run: holder.claimer.run,
         tenant: &job.tenant,
         accounts: &["default".to_owned()],

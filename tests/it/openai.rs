@@ -316,6 +316,7 @@ async fn the_database_knows_the_providers_of_the_same_models_as_we() {
     let odd = [
         "",
         "gemini-nano",
+        "gemini-2.5-flash",
         "gemini-4-pro-image",
         "gemini-3.1-flash-lite-image",
         "gemini-2.5-flash/../x",

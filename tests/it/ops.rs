@@ -80,7 +80,7 @@ const READS: [Expectation; 35] = [
     }),
     ("shares.sql", &[], |t| {
         let share = |model| {
-            let row = t.row(&[("model", model), ("type", "tryon"), ("tenant", "none")]);
+            let row = t.row(&[("model", model), ("type", "image_edit"), ("tenant", "none")]);
             (row["running"], row["waiting"])
         };
         assert_eq!(share("gemini-2.5-flash-image"), ("4/any", "3"));

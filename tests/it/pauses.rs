@@ -20,7 +20,7 @@ const KINDS: [(&[&str], Option<Other>); 4] = [
     (&["all"], None),
     (
         &["type", "photo_generation"],
-        // Not built yet, which is said when it is worked.
+        // Without pictures, which is said when it is worked.
         Some(("tryon", MODEL, "7", "failed")),
     ),
     (
@@ -129,7 +129,7 @@ async fn a_call_that_was_granted_before_the_pause_is_granted_when_it_is_asked_fo
     let accounts = ["default".to_owned()];
     let call = |index| NewCall {
         id: Uuid::new_v4(),
-        index,
+        target: safelight::domain::Target::Image(index),
         run: holder.claimer.run,
         tenant: &job.tenant,
         accounts: &accounts,
@@ -156,7 +156,7 @@ async fn a_name_that_nothing_here_has_is_refused_with_those_that_something_has()
     for (words, complaint) in [
         (
             &["model", "gemini-3-pro-imgae"][..],
-            "no job here has the model \"gemini-3-pro-imgae\"; known are chatgpt-image-latest, gemini-2.5-flash-image, gemini-3-pro-image,",
+            "no job here has the model \"gemini-3-pro-imgae\"; known are chatgpt-image-latest, gemini-2.5-flash, gemini-2.5-flash-image, gemini-3-pro-image,",
         ),
         (
             &["type", "tryonn"],

@@ -22,7 +22,7 @@ FROM (VALUES
     (6, '1', NULL, 4, 0, 'normal', NULL, NULL, interval '4 min', NULL),
     (7, '2', NULL, 4, 0, 'normal', NULL, NULL, interval '9 min', NULL),
     (8, '2', NULL, 4, 3, 'normal', NULL, NULL, interval '9 min', now() - interval '1 s'),
-    (9, '2', NULL, 4, 0, 'normal', 'tryon', NULL, interval '3 min', NULL),
+    (9, '2', NULL, 4, 0, 'normal', 'image_edit', NULL, interval '3 min', NULL),
     (10, '2', NULL, 4, 0, 'normal', NULL, NULL, interval '3 min', now() + interval '1 hour'),
     (11, NULL, '1', 1, 0, 'urgent', NULL, NULL, interval '2 min', NULL),
     (12, NULL, '1', 1, 0, 'urgent', NULL, NULL, interval '2 min', NULL),

@@ -245,7 +245,7 @@ impl Asking {
         let answers = join_all(self.jobs.iter().map(async |(lease, job)| {
             let call = NewCall {
                 id: Uuid::new_v4(),
-                index: 1,
+                target: safelight::domain::Target::Image(1),
                 run: self.holder.claimer.run,
                 tenant: &job.tenant,
                 accounts: &accounts,
@@ -549,7 +549,7 @@ impl Asking {
         for number in 0..times {
             let call = NewCall {
                 id: Uuid::new_v4(),
-                index: 1,
+                target: safelight::domain::Target::Image(1),
                 run: self.holder.claimer.run,
                 tenant: &claimed.tenant,
                 accounts: &accounts,

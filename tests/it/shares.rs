@@ -392,7 +392,7 @@ async fn whatever_hands_do_to_waiting_jobs_is_noticed() {
         (r#"status = 'pending', "userId" = '8'"#, "user:8"),
         (r#"status = 'pending', "teamId" = '9'"#, "team:9"),
         ("status = 'pending', model = 'gemini-3-pro-image'", "team:9"),
-        ("status = 'pending', type = 'tryon'", "team:9"),
+        ("status = 'pending', type = 'image_edit'", "team:9"),
         (
             r#"status = 'rate_limited', "retryAt" = now() - interval '1 hour'"#,
             "team:9",
@@ -420,7 +420,7 @@ async fn jobs_that_no_trigger_noted_are_found_by_the_sweep() {
         .sql(
             r#"ALTER TABLE photo_generation_queue DISABLE TRIGGER USER;
                INSERT INTO photo_generation_queue ("basePrompt", "userId", type, model, "retryAt")
-               SELECT 'a lake', n % 3, CASE n % 2 WHEN 1 THEN 'tryon' END,
+               SELECT 'a lake', n % 3, CASE n % 2 WHEN 1 THEN 'image_edit' END,
                       CASE WHEN n > 6 THEN 'gemini-3-pro-image' END,
                       CASE WHEN n % 4 = 0 THEN now() - interval '1 hour' END
                FROM generate_series(1, 12) AS n;
@@ -444,7 +444,7 @@ async fn a_worker_of_some_types_is_not_held_up_by_tenants_of_others() {
     stage
         .sql(
             r#"INSERT INTO photo_generation_queue ("basePrompt", "userId", type)
-               SELECT 'a lake', n, 'tryon' FROM generate_series(1, 500) AS n;
+               SELECT 'a lake', n, 'image_edit' FROM generate_series(1, 500) AS n;
                INSERT INTO photo_generation_queue ("basePrompt", "userId") VALUES ('a lake', 'mine')"#,
         )
         .await;

@@ -290,7 +290,7 @@ fn small(text: Option<&str>, field: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn is_picture(text: &str) -> bool {
+pub(in crate::api) fn is_picture(text: &str) -> bool {
     let starts = ["https://", "http://", "upload:"];
     starts
         .iter()
@@ -298,7 +298,7 @@ fn is_picture(text: &str) -> bool {
 }
 
 /// A worker's sentence names columns; a caller knows the fields of its body.
-fn in_our_words(sentence: &str) -> String {
+pub(in crate::api) fn in_our_words(sentence: &str) -> String {
     [
         ("\"numImagesPerExample\"", "\"numImages\""),
         ("\"basePrompt\"", "\"prompt\""),

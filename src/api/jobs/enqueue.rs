@@ -70,15 +70,7 @@ pub(in crate::api) async fn enqueue(
     job.request_id = Some(request_id.as_str().to_owned());
     job.request_hash = key.is_some().then_some(body.hash);
     job.idempotency_key = key;
-    let tenant = tenant_of(&api, &caller, &job).await?;
-    // Sent again, it is answered again, however full the queue is by now.
-    let enqueued = if let Some(before) = jobs::enqueued_before(api.db(), &job).await? {
-        before
-    } else {
-        make_room(&api, &tenant, &job, 1).await?;
-        uploads::claim(&api, &tenant, &job.pictures).await?;
-        jobs::enqueue(api.db(), &job).await?
-    };
+    let enqueued = insert(&api, &caller, &job, &job.pictures).await?;
     let mut answer = Accepted::of(&api, &job, enqueued);
     if let Some(wait) = wait {
         answer.generation = ended(&api, enqueued, wait).await;
@@ -92,6 +84,23 @@ pub(in crate::api) async fn enqueue(
         poll::applied(&mut response, wait);
     }
     Ok(response)
+}
+
+/// Inserts a job with these pictures.
+pub(in crate::api) async fn insert(
+    api: &Api,
+    caller: &Caller,
+    job: &NewJob,
+    pictures: &[String],
+) -> Result<Enqueued, ApiError> {
+    let tenant = tenant_of(api, caller, job).await?;
+    // Sent again, it is answered again, however full the queue is by now.
+    if let Some(before) = jobs::enqueued_before(api.db(), job).await? {
+        return Ok(before);
+    }
+    make_room(api, &tenant, job, 1).await?;
+    uploads::claim(api, &tenant, pictures).await?;
+    Ok(jobs::enqueue(api.db(), job).await?)
 }
 
 /// Whose the job will be, as the table writes it: an id that a column changes on its way must not make

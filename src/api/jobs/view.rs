@@ -12,7 +12,7 @@ use crate::api::links::{Links, key_of};
 use crate::api::openapi::one_of;
 use crate::api::signing::{Moment, Scope, TOKEN_LIFE};
 use crate::api::{Api, zip};
-use crate::db::jobs::{Image, Job, Standing};
+use crate::db::jobs::{Image, Job, Standing, StepSeen, Steps};
 use crate::db::json::Json;
 use crate::domain::{ImageState, Status};
 
@@ -38,6 +38,8 @@ pub(in crate::api) struct JobView {
     /// Of the first picture.
     image_url: Option<String>,
     images: Vec<ImageView>,
+    /// Of a try-on: what is found out before it is drawn. Empty of other jobs.
+    steps: Vec<StepView>,
     /// For people.
     error: Option<String>,
     /// For programs.
@@ -88,6 +90,15 @@ pub(in crate::api) struct Progress {
     pub(super) percent: i64,
     /// The indexes of the stored images, from 1.
     completed_images: Vec<i32>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct StepView {
+    /// face; garment-1, garment-2, ...
+    step: String,
+    #[schema(schema_with = image_states)]
+    state: ImageState,
+    error: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -160,6 +171,7 @@ impl JobView {
             estimated_wait_seconds: turn.and_then(estimate),
             image_url: images.iter().find_map(|image| image.url.clone()),
             images,
+            steps: steps(job.steps),
             zip_url: zip.url,
             zip_bytes: zip.bytes,
             view_token: job.job_id.map(|id| view_token(api, id, now)),
@@ -191,6 +203,13 @@ impl JobView {
             expires_at: job.expires_at,
         }
     }
+}
+
+fn steps(steps: Option<Steps>) -> Vec<StepView> {
+    let steps = steps.into_iter().flat_map(|steps| steps.0);
+    steps
+        .map(|StepSeen { step, state, error }| StepView { step, state, error })
+        .collect()
 }
 
 impl JobView {

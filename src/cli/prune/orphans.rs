@@ -172,9 +172,14 @@ impl Found {
 /// Those that no row knows.
 async fn unknown(db: &Db, asked: Vec<Orphan>) -> Result<Vec<Orphan>, DbError> {
     let mut photos = Vec::new();
+    let mut garments = (Vec::new(), Vec::new());
     let mut uploads = Vec::new();
     for orphan in &asked {
         match &orphan.object.origin {
+            Origin::Garment { call_id } => {
+                garments.0.push(orphan.key.clone());
+                garments.1.push(*call_id);
+            }
             Origin::Generated { job_id, call_id } => photos.push(Photo {
                 key: orphan.key.clone(),
                 job_id: *job_id,
@@ -187,12 +192,17 @@ async fn unknown(db: &Db, asked: Vec<Orphan>) -> Result<Vec<Orphan>, DbError> {
         [] => HashSet::new(),
         photos => prune::unknown_photos(db, photos).await?,
     };
+    let garments = match garments.0.as_slice() {
+        [] => HashSet::new(),
+        keys => prune::unknown_garments(db, keys, &garments.1).await?,
+    };
     let uploads = match uploads.as_slice() {
         [] => HashSet::new(),
         uploads => prune::unknown_uploads(db, uploads).await?,
     };
     let is_unknown = |orphan: &Orphan| match &orphan.object.origin {
         Origin::Generated { .. } => photos.contains(&orphan.key),
+        Origin::Garment { .. } => garments.contains(&orphan.key),
         Origin::Upload { tenant, name } => uploads.contains(&upload(tenant, name)),
     };
     Ok(asked.into_iter().filter(is_unknown).collect())
@@ -213,7 +223,9 @@ async fn remove(db: &Db, storage: &Storage, orphans: &[Orphan]) -> Result<usize,
         let mut photos = Vec::new();
         for orphan in &still {
             match orphan.object.origin {
-                Origin::Generated { .. } => photos.push(orphan.object.key.clone()),
+                Origin::Generated { .. } | Origin::Garment { .. } => {
+                    photos.push(orphan.object.key.clone());
+                }
                 // The same picture has the same name: it may come again at this moment, and stays then.
                 Origin::Upload { .. } => storage
                     .delete_older(&orphan.object.key, OLD)

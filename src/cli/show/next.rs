@@ -26,7 +26,10 @@ impl Story {
     fn spooled(&self) -> Vec<String> {
         let mut places: Vec<(&Spooled, Vec<String>)> = Vec::new();
         for image in &self.spooled {
-            let index = image.index.to_string();
+            let index = image.index.map_or_else(
+                || image.step.clone().unwrap_or_default(),
+                |it| it.to_string(),
+            );
             match places
                 .iter_mut()
                 .find(|(place, _)| place.worker == image.worker)

@@ -7,7 +7,7 @@ use super::timeline::{self, Event};
 use crate::cli::table::{self, Column};
 use crate::cli::time::{ago, between, span};
 use crate::cli::words::{count, excerpt, one_line, size};
-use crate::db::jobs::Image;
+use crate::db::jobs::{Image, StepSeen};
 use crate::db::json::Json;
 use crate::domain::{ImageState, Priority};
 
@@ -41,6 +41,7 @@ impl Story {
                 "images",
                 Some(format!("{} of {}", job.images_completed, job.images_total)),
             ),
+            ("steps", job.steps.as_ref().map(|steps| words_of(steps))),
             ("ratio", text(&job.aspect_ratio)),
             ("model", text(&job.model)),
             ("priority", job.priority.as_deref().map(priority)),
@@ -138,6 +139,14 @@ fn priority(word: &str) -> String {
     } else {
         format!("{word} (counts as normal)")
     }
+}
+
+/// `face stored, garment-1 calling`.
+fn words_of(steps: &[StepSeen]) -> String {
+    let steps = steps
+        .iter()
+        .map(|step| format!("{} {}", step.step, step.state));
+    steps.collect::<Vec<_>>().join(", ")
 }
 
 fn metadata(json: &Json) -> String {

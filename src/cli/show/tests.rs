@@ -43,6 +43,7 @@ pub(super) fn story(status: Status) -> Story {
             started_at: None,
             completed_at: None,
             updated_at: None,
+            steps: None,
             read_at: at(120),
         },
         images: Vec::new(),
@@ -76,6 +77,7 @@ pub(super) fn call(state: &str, ended_at: Option<DateTime<Utc>>, error: Option<&
     Call {
         id: Uuid::nil(),
         index: Some(1),
+        step: None,
         attempt: 1,
         lease: 1,
         worker: Some("w1@vm".to_owned()),
@@ -350,7 +352,8 @@ fn an_expiry_is_told_as_long_as_it_matters() {
 #[test]
 fn what_is_paid_for_and_waits_is_told_by_where_it_lies() {
     let waits = |index: i32, worker: &str, error: Option<&str>| Spooled {
-        index,
+        index: Some(index),
+        step: None,
         worker: Some(worker.to_owned()),
         since: at(60),
         error: error.map(str::to_owned),

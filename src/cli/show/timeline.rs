@@ -126,9 +126,11 @@ fn why_it_waited(before: &[Call]) -> &'static str {
 }
 
 fn ended(call: &Call, now: DateTime<Utc>) -> Event {
-    let what = call
-        .index
-        .map_or_else(|| "call".to_owned(), |index| format!("image {index}"));
+    let what = match (call.index, &call.step) {
+        (Some(index), _) => format!("image {index}"),
+        (None, Some(step)) => one_line(step),
+        (None, None) => "call".to_owned(),
+    };
     let account = format!("account {}", one_line(&call.account));
     if let Some(at) = call.spooled_at {
         let took = span(between(call.started_at, at));

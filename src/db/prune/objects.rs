@@ -55,6 +55,27 @@ pub async fn unknown_photos(db: &Db, photos: &[Photo]) -> Result<HashSet<String>
     Ok(unknown.into_iter().collect())
 }
 
+/// The garments, by their keys and calls, that no row knows.
+pub async fn unknown_garments(
+    db: &Db,
+    keys: &[String],
+    calls: &[Uuid],
+) -> Result<HashSet<String>, DbError> {
+    let unknown = sqlx::query_scalar!(
+        r#"SELECT object.key AS "key!"
+           FROM unnest($1::text[], $2::uuid[]) AS object (key, call)
+           WHERE NOT EXISTS (SELECT FROM photo_generation_garments AS garment
+                             WHERE garment."storageKey" = object.key)
+             AND NOT EXISTS (SELECT FROM photo_generation_calls AS call
+                             WHERE call.id = object.call AND call.state = 'calling')"#,
+        keys,
+        calls
+    )
+    .fetch_all(&db.pool)
+    .await?;
+    Ok(unknown.into_iter().collect())
+}
+
 /// Those that have no row and that no job names.
 pub async fn unknown_uploads(db: &Db, uploads: &[Upload]) -> Result<HashSet<Upload>, DbError> {
     let tenants: Vec<String> = uploads

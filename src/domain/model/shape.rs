@@ -32,7 +32,9 @@ impl Model {
     pub fn shape_like(&self, width: u32, height: u32) -> Shape {
         let sides = (u64::from(width.max(1)), u64::from(height.max(1)));
         let drawn = match self.family {
-            Family::Flash | Family::Pro | Family::Flash31 | Family::GptFree => self.ratios(),
+            Family::Flash | Family::Pro | Family::Flash31 | Family::Words | Family::GptFree => {
+                self.ratios()
+            }
             Family::GptFaithful | Family::GptPlain => THREE,
         };
         let nearest = drawn
@@ -46,6 +48,7 @@ impl Model {
             | Family::Flash
             | Family::Pro
             | Family::Flash31
+            | Family::Words
             | Family::GptFaithful
             | Family::GptPlain => Shape::Ratio(nearest),
         }

@@ -16,6 +16,13 @@ fn families_are_recognised_by_name() {
 }
 
 #[test]
+fn no_row_may_name_the_model_that_answers_in_words() {
+    assert_eq!(Model::from_name(TEXT_MODEL), None);
+    assert_eq!(Model::for_words().provider(), Provider::Gemini);
+    assert_eq!(Provider::Gemini.text_model(), Some(TEXT_MODEL));
+}
+
+#[test]
 fn a_name_that_would_change_the_url_is_no_model() {
     assert_eq!(
         Model::from_name("gemini-2.5-flash-image:generateContent?key=x"),

@@ -81,7 +81,7 @@ fn a_row_that_makes_no_sense_says_why() {
         "Unknown job type \"video\"",
     );
     refused(
-        |job| job.kind = "tryon".to_owned(),
+        |job| job.kind = "image_edit".to_owned(),
         "not supported by this version",
     );
     refused(

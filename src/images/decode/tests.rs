@@ -279,6 +279,28 @@ async fn an_input_is_shrunk_to_1024_and_never_enlarged() {
 }
 
 #[tokio::test]
+async fn a_part_is_cut_out_and_has_at_least_one_pixel() {
+    let decoder = Decoder::new(1);
+    let check = async |top, left, bottom, right, expected| {
+        let png = encoded(&gradient(200, 100), PictureFormat::Png);
+        let cut = Cut {
+            top,
+            left,
+            bottom,
+            right,
+        };
+        let part = decoder.cut_out(png, cut).await.expect("is cut out");
+        assert_eq!(opened(&part.jpeg).dimensions(), expected);
+        assert_eq!((part.width, part.height), expected);
+    };
+
+    check(0, 0, 1000, 1000, (200, 100)).await;
+    check(100, 400, 300, 600, (40, 20)).await;
+    check(1000, 1000, 1000, 1000, (1, 1)).await;
+    check(900, 500, 2000, 400, (1, 10)).await;
+}
+
+#[tokio::test]
 async fn an_input_stands_upright_and_loses_its_metadata() {
     // Orientation 6: to be turned by 90 degrees clockwise for viewing.
     let lying = encoded(&gradient(60, 40), PictureFormat::Jpeg);

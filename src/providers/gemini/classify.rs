@@ -24,5 +24,14 @@ pub(super) fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> 
     }
 }
 
+/// The same of a call that asked for words.
+pub(super) fn classify_words(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> CallResult {
+    if status.is_success() {
+        answer::read_words(body)
+    } else {
+        refusal::read(status, headers, body)
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -55,6 +55,7 @@ fn request() -> ImageRequest {
         aspect_ratio: Some(AspectRatio::COMMON[7]),
         image_size: Some("2K".into()),
         options: crate::domain::request::Options::default(),
+        manner: crate::providers::Manner::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::providers::{ImageRequest, PreparedPicture};
+use crate::providers::{ImageRequest, PreparedPicture, Question};
 
 /// Body of `generateContent`.
 #[derive(Serialize)]
@@ -37,12 +37,29 @@ enum Part<'a> {
     },
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct GenerationConfig<'a> {
-    response_modalities: [&'static str; 2],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    response_modalities: &'static [&'static str],
     #[serde(skip_serializing_if = "Option::is_none")]
     image_config: Option<ImageConfig<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_mime_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking_config: Option<ThinkingConfig>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ThinkingConfig {
+    thinking_budget: u32,
 }
 
 /// Models refuse fields that they do not know, even empty ones.
@@ -56,10 +73,19 @@ struct ImageConfig<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// The text first, then the pictures in their order.
+    /// The text first, then the pictures in their order; or each behind its label, and the text last.
     pub(super) fn of(request: &'a ImageRequest) -> Self {
+        let manner = &request.manner;
         let text = std::iter::once(Part::Text(&request.prompt));
-        let parts = text.chain(request.pictures.iter().map(Part::of)).collect();
+        let pictures = request.pictures.iter().map(Part::of);
+        let parts = match &manner.labels {
+            None => text.chain(pictures).collect(),
+            Some(labels) => {
+                let labelled = labels.iter().zip(pictures);
+                let parts = labelled.flat_map(|(label, picture)| [Part::Text(label), picture]);
+                parts.chain(text).collect()
+            }
+        };
         let aspect_ratio = request.aspect_ratio.map(crate::domain::AspectRatio::as_str);
         let image_size = request.image_size.as_deref();
         let is_set = aspect_ratio.is_some() || image_size.is_some();
@@ -69,11 +95,37 @@ impl<'a> Body<'a> {
                 parts,
             }],
             generation_config: GenerationConfig {
-                response_modalities: ["TEXT", "IMAGE"],
+                response_modalities: if manner.picture_only {
+                    &["IMAGE"]
+                } else {
+                    &["TEXT", "IMAGE"]
+                },
                 image_config: is_set.then_some(ImageConfig {
                     aspect_ratio,
                     image_size,
                 }),
+                temperature: manner.sampling.map(|it| it.temperature),
+                top_p: manner.sampling.map(|it| it.top_p),
+                top_k: manner.sampling.map(|it| it.top_k),
+                ..GenerationConfig::default()
+            },
+        }
+    }
+
+    /// The same question about the same picture has the same answer. It does not think first: that would
+    /// take most of its time.
+    pub(super) fn of_question(question: &'a Question) -> Self {
+        let parts = vec![Part::of(&question.picture), Part::Text(question.prompt)];
+        Self {
+            contents: [Content {
+                role: "user",
+                parts,
+            }],
+            generation_config: GenerationConfig {
+                response_mime_type: Some("application/json"),
+                temperature: Some(0.0),
+                thinking_config: Some(ThinkingConfig { thinking_budget: 0 }),
+                ..GenerationConfig::default()
             },
         }
     }

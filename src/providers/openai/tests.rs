@@ -56,6 +56,7 @@ fn request(model: &str, pictures: usize) -> ImageRequest {
         aspect_ratio: Some(AspectRatio::COMMON[7]),
         image_size: None,
         options: Options::default(),
+        manner: crate::providers::Manner::default(),
     }
 }
 

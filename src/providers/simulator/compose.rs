@@ -13,6 +13,11 @@ use super::wire::{Ask, Wire};
 
 /// Drafts are drawn as calls far away from those that anybody makes.
 const DRAFTS: u32 = 1000;
+/// What is answered to a question, which is always where a face is ...
+const FACE: &str = r#"{"box_2d": [120, 380, 340, 610], "confidence": 0.97}"#;
+/// ... and what is not an answer to it.
+const WHOLE: &str = r#"{"box_2d": [0, 0, 1000, 1000], "confidence": 0.2}"#;
+const NO_JSON: &str = "The person stands in front of a wall and smiles.";
 const NOT_DRAWN: &str = "I cannot draw that, but I can describe it to you.";
 
 /// A call that is billed, and what it asks for.
@@ -34,6 +39,11 @@ pub(super) async fn compose(pictures: Pictures, answer: Answer, work: Work) -> B
             wire,
             ask,
         } = work;
+        let answer = if ask.question {
+            in_words(answer)
+        } else {
+            answer
+        };
         let pictures = draw(&answer, &subject, record.n, size, ask.format);
         let text = match wire {
             Wire::Gemini => {
@@ -61,6 +71,27 @@ pub(super) async fn compose(pictures: Pictures, answer: Answer, work: Work) -> B
     });
     // Drawing does not fail; an empty body would show it if it did.
     Bytes::from(work.await.unwrap_or_default())
+}
+
+/// What is drawn for others is said to whoever has asked a question: where the face is.
+fn in_words(answer: Answer) -> Answer {
+    match answer {
+        Answer::Picture
+        | Answer::CutPicture
+        | Answer::CutBase64
+        | Answer::WrongRatio
+        | Answer::WrongMime
+        | Answer::Huge
+        | Answer::Thoughts
+        | Answer::OnlyThought => Answer::Text(Some(FACE.to_owned())),
+        Answer::Text(_)
+        | Answer::BadJson
+        | Answer::BadBox
+        | Answer::Empty
+        | Answer::Finish { .. }
+        | Answer::NoContent
+        | Answer::Blocked(_) => answer,
+    }
 }
 
 /// The files that belong to an answer, in its order, as base64.
@@ -100,6 +131,8 @@ fn draw(answer: &Answer, subject: &str, nth: u32, size: Size, format: Format) ->
             vec![draft(1), draft(2), asked()]
         }
         Answer::Text(_)
+        | Answer::BadJson
+        | Answer::BadBox
         | Answer::Empty
         | Answer::Finish { .. }
         | Answer::NoContent
@@ -137,6 +170,8 @@ fn write(answer: &Answer, envelope: &Envelope<'_>, words: bool) -> serde_json::V
             let words = words.as_deref().unwrap_or(NOT_DRAWN);
             envelope.candidate(&[text_part(words)], ends("STOP", None))
         }
+        Answer::BadJson => envelope.candidate(&[text_part(NO_JSON)], ends("STOP", None)),
+        Answer::BadBox => envelope.candidate(&[text_part(WHOLE)], ends("STOP", None)),
         Answer::Empty => envelope.empty(),
         Answer::Finish { reason, message } => {
             envelope.candidate(&[], ends(reason, message.as_deref()))

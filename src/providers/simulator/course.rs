@@ -65,6 +65,10 @@ pub(super) enum Answer {
     Thoughts,
     OnlyThought,
     Text(Option<String>),
+    /// To a question: no JSON.
+    BadJson,
+    /// To a question: a box that no face has.
+    BadBox,
     Empty,
     /// A candidate without parts.
     Finish {
@@ -129,6 +133,8 @@ impl Course {
             FaultKind::WrongMime => answer(Answer::WrongMime),
             FaultKind::WrongRatio => answer(Answer::WrongRatio),
             FaultKind::Huge => answer(Answer::Huge),
+            FaultKind::BadJson => answer(Answer::BadJson),
+            FaultKind::BadBox => answer(Answer::BadBox),
             FaultKind::Slow => answer(Answer::Picture),
         }
     }
@@ -183,6 +189,8 @@ impl Answer {
             }
             Self::Blocked(reason) if reason != "OTHER" => CallOutcome::Refused,
             Self::Text(_)
+            | Self::BadJson
+            | Self::BadBox
             | Self::Empty
             | Self::Finish { .. }
             | Self::NoContent

@@ -88,6 +88,8 @@ struct GenerationConfig {
     response_modalities: Vec<String>,
     #[serde(alias = "image_config")]
     image_config: ImageConfig,
+    #[serde(alias = "response_mime_type")]
+    response_mime_type: Option<String>,
     #[serde(rename = "temperature")]
     _temperature: Option<f64>,
     #[serde(rename = "topP", alias = "top_p")]
@@ -160,7 +162,7 @@ pub(super) fn describe(
     headers: &HeaderMap,
 ) -> Result<Value, ErrorAnswer> {
     account(accounts, headers).ok_or_else(ApiError::bad_key)?;
-    if Model::named(model).is_none() {
+    if Model::named(model).is_none() && !model::reads(model) {
         return Err(ApiError::unknown_model(model, "getModel").into());
     }
     Ok(json!({
@@ -173,9 +175,10 @@ pub(super) fn describe(
 
 fn check(model: &str, method: &str, body: Result<Body, ApiError>) -> Result<Ask, ApiError> {
     let known = Model::named(model).filter(|_| method == "generateContent");
-    let Some(known) = known else {
+    let reads = model::reads(model) && method == "generateContent";
+    if known.is_none() && !reads {
         return Err(ApiError::unknown_model(model, method));
-    };
+    }
     let body = body?;
     if body.contents.iter().all(|content| content.parts.is_empty()) {
         return Err(ApiError::invalid(
@@ -196,6 +199,14 @@ fn check(model: &str, method: &str, body: Result<Body, ApiError>) -> Result<Ask,
         input = check_part(part)?.or(input);
     }
     let config = &body.generation_config;
+    let Some(known) = known else {
+        return check_question(model, config);
+    };
+    if config.response_mime_type.is_some() {
+        return Err(ApiError::invalid(format!(
+            "JSON mode is not enabled for models/{model}"
+        )));
+    }
     let modalities = &config.response_modalities;
     if !modalities
         .iter()
@@ -219,6 +230,31 @@ fn check(model: &str, method: &str, body: Result<Body, ApiError>) -> Result<Ask,
         )?,
         format: Format::Png,
         words: modalities.len() != 1,
+        question: false,
+    })
+}
+
+/// Of a model that answers in words.
+fn check_question(model: &str, config: &GenerationConfig) -> Result<Ask, ApiError> {
+    if config.response_modalities.iter().any(|word| word != "TEXT") {
+        return Err(ApiError::invalid(format!(
+            "The requested combination of response modalities is not supported by the model. models/{model} accepts: TEXT"
+        )));
+    }
+    let kind = config.response_mime_type.as_deref();
+    if !matches!(kind, None | Some("text/plain" | "application/json")) {
+        return Err(ApiError::invalid(
+            "* GenerateContentRequest.generation_config.response_mime_type: allowed mimetypes are `text/plain`, `application/json`",
+        ));
+    }
+    Ok(Ask {
+        size: Size {
+            width: 1,
+            height: 1,
+        },
+        format: Format::Png,
+        words: true,
+        question: true,
     })
 }
 

@@ -47,7 +47,7 @@ pub struct CallRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallOutcome {
-    /// A picture that can be used.
+    /// A picture that can be used, or the answer to a question.
     Image,
     /// Moderation, of the prompt or of the picture.
     Refused,

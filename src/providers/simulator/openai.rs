@@ -209,6 +209,7 @@ fn check(route: Route, sent: &Sent) -> Result<Ask, ApiError> {
         size: model.size(sent.get("size").unwrap_or("auto"), input)?,
         format,
         words: false,
+        question: false,
     })
 }
 

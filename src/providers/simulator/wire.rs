@@ -37,6 +37,8 @@ pub(super) struct Ask {
     pub(super) format: Format,
     /// The answer may hold text beside the picture.
     pub(super) words: bool,
+    /// A question about a picture: the answer is JSON, and nothing is drawn.
+    pub(super) question: bool,
 }
 
 /// What may be said against a call.

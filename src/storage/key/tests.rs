@@ -117,6 +117,12 @@ fn an_object_of_ours_is_told_from_others_by_its_name() {
         name: format!("{hash}.webp"),
     };
     assert_eq!(key.origin(), Some(upload));
+    let key = ObjectKey::garment_prefix(&team("7"), call_id).with(PictureFormat::Png);
+    assert_eq!(
+        key.as_str(),
+        format!("garments/team=3A7/garment-{call_id}.png")
+    );
+    assert_eq!(key.origin(), Some(Origin::Garment { call_id }));
 
     for other in [
         format!("team=3A7/{job_id}/3-{call_id}.gif"),
@@ -126,6 +132,8 @@ fn an_object_of_ours_is_told_from_others_by_its_name() {
         format!("team=3A7/{}/3-{call_id}.png", job_id.simple()),
         format!("photos/{job_id}/3-{call_id}.png"),
         format!("uploads/photos/{hash}.png"),
+        format!("garments/photos/garment-{call_id}.png"),
+        format!("garments/team=3A7/coat-{call_id}.png"),
         format!("uploads/team=3A7/{hash}.gif"),
         "avatar.png".to_owned(),
     ] {

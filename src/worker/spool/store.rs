@@ -42,7 +42,10 @@ async fn try_to_store(
         Err(error) => return Err(error.into()),
     };
     let tenant = Tenant::from_stored(&call.tenant);
-    let place = place_of(call, &tenant);
+    let Some(place) = place_of(call, &tenant) else {
+        // Another version's; it knows what to do with it.
+        return Ok(Ended::Left);
+    };
     let found: Option<StoredPicture> = if let Ok(published) =
         publish::measure(&tools.decoder, &tools.storage, place, bytes.clone()).await
     {

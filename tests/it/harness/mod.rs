@@ -244,7 +244,7 @@ impl Stage {
         );
     }
 
-    /// No image was stored twice, and each stored one lies in storage, whole.
+    /// No image and no step was bought twice, and each stored one lies in storage, whole.
     pub(crate) async fn assert_photos(&self) {
         let rows: Vec<(String, i64)> = sqlx::query_as(
             r#"SELECT "storageKey", bytes FROM photo_generation_images WHERE state = 'stored'"#,
@@ -258,11 +258,16 @@ impl Stage {
         }
         let twice = self
             .number(
-                r#"SELECT count(*) FROM (SELECT "jobId", index FROM photo_generation_calls
-                       WHERE state = 'stored' GROUP BY 1, 2 HAVING count(*) > 1) AS twice"#,
+                r#"SELECT count(*) FROM (SELECT "jobId", index, step FROM photo_generation_calls
+                       WHERE state = 'stored' GROUP BY 1, 2, 3 HAVING count(*) > 1) AS twice"#,
             )
             .await;
-        assert_eq!(twice, 0, "an image was bought twice\n{}", self.dump().await);
+        assert_eq!(
+            twice,
+            0,
+            "an image or a step was bought twice\n{}",
+            self.dump().await
+        );
     }
 
     /// The tables, for the message of a test that failed.
@@ -270,7 +275,7 @@ impl Stage {
         let mut text = String::new();
         for sql in [
             r#"SELECT string_agg(concat_ws(' ', id, status, 'lease', lease, 'attempts', attempts, 'images', "imagesCompleted", '/', "imagesTotal", "errorCode", "errorMessage", "lockedBy", "retryAt" - now()), E'\n' ORDER BY id) FROM (SELECT * FROM photo_generation_queue ORDER BY id LIMIT 20) AS q"#,
-            r#"SELECT string_agg(concat_ws(' ', 'call', "jobId", index, 'lease', lease, state, accepted, "errorCode"), E'\n' ORDER BY "startedAt") FROM (SELECT * FROM photo_generation_calls ORDER BY "startedAt" LIMIT 60) AS c"#,
+            r#"SELECT string_agg(concat_ws(' ', 'call', "jobId", index, step, 'lease', lease, state, accepted, "errorCode"), E'\n' ORDER BY "startedAt") FROM (SELECT * FROM photo_generation_calls ORDER BY "startedAt" LIMIT 60) AS c"#,
             r#"SELECT string_agg(concat_ws(' ', 'image', "jobId", index, state, "errorCode", ambiguous), E'\n' ORDER BY "jobId", index) FROM (SELECT * FROM photo_generation_images ORDER BY 1, 2 LIMIT 60) AS i"#,
             r#"SELECT string_agg(concat_ws(' ', 'limit', account, model, "cooldownUntil" - now(), "blockedUntil" - now(), reason), E'\n') FROM photo_generation_limits WHERE reason IS NOT NULL"#,
         ] {

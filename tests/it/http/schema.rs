@@ -31,8 +31,8 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 const EXAMPLES: &str = "20";
 /// Half a minute alone, and more beside other tests; below the time at which a test is ended.
 const LONGEST: Duration = Duration::from_mins(5);
-/// Requests in vain: a try-on is 501 by contract, and a tick waits for a worker, which is not here.
-const WITHOUT: &str = "^/api/(tryon|tick)$";
+/// Requests in vain: a tick waits for a worker, which is not here.
+const WITHOUT: &str = "^/api/tick$";
 
 impl Stage {
     /// Jobs in every state, two of them a batch.

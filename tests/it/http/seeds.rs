@@ -6,6 +6,7 @@ use reqwest::Method;
 use safelight::providers::simulator::SimulatorConfig;
 use serde_json::{Value, json};
 
+use super::uploads::png;
 use crate::harness::{PATIENCE, Served, Stage, answer};
 
 const KEYS: &str = "--api-keys=7:key-of-team-seven";
@@ -40,18 +41,37 @@ async fn the_polling_loop_of_the_try_on_page_runs_to_its_image() {
     let stage = slow().await;
     let server = stage.serve(&[KEYS]).await;
     let worker = stage.worker().await;
-    // The pipeline is not built yet; what is polled is a job like any other.
-    let (status, _) = server
-        .post("/api/tryon", SEVEN, json!({"personImage": "a"}))
-        .await;
-    assert_eq!(status, 501);
-    let (_, accepted) = server
+    let mut uploads = Vec::new();
+    for colour in [[200, 160, 140], [20, 20, 90]] {
+        let request = server
+            .request(Method::POST, "/api/uploads")
+            .bearer_auth(SEVEN);
+        let (status, upload) = answer(request.body(png(colour))).await;
+        assert_eq!(status, 201, "{upload}");
+        uploads.push(upload["url"].clone());
+    }
+    let (status, refused) = server
         .post(
-            "/api/generations",
+            "/api/tryon",
             SEVEN,
-            json!({"prompt": "a coat", "numImages": 1}),
+            json!({"personImage": uploads[0], "garmentImages": []}),
         )
         .await;
+    assert_eq!(
+        (status, refused["error"].as_str()),
+        (
+            400,
+            Some("\"garmentImages\" must be an array of 1 to 4 pictures.")
+        )
+    );
+    let wish = json!({"personImage": uploads[0], "garmentImages": [uploads[1]]});
+    let (status, accepted) = server.post("/api/tryon", SEVEN, wish).await;
+    assert_eq!((status, &accepted["accepted"]), (202, &true.into()));
+    assert_eq!(accepted["status"], "pending");
+    assert_eq!(
+        accepted["pollUrl"],
+        format!("/api/tryon/jobs/{}", accepted["jobId"].as_str().unwrap())
+    );
     let path = format!("/api/tryon/jobs/{}", accepted["jobId"].as_str().unwrap());
 
     let done = interval(async || {
@@ -64,6 +84,13 @@ async fn the_polling_loop_of_the_try_on_page_runs_to_its_image() {
     .await;
 
     assert_eq!(done["status"], "completed");
+    let generation = format!("/api/generations/{}", accepted["jobId"].as_str().unwrap());
+    let (_, job) = server.get(&generation, SEVEN).await;
+    assert_eq!(
+        job["steps"],
+        json!([{"step": "face", "state": "stored", "error": null},
+               {"step": "garment-1", "state": "stored", "error": null}])
+    );
     let image = server.request(Method::GET, done["imageUrl"].as_str().unwrap());
     let image = image.send().await.unwrap();
     assert_eq!(

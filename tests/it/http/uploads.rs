@@ -17,7 +17,7 @@ const KEY: &str = "key-of-the-service";
 const KEYS: &str = "--api-keys=7:key-of-team-seven,8:key-of-team-eight,*:key-of-the-service";
 const SEVEN: &str = "key-of-team-seven";
 
-fn png(colour: [u8; 3]) -> Vec<u8> {
+pub(super) fn png(colour: [u8; 3]) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     RgbImage::from_pixel(40, 30, Rgb(colour))
         .write_to(&mut bytes, ImageFormat::Png)

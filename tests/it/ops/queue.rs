@@ -23,19 +23,19 @@ VALUES (1, 'generating', now() - interval '1 hour'), (2, 'completed', now() - in
 INSERT INTO photo_generation_queue
     (id, type, status, "createdAt", priority, "batchId", model, "retryAt", "errorCode")
 VALUES
-    (101, 'tryon', 'pending', now() - interval '50 minutes', 'normal', 1, NULL, NULL, NULL),
-    (102, 'tryon', 'pending', now() - interval '45 minutes', 'urgent', 1, NULL, NULL, NULL),
-    (103, 'tryon', 'pending', now() - interval '3 hours', 'normal', NULL, 'gemini-3-pro-image', NULL, NULL),
-    (104, 'tryon', 'pending', now() - interval '2 hours', 'normal', NULL, NULL, now() + interval '1 hour', 'provider_error'),
-    (105, 'tryon', 'rate_limited', now() - interval '2 hours', 'normal', NULL, 'gemini-3.1-flash-image', now() + interval '10 minutes', 'rate_limited');
+    (101, 'image_edit', 'pending', now() - interval '50 minutes', 'normal', 1, NULL, NULL, NULL),
+    (102, 'image_edit', 'pending', now() - interval '45 minutes', 'urgent', 1, NULL, NULL, NULL),
+    (103, 'image_edit', 'pending', now() - interval '3 hours', 'normal', NULL, 'gemini-3-pro-image', NULL, NULL),
+    (104, 'image_edit', 'pending', now() - interval '2 hours', 'normal', NULL, NULL, now() + interval '1 hour', 'provider_error'),
+    (105, 'image_edit', 'rate_limited', now() - interval '2 hours', 'normal', NULL, 'gemini-3.1-flash-image', now() + interval '10 minutes', 'rate_limited');
 
 INSERT INTO photo_generation_queue
     (id, type, status, "createdAt", "startedAt", "updatedAt", run, "lockedBy", "lockedAt")
 VALUES
-    (106, 'tryon', 'processing', now() - interval '1 hour', now() - interval '1 hour', now(), gen_random_uuid(), 'gone', now()),
-    (107, 'tryon', 'processing', now() - interval '1 hour', NULL, now(), NULL, 'old-worker', now() - interval '6 minutes'),
-    (113, 'tryon', 'processing', now() - interval '1 hour', now() - interval '1 hour', now(), '00000000-0000-0000-0000-000000000113', 'silent', now()),
-    (114, 'tryon', 'processing', now() - interval '1 hour', now() - interval '1 hour', now() - interval '20 minutes', '00000000-0000-0000-0000-000000000114', 'asleep', now());
+    (106, 'image_edit', 'processing', now() - interval '1 hour', now() - interval '1 hour', now(), gen_random_uuid(), 'gone', now()),
+    (107, 'image_edit', 'processing', now() - interval '1 hour', NULL, now(), NULL, 'old-worker', now() - interval '6 minutes'),
+    (113, 'image_edit', 'processing', now() - interval '1 hour', now() - interval '1 hour', now(), '00000000-0000-0000-0000-000000000113', 'silent', now()),
+    (114, 'image_edit', 'processing', now() - interval '1 hour', now() - interval '1 hour', now() - interval '20 minutes', '00000000-0000-0000-0000-000000000114', 'asleep', now());
 INSERT INTO photo_generation_workers (run, label, version, "renewedAt")
 VALUES ('00000000-0000-0000-0000-000000000113', 'silent', '0', now() - interval '2 minutes'),
        ('00000000-0000-0000-0000-000000000114', 'asleep', '0', now() + interval '1 hour');
@@ -44,11 +44,11 @@ INSERT INTO photo_generation_queue
     (id, type, status, "batchId", "userId", "numImagesPerExample", "imagesTotal", "imagesCompleted",
      "createdAt", "startedAt", "completedAt", "errorCode", "errorMessage")
 VALUES
-    (108, 'tryon', 'completed', 1, '7', 3, 3, 2, noon() - interval '1 hour', noon() - interval '1 minute', noon() + interval '3 minutes', NULL, NULL),
-    (109, 'tryon', 'failed', 1, '7', 4, 4, 0, now() - interval '3 hours', NULL, now() - interval '2 hours', 'moderation_output', 'Refused before.'),
-    (110, 'tryon', 'failed', NULL, '7', 4, 4, 0, now() - interval '3 hours', NULL, now() - interval '1 hour', 'moderation_output', 'The picture was refused.'),
-    (111, 'tryon', 'failed', NULL, '7', 4, 4, 0, now() - interval '3 days', NULL, now() - interval '2 days', 'expired', 'Too late.'),
-    (112, 'tryon', 'canceled', 2, '7', 4, 4, 0, now() - interval '3 days', NULL, now() - interval '2 days', NULL, NULL);
+    (108, 'image_edit', 'completed', 1, '7', 3, 3, 2, noon() - interval '1 hour', noon() - interval '1 minute', noon() + interval '3 minutes', NULL, NULL),
+    (109, 'image_edit', 'failed', 1, '7', 4, 4, 0, now() - interval '3 hours', NULL, now() - interval '2 hours', 'moderation_output', 'Refused before.'),
+    (110, 'image_edit', 'failed', NULL, '7', 4, 4, 0, now() - interval '3 hours', NULL, now() - interval '1 hour', 'moderation_output', 'The picture was refused.'),
+    (111, 'image_edit', 'failed', NULL, '7', 4, 4, 0, now() - interval '3 days', NULL, now() - interval '2 days', 'expired', 'Too late.'),
+    (112, 'image_edit', 'canceled', 2, '7', 4, 4, 0, now() - interval '3 days', NULL, now() - interval '2 days', NULL, NULL);
 "#;
 
 /// What became of the images of job 108, and what calls cost on another account.
@@ -141,7 +141,7 @@ pub(super) async fn with_a_job_in_every_state() -> (Stage, InProcess) {
         stage.sql(sql).await;
     }
     // By the worker, though it takes none of them.
-    let noted = "SELECT count(*) = 3 FROM photo_generation_shares WHERE type = 'tryon'";
+    let noted = "SELECT count(*) = 3 FROM photo_generation_shares WHERE type = 'image_edit'";
     stage.until(noted).await;
     (stage, worker)
 }

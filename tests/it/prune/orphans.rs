@@ -61,7 +61,15 @@ async fn only_what_no_row_knows_is_an_orphan_and_goes_if_asked() {
         stage.key_of_a_call(waiting, "ambiguous", "NULL").await,
         format!("uploads/user=3A7/{}.png", "0a".repeat(32)),
         format!("uploads/user=3A7/{}.png", "0b".repeat(32)),
+        format!("garments/user=3A7/garment-{}.png", uuid::Uuid::from_u128(2)),
     ];
+    stage
+        .sql(&format!(
+            r#"INSERT INTO photo_generation_garments (garment, tenant, "jobId", lease, "storageKey")
+               VALUES ('a coat', 'user:7', {done}, 1, '{}')"#,
+            known[6]
+        ))
+        .await;
     let job = uuid::Uuid::from_u128(1);
     let removal = format!("user=3A7/{job}/7-{job}.png");
     stage
@@ -77,6 +85,7 @@ async fn only_what_no_row_knows_is_an_orphan_and_goes_if_asked() {
         stage.key_of_a_call(done, "ambiguous", "NULL").await,
         format!("team=3A9/{job}/1-{job}.webp"),
         format!("uploads/user=3A7/{}.png", "0c".repeat(32)),
+        format!("garments/user=3A7/garment-{job}.png"),
         // Another tenant's upload of the same picture.
         format!("uploads/user=3A8/{}.png", "0a".repeat(32)),
     ];
@@ -95,15 +104,15 @@ async fn only_what_no_row_knows_is_an_orphan_and_goes_if_asked() {
     let lines: Vec<&str> = found.stdout.lines().collect();
     assert_eq!(
         lines[0],
-        "4 orphans among 14 objects, 40 B: no row knows them."
+        "5 orphans among 16 objects, 50 B: no row knows them."
     );
-    let mut shown: Vec<_> = lines[1..5].iter().map(|line| line.trim()).collect();
+    let mut shown: Vec<_> = lines[1..6].iter().map(|line| line.trim()).collect();
     shown.sort_unstable();
     let mut expected = orphans.clone().map(|key| format!("{key}  10 B"));
     expected.sort_unstable();
     assert_eq!(shown, expected);
     assert_eq!(
-        lines[5..],
+        lines[6..],
         [
             "Left out: 1 younger than a day, 2 not named as safelight names them.",
             "To remove them: safelight prune --orphans --delete"
@@ -115,16 +124,16 @@ async fn only_what_no_row_knows_is_an_orphan_and_goes_if_asked() {
 
     let removed = stage.orphans(&["--delete", "--yes", "--json"]).await.json();
 
-    assert_eq!(removed["removed"], 4, "{removed}");
-    assert_eq!(removed["bytes"], 40);
+    assert_eq!(removed["removed"], 5, "{removed}");
+    assert_eq!(removed["bytes"], 50);
     let gone: Vec<_> = all.iter().filter(|path| !path.exists()).collect();
-    assert_eq!(gone.len(), 4, "{gone:?}");
+    assert_eq!(gone.len(), 5, "{gone:?}");
     for key in &orphans {
         assert!(!stage.photos().join(key).exists(), "{key}");
     }
     let none = stage.orphans(&["--delete", "--yes"]).await;
     assert!(
-        none.stdout.starts_with("No orphan among 10 objects."),
+        none.stdout.starts_with("No orphan among 11 objects."),
         "{none:?}"
     );
 }

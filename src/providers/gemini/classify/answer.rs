@@ -3,7 +3,7 @@
 //! A refusal of the prompt or of the picture wins over any picture that came along: a draft of
 //! what was refused must not be delivered. Of several pictures the last is the final one.
 
-use crate::domain::failure::{Answer, CallResult, Failure, Usage, excerpt};
+use crate::domain::failure::{Answer, CallResult, Failure, Usage, Words, excerpt};
 use crate::providers::exchange::unreadable_answer;
 use crate::providers::gemini::wire;
 use crate::providers::inline;
@@ -21,17 +21,41 @@ pub(super) fn read(body: &[u8]) -> CallResult {
     judged(&answer).called(answer.response_id).used(usage)
 }
 
+/// The answer to a question. Where it was cut short, what there is may still say enough.
+pub(super) fn read_words(body: &[u8]) -> CallResult {
+    let Ok(answer) = serde_json::from_slice::<wire::Answer<'_>>(body) else {
+        return unreadable_answer();
+    };
+    let result = refused(&answer).unwrap_or_else(|| {
+        let text = spoken(&answer);
+        if text.trim().is_empty() {
+            return CallResult::Empty(Failure::retry(
+                "no_answer",
+                "The provider answered without a word.",
+            ));
+        }
+        CallResult::Words(Words {
+            text,
+            usage: usage(&answer),
+            request_id: answer.response_id.as_deref().map(excerpt),
+        })
+    });
+    let usage = usage(&answer);
+    result.called(answer.response_id).used(usage)
+}
+
 fn judged(answer: &wire::Answer<'_>) -> CallResult {
-    if let Some(reason) = answer.block_reason() {
-        return blocked_prompt(reason);
-    }
-    if let Some(refused) = answer.finish_reason().and_then(refused_output) {
-        return refused;
-    }
-    match picture(answer) {
+    refused(answer).unwrap_or_else(|| match picture(answer) {
         Some(base64) => decoded(base64, answer),
         None => no_picture(answer),
+    })
+}
+
+fn refused(answer: &wire::Answer<'_>) -> Option<CallResult> {
+    if let Some(reason) = answer.block_reason() {
+        return Some(blocked_prompt(reason));
     }
+    answer.finish_reason().and_then(refused_output)
 }
 
 /// `promptFeedback.blockReason`: whatever it names is moderation, except `OTHER`, which names
@@ -117,6 +141,16 @@ fn usage(answer: &wire::Answer<'_>) -> Usage {
     }
 }
 
+/// What the model said, its thoughts left out.
+fn spoken(answer: &wire::Answer<'_>) -> String {
+    let spoken: Vec<&str> = answer
+        .parts()
+        .filter(|part| !part.is_thought())
+        .filter_map(|part| part.text.as_deref())
+        .collect();
+    spoken.join(" ")
+}
+
 /// The model talked, or stopped, instead of drawing. Its reason stays raw: new ones appear.
 fn no_picture(answer: &wire::Answer<'_>) -> CallResult {
     let sentence = match answer.finish_reason() {
@@ -126,12 +160,7 @@ fn no_picture(answer: &wire::Answer<'_>) -> CallResult {
             excerpt(reason)
         ),
     };
-    let spoken: Vec<&str> = answer
-        .parts()
-        .filter(|part| !part.is_thought())
-        .filter_map(|part| part.text.as_deref())
-        .collect();
-    let words = spoken.join(" ");
+    let words = spoken(answer);
     let quote = if words.trim().is_empty() {
         answer.finish_message()
     } else {

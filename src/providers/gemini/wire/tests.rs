@@ -13,6 +13,7 @@ fn request() -> ImageRequest {
         aspect_ratio: None,
         image_size: None,
         options: crate::domain::request::Options::default(),
+        manner: crate::providers::Manner::default(),
     }
 }
 
@@ -54,6 +55,66 @@ fn a_prompt_without_pictures_is_one_part() {
     assert_eq!(
         body["contents"],
         json!([{"role": "user", "parts": [{"text": "A \"red\" kite"}]}])
+    );
+}
+
+fn picture(content: &str) -> PreparedPicture {
+    PreparedPicture {
+        mime: "image/jpeg",
+        base64: content.into(),
+        width: 8,
+        height: 8,
+    }
+}
+
+#[test]
+fn labels_stand_before_their_pictures_and_the_prompt_comes_last() {
+    let request = ImageRequest {
+        pictures: Arc::new([picture("AAAA"), picture("BBBB")]),
+        manner: crate::providers::Manner {
+            labels: Some(Arc::new(["The person:", "The garment:"])),
+            sampling: Some(crate::providers::Sampling {
+                temperature: 0.5,
+                top_p: 0.75,
+                top_k: 16,
+            }),
+            picture_only: true,
+        },
+        ..request()
+    };
+
+    let body = serde_json::to_value(Body::of(&request)).unwrap();
+
+    let inline = |data| json!({"inlineData": {"mimeType": "image/jpeg", "data": data}});
+    assert_eq!(
+        body["contents"][0]["parts"],
+        json!([{"text": "The person:"}, inline("AAAA"), {"text": "The garment:"}, inline("BBBB"),
+               {"text": "A \"red\" kite"}])
+    );
+    check(
+        &request,
+        &json!({"responseModalities": ["IMAGE"], "temperature": 0.5, "topP": 0.75, "topK": 16}),
+    );
+}
+
+#[test]
+fn a_question_is_answered_as_json_the_same_each_time() {
+    let question = Question {
+        model: Model::for_words(),
+        prompt: "Where?",
+        picture: picture("AAAA"),
+    };
+
+    let body = serde_json::to_value(Body::of_question(&question)).unwrap();
+
+    assert_eq!(
+        body,
+        json!({
+            "contents": [{"role": "user", "parts": [
+                {"inlineData": {"mimeType": "image/jpeg", "data": "AAAA"}}, {"text": "Where?"}]}],
+            "generationConfig": {"responseMimeType": "application/json", "temperature": 0.0,
+                                 "thinkingConfig": {"thinkingBudget": 0}},
+        })
     );
 }
 

@@ -18,6 +18,7 @@ fn request(model: &str, pictures: usize) -> ImageRequest {
         aspect_ratio: None,
         image_size: None,
         options: Options::default(),
+        manner: crate::providers::Manner::default(),
     }
 }
 

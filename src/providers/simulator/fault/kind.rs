@@ -80,13 +80,17 @@ pub enum FaultKind {
     WrongRatio,
     /// A noisy PNG of 4096 × 4096 pixels that takes long to decode.
     Huge,
+    /// To a question: words that are no JSON, in place of it.
+    BadJson,
+    /// To a question: JSON, with a face as large as the picture.
+    BadBox,
     /// A good picture that takes longer: `slow=10s`.
     Slow,
 }
 
 impl FaultKind {
     /// Every fault with its name in a marker.
-    pub const ALL: [(&'static str, Self); 37] = [
+    pub const ALL: [(&'static str, Self); 39] = [
         ("429", Self::Limited),
         ("429-bare", Self::LimitedBare),
         ("429-array", Self::LimitedArray),
@@ -123,6 +127,8 @@ impl FaultKind {
         ("wrongmime", Self::WrongMime),
         ("wrongratio", Self::WrongRatio),
         ("huge", Self::Huge),
+        ("badjson", Self::BadJson),
+        ("badbox", Self::BadBox),
         ("slow", Self::Slow),
     ];
 

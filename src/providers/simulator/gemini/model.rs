@@ -1,4 +1,4 @@
-//! What each model of Gemini's draws, and refuses to draw.
+//! What each model of Gemini's draws, and refuses to draw; and which one only reads.
 
 use super::answer::ApiError;
 use crate::providers::simulator::picture::Size;
@@ -56,6 +56,11 @@ const MODELS: [Model; 7] = [
     model("gemini-3.1-flash-lite-image", &["1K"], 14),
     model("gemini-3.1-flash-lite-image-preview", &["1K"], 14),
 ];
+
+/// Whether it reads pictures and answers in words.
+pub(super) fn reads(name: &str) -> bool {
+    name == "gemini-2.5-flash"
+}
 
 impl Model {
     pub(super) fn named(name: &str) -> Option<&'static Self> {

@@ -261,3 +261,47 @@ fn a_picture_is_not_lost_because_its_tokens_are_told_oddly() {
         check(200, &body, Seen::Picture(PNG.to_vec()));
     }
 }
+
+/// What a question is answered with: the words, or the code of what went wrong.
+fn words(answer: &Value) -> Result<String, &'static str> {
+    match read_words(answer.to_string().as_bytes()) {
+        CallResult::Words(words) => Ok(words.text),
+        CallResult::Refused(failure) | CallResult::Empty(failure) => Err(failure.code),
+        result @ (CallResult::Picture(_)
+        | CallResult::Limited(_)
+        | CallResult::Failed { .. }
+        | CallResult::Ambiguous(_)) => panic!("{result:?}"),
+    }
+}
+
+#[test]
+fn the_answer_to_a_question_is_what_was_said_and_not_what_was_thought() {
+    let text = |text: &str| json!({"text": text});
+
+    let said = [
+        thought(text("Let me see.")),
+        text("{\"box_2d\":"),
+        text("[1]}"),
+    ];
+    assert_eq!(
+        words(&finished("STOP", &said)),
+        Ok("{\"box_2d\": [1]}".to_owned())
+    );
+    // Cut short, it may say enough.
+    assert_eq!(
+        words(&finished("MAX_TOKENS", &[text("{")])),
+        Ok("{".to_owned())
+    );
+    assert_eq!(words(&finished("STOP", &[])), Err("no_answer"));
+    assert_eq!(words(&finished("STOP", &[picture(PNG)])), Err("no_answer"));
+    assert_eq!(
+        words(&finished("SAFETY", &[text("{}")])),
+        Err("moderation_output")
+    );
+    let blocked = json!({"promptFeedback": {"blockReason": "SAFETY"}});
+    assert_eq!(words(&blocked), Err("moderation_input"));
+    assert!(matches!(
+        read_words(b"{\"candidates\":"),
+        CallResult::Ambiguous(_)
+    ));
+}

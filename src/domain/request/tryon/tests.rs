@@ -1,0 +1,96 @@
+use serde_json::json;
+
+use super::*;
+use crate::domain::Tenant;
+
+fn job(payload: &Value) -> ClaimedJob {
+    ClaimedJob {
+        id: 1,
+        job_id: uuid::Uuid::nil(),
+        tenant: Tenant::of(None, Some("7")),
+        kind: JobType::TryOn.to_string(),
+        batch_id: None,
+        base_prompt: None,
+        example_prompt: None,
+        example_url: None,
+        training_urls: None,
+        aspect_ratio: None,
+        images: 1,
+        provider: None,
+        model: tryon::MODEL.to_owned(),
+        payload: Some(payload.to_string()),
+        attempts: 0,
+        max_attempts: 5,
+        request_id: "r".to_owned(),
+        expires_in: None,
+    }
+}
+
+const ME: &str = "https://a.example/me.png";
+const COAT: &str = "https://a.example/coat.png";
+
+#[test]
+fn the_person_comes_first_and_the_garments_follow() {
+    let hat = format!("upload:{}.jpg", "0a".repeat(32));
+    let job =
+        job(&json!({"personImage": ME, "garmentImages": [COAT, hat], "prompt": "By the sea."}));
+
+    let request = Request::parse(&job).expect("can be worked");
+
+    assert_eq!(
+        request.pictures,
+        [
+            Picture::Url(ME.to_owned()),
+            Picture::Url(COAT.to_owned()),
+            Picture::Upload(hat["upload:".len()..].to_owned()),
+        ]
+    );
+    assert_eq!((request.images, request.image_size), (1, Some("2K")));
+    let prompt = request.prompts.of(1);
+    assert!(prompt.ends_with("By the sea."), "{prompt}");
+}
+
+#[test]
+fn a_model_is_asked_for_the_size_it_draws() {
+    let payload = json!({"personImage": ME, "garmentImages": [COAT]});
+    let mut job = job(&payload);
+    job.model = "gemini-2.5-flash-image".to_owned();
+
+    let request = Request::parse(&job).expect("can be worked");
+
+    assert_eq!(request.image_size, None);
+    assert_eq!(**request.prompts.of(1), tryon::render_prompt(None));
+}
+
+#[test]
+fn what_is_no_tryon_is_refused_with_a_sentence() {
+    let check = |payload: Value, because: &str| {
+        let error = Request::parse(&job(&payload)).expect_err("is refused");
+        assert!(error.to_string().contains(because), "{error}");
+    };
+
+    check(json!([]), "\"payload\"");
+    check(json!({"garmentImages": [COAT]}), "\"personImage\"");
+    check(
+        json!({"personImage": " ", "garmentImages": [COAT]}),
+        "\"personImage\"",
+    );
+    check(json!({"personImage": ME}), "1 to 4");
+    check(json!({"personImage": ME, "garmentImages": []}), "1 to 4");
+    check(
+        json!({"personImage": ME, "garmentImages": [COAT, COAT, COAT, COAT, COAT]}),
+        "1 to 4",
+    );
+    check(
+        json!({"personImage": ME, "garmentImages": [7]}),
+        "\"garmentImages\"",
+    );
+    check(
+        json!({"personImage": ME, "garmentImages": ["upload:x"]}),
+        "upload",
+    );
+    check(
+        json!({"personImage": ME, "garmentImages": [COAT], "imageSize": "9K"}),
+        "9K",
+    );
+}
