@@ -11,8 +11,9 @@ SELECT (job).id::bigint AS "id!", (job).lease AS "lease!", (job)."jobId" AS "job
        (job)."exampleImagePrompt"::text AS example_prompt, (job)."exampleImageUrl"::text AS example_url,
        (job)."trainingImageUrls"::text AS training_urls, (job)."aspectRatio"::text AS aspect_ratio,
        -- An app's column may hold more than ours; what is cut off is refused all the same.
-       greatest(least(photo_generation_wanted((job).type::text, (job)."numImagesPerExample"::numeric,
-                                              (job).payload::jsonb),
+       -- A row that says nothing asks for four; least would skip a NULL.
+       greatest(least(coalesce(photo_generation_wanted(
+                          (job).type::text, (job)."numImagesPerExample"::numeric, (job).payload::jsonb), 4),
                       9223372036854775807), -9223372036854775808)::bigint AS images,
        (job).provider::text AS provider,
        "calledModel" AS "model!", (job).payload::text AS payload, (job).attempts::bigint AS attempts,
