@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::domain::Tenant;
+use crate::domain::{JobType, Tenant};
 
 fn job(payload: &Value) -> ClaimedJob {
     ClaimedJob {
