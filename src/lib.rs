@@ -32,6 +32,15 @@
 //! job by then, and no attempt touches it (`worker::spool`). So an outage of the storage costs neither
 //! money nor attempts.
 //!
+//! A try-on takes **steps** before its picture: paid calls that bring no image of the job (`worker::tryon`).
+//! They go through the same permission, ledger and spool as those of images, and what one of them found is
+//! kept with the job, so that no attempt after it asks again.
+//!
+//! Where customers pay by **credits**, an insert reserves them in its own transaction, and triggers settle
+//! each image under the lock on its job's row: captured with `stored`, given back with the end of the job.
+//! So money changes in the transaction that changes the state, whoever's that is (`migrations/2_credits.sql`).
+//! The same way the end of a job leaves a message to the app, which the workers deliver (`worker::webhooks`).
+//!
 //! What the fleet may do together is decided in one place, `photo_generation_budget` in `migrations/`,
 //! by counting the ledger: the `calling` row *is* the permission. So there is one commit before the
 //! request and nothing to give back or to repair after a crash. A claim looks there first: jobs that
@@ -96,11 +105,13 @@
 //! 12. The simulator is known to the demo, to `safelight simulate` and to tests; nothing on the
 //!     way of a real job names it.
 //! 13. Delivery is at least once. A stored image is never bought again; a call whose end nobody
-//!     saw is `ambiguous`, counted, and repeated at most once per image.
+//!     saw is `ambiguous`, counted, and repeated at most once per image, or step.
 //! 14. A picture that was paid for is in the storage or in a spool before its call is anything but
 //!     `calling`. That an object does not exist is believed only of a bucket that answers: who takes a
 //!     lost bucket for a lost picture buys it again.
 //! 15. No object is removed before the row that says so is committed (`photo_generation_removals`).
+//! 16. Only reserving and granting credits lock an account; whoever ends a job appends. So an app's open
+//!     insert, which holds its customer's account, keeps no job from ending.
 //!
 //! # Where this departs from what was first thought
 //!
@@ -136,6 +147,22 @@
 //!   claim something for what few rows do.
 //! - *The provider of a model is told by its name,* in `domain::model` and once more in
 //!   `photo_generation_provider`, so that the claim needs no table of models; a test compares the two.
+//! - *How many images a row asks for is counted twice:* in SQL, which sees a row before us, and in
+//!   [`db::jobs::NewJob`]; a test compares the two.
+//! - *The shape of an edit is asked for, not left to the model,* which follows its last picture. It is
+//!   reckoned from the prepared source in whole numbers, so every attempt asks for the same.
+//! - *A reservation lists its open images* instead of counting them: an image whose call is still open when
+//!   its job is set back to pending stays in the round that paid for it.
+//! - *Refunds are appended to `photo_generation_credit_returns`,* which the tenant's next reserve or grant
+//!   takes into its balance.
+//! - *Without credit an insert fails with SQLSTATE `PT402`,* which Supabase's API answers as HTTP 402.
+//! - *A message to an app is made when the job ends, not when it is sent:* each try says the same, and what
+//!   it says was true then.
+//! - *What a call costs is an estimate while it is in flight,* and settled once, with the call.
+//! - *The right to cut out a garment is its maker's lease and open call,* not a deadline: whoever finds one
+//!   being made waits as a pending job. A step that brings nothing never ends a job.
+//! - *The claim looks at the model of a row, not at those of its steps.* A try-on whose step must wait for
+//!   somebody to act goes back for half a minute.
 //! - *A learned rate is two columns and a formula:* what the provider took before its last refusal, and
 //!   when; how far it is trusted again by now is computed, never written.
 //! - *The default model is written by the first worker or by `migrate`*, not by the schema, so

@@ -328,8 +328,9 @@ async fn every_query_says_the_same_of_an_apps_own_table_in_tokyo() {
             "batch=2",
             "model=m",
             "account=a",
-            "tenant=t",
+            "tenant=user:t",
             "most=9",
+            "credits=1",
         ];
         psql(&stage, &file, &told).await;
     }

@@ -168,7 +168,7 @@ async fn every_command_in_it_runs() {
                 FROM photo_generation_queue";
     assert_eq!(
         stage.text(ends).await,
-        "1 completed 4, 2 completed 2, 3 completed 1, 4 completed 2, 5 completed 4, 6 canceled 0, 7 completed 1, 8 completed 1, 9 completed 2"
+        "1 completed 4, 2 completed 2, 3 completed 1, 4 completed 2, 5 completed 4, 6 canceled 0, 7 completed 1, 8 completed 1, 9 completed 2, 10 completed 2, 11 completed 1, 12 completed 1, 13 completed 1"
     );
     // Those of the app's own table came by photo_generation_on_image, from where it was replaced.
     assert!(stage.number("SELECT count(*) FROM photos").await >= 7);
