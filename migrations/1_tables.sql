@@ -3,7 +3,7 @@
 -- `safelight migrate` creates those that are missing. A table that is there already, made by an app
 -- or by an older safelight, gets the columns it lacks; so a column added here is all that a later
 -- version needs to write. Everything is in schema public, because trigger functions run with an
--- empty search_path and must name what they touch. Names are camelCase and quoted: apps already
+-- search_path without it and must name what they touch. Names are camelCase and quoted: apps already
 -- insert them so. What an *app* writes is not constrained (a row that cannot be worked ends
 -- failed, with a sentence); CHECKs hold what *we* write, and those of a table that an app may have
 -- stand in 3_online.sql, as all indexes do.
@@ -21,7 +21,7 @@ COMMENT ON TABLE public.photo_generation_settings IS
 -- oldestWorker is the oldest schema version whose workers may still run. Without notifications
 -- workers only poll, which is for apps that use PREPARE TRANSACTION.
 INSERT INTO public.photo_generation_settings (key, value) VALUES
-    ('oldestWorker', '3'),
+    ('oldestWorker', '6'),
     ('notifications', 'on');
 
 -- What adoption took away from an app's own table, for `safelight migrate --undo`.

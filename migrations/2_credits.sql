@@ -128,7 +128,7 @@ $$;
 -- Jobs that came: all of a statement, or the statement fails. Tenant by tenant in their order, so that two
 -- statements never wait for each other. What a job costs is read once, in one statement: prices may change.
 CREATE OR REPLACE FUNCTION public.photo_generation_reserve() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     account record;
     short   numeric;
@@ -184,7 +184,7 @@ CREATE OR REPLACE TRIGGER photo_generation_reserve
 -- in a former round. Without credit it ends at once. Before photo_generation_fence, by its name, which
 -- then sees a job that stays ended.
 CREATE OR REPLACE FUNCTION public.photo_generation_credits_again() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET timezone = 'UTC' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
     of_tenant CONSTANT text := public.photo_generation_tenant(NEW."teamId"::text, NEW."userId"::text);
     each      CONSTANT bigint := public.photo_generation_credit_price(
@@ -197,6 +197,8 @@ BEGIN
     IF public.photo_generation_credits_mode() <> 'ledger' THEN
         RETURN NEW;
     END IF;
+    -- What is open must not be settled meanwhile: who has an old snapshot fails here.
+    PERFORM FROM public.photo_generation_credit_reservations WHERE "jobId" = NEW.id FOR UPDATE;
     missing := ARRAY(
         SELECT wanted.index
         FROM generate_series(1, public.photo_generation_payable(
@@ -237,7 +239,7 @@ CREATE OR REPLACE TRIGGER photo_generation_credits_again
 
 -- A picture is stored: it is paid for.
 CREATE OR REPLACE FUNCTION public.photo_generation_capture() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     held public.photo_generation_credit_reservations;
 BEGIN
@@ -280,6 +282,10 @@ BEGIN
                CASE WHEN job.id IS NULL THEN 'refund'
                     WHEN made.state = 'stored' THEN 'capture'
                     WHEN made.state = 'calling' THEN NULL
+                    -- By another program, which says nothing of its images here: it is paid for.
+                    WHEN job.status = 'completed' AND NOT EXISTS (
+                        SELECT FROM public.photo_generation_images AS any_of
+                        WHERE any_of."jobId" = job.id AND any_of.state = 'stored') THEN 'capture'
                     WHEN job.status IN ('completed', 'failed', 'canceled') THEN 'refund' END AS kind,
                CASE WHEN job.id IS NULL THEN 'deleted'
                     ELSE coalesce(made."errorCode", job."errorCode"::text,
@@ -371,7 +377,7 @@ BEGIN
     USING job_id, tenant, images, credits, reason;
     SET CONSTRAINTS ALL IMMEDIATE;       -- else a deferred foreign key would fail the finish
     RETURN NULL;
-EXCEPTION WHEN query_canceled OR OTHERS THEN
+EXCEPTION WHEN OTHERS THEN
     RETURN SQLERRM;
 END $$;
 
@@ -402,7 +408,10 @@ BEGIN
     VALUES (of_job, of_uuid, of_tenant, lost,
             least(price::numeric * cardinality(lost), 9223372036854775807), why)
     RETURNING id INTO refund;
-    PERFORM public.photo_generation_try_refund(refund);
+    -- One that the app did not take is enough to wait for, in one transaction: the sweep tells the others.
+    IF coalesce(current_setting('safelight.refund_failed', true), '') = '' THEN
+        PERFORM public.photo_generation_try_refund(refund);
+    END IF;
 END $$;
 
 -- The same of a job that has ended and is there; of any other nothing. What is still being called may yet
@@ -427,13 +436,18 @@ BEGIN
                   ORDER BY image.index LIMIT 1),
                  nullif(job.status::text, 'completed'), 'not_made'))
     FROM public.photo_generation_queue AS job
-    WHERE job.id = of_job AND job.status::text IN ('completed', 'failed', 'canceled');
+    WHERE job.id = of_job
+      AND (job.status::text IN ('failed', 'canceled')
+           -- Without an image it was completed by another program.
+           OR (job.status::text = 'completed' AND EXISTS (
+               SELECT FROM public.photo_generation_images AS image
+               WHERE image."jobId" = job.id AND image.state = 'stored')));
 END $$;
 
 -- Tries a refund that is noted and not done, once: any number of times it is given once. With the rights
 -- of the schema's owner, as the triggers, so that the app's function always has the same.
 CREATE OR REPLACE FUNCTION public.photo_generation_try_refund(refund_id bigint) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     refund  public.photo_generation_credit_refunds;
     problem text;
@@ -454,6 +468,9 @@ BEGIN
     END IF;
     problem := public.photo_generation_call_refund(
         refund."jobUuid", refund.tenant, cardinality(refund.images), refund.credits, refund.reason);
+    IF problem IS NOT NULL THEN
+        PERFORM set_config('safelight.refund_failed', 'yes', true);
+    END IF;
     UPDATE public.photo_generation_credit_refunds
     SET tries = tries + 1, error = left(problem, 1000),
         "tryAt" = CASE WHEN problem IS NOT NULL
@@ -466,7 +483,7 @@ END $$;
 
 -- A job has ended, by whatever hands.
 CREATE OR REPLACE FUNCTION public.photo_generation_credits_on_end() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     is_current CONSTANT boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
@@ -485,7 +502,7 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE OR REPLACE TRIGGER photo_generation_credits_on_end
-    AFTER UPDATE OF status ON public.photo_generation_queue
+    AFTER UPDATE ON public.photo_generation_queue
     FOR EACH ROW
     WHEN (NEW.status IN ('completed', 'failed', 'canceled')
           AND OLD.status NOT IN ('completed', 'failed', 'canceled'))
@@ -493,7 +510,7 @@ CREATE OR REPLACE TRIGGER photo_generation_credits_on_end
 
 -- The call of an image has ended without a picture: if its job had ended before, this is its end.
 CREATE OR REPLACE FUNCTION public.photo_generation_credits_on_late() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT FROM public.photo_generation_queue
                WHERE id = NEW."jobId" AND status::text IN ('completed', 'failed', 'canceled')) THEN
@@ -512,13 +529,20 @@ CREATE OR REPLACE TRIGGER photo_generation_credits_on_late
 -- A job is gone, and its images with it: nothing of it can come any more. In the app's mode the ledger of
 -- calls tells which were stored; of a job that had ended all is told but what was being called.
 CREATE OR REPLACE FUNCTION public.photo_generation_credits_on_delete() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    is_told boolean := OLD.status IN ('completed', 'failed', 'canceled');
 BEGIN
     PERFORM public.photo_generation_settle(OLD.id);
     IF public.photo_generation_credits_mode() = 'app' THEN
+        -- Its end was only noted, by somebody with an old snapshot.
+        DELETE FROM public.photo_generation_credit_refunds
+        WHERE "jobId" = OLD.id AND images IS NULL
+          AND coalesce("jobUuid" = OLD."jobId", "jobUuid" IS NULL);
+        is_told := is_told AND NOT FOUND;
         PERFORM public.photo_generation_refund_images(
             OLD.id, OLD."jobId", public.photo_generation_tenant(OLD."teamId"::text, OLD."userId"::text),
-            CASE WHEN OLD.status IN ('completed', 'failed', 'canceled')
+            CASE WHEN is_told
                  THEN ARRAY(SELECT DISTINCT call.index FROM public.photo_generation_calls AS call
                             WHERE call."jobId" = OLD.id AND call."jobUuid" = OLD."jobId"
                               AND call.state = 'calling' AND call.index IS NOT NULL)

@@ -1,7 +1,9 @@
 -- Functions and triggers, made anew by every version of the schema.
 --
--- Trigger functions are SECURITY DEFINER with an empty search_path: an app's role that may do nothing
--- but INSERT must not need rights on our tables, and must not be able to slip in tables of its own.
+-- Trigger functions are SECURITY DEFINER: an app's role that may do nothing but INSERT must not need rights
+-- on our tables. They find what Postgres has, name what is ours, and look into pg_temp last: where it is
+-- not named Postgres looks there first, and whoever inserts could slip in a type "text" of his own, and with
+-- its check run whatever he likes in our name.
 -- Where an app has `timestamp` columns they are read as UTC, whatever time zone its session has.
 
 -- ------------------------------------------------------------------------------------- the limits
@@ -445,15 +447,13 @@ $$;
 -- Not one statement but a function, because a statement's snapshot is older than a lock taken inside
 -- it: here each query has its own, so what is counted after the lock is what is there. (Limit 4 and 16
 -- clients, with the count in the statement of the lock: 12 calls at once.) Locks are taken in one
--- order: job, image or step, the fleet's money where that has a limit, account. A hand may hold the first two
--- for long, and only their job waits; whoever holds the others waits for nobody. One account per
+-- order: job, image or step, its garment, the fleet's money where that has a limit, account. A hand may hold
+-- the first three for long, and only their job waits; whoever holds the others waits for nobody. One account per
 -- transaction, so that two can never wait for each other.
 --   verdict   lost | expired | wait | granted
 --   seconds   of a wait: until it may be asked again; NULL: nobody knows
 --   held      of a grant: seconds from the start of this transaction to the grant; NULL: it keeps, as no
 --             calls are counted by the minute here
-DROP FUNCTION IF EXISTS public.photo_generation_call(
-    bigint, bigint, uuid, integer, uuid, text, text, text[], text, double precision, integer, integer);
 DROP FUNCTION IF EXISTS public.photo_generation_call(
     bigint, bigint, uuid, integer, text, uuid, text, text, text[], text, double precision, integer, integer);
 CREATE FUNCTION public.photo_generation_call(
@@ -489,8 +489,10 @@ BEGIN
         WHERE i."jobId" = job_id AND i.index = image_index
         FOR NO KEY UPDATE;
     ELSE
-        SELECT state, "callId" INTO wanted FROM public.photo_generation_steps AS s
+        SELECT state, "callId", garment INTO wanted FROM public.photo_generation_steps AS s
         WHERE s."jobId" = job_id AND s.step = step_name
+        FOR NO KEY UPDATE;
+        PERFORM FROM public.photo_generation_garments AS g WHERE g.garment = wanted.garment
         FOR NO KEY UPDATE;
     END IF;
 
@@ -596,6 +598,19 @@ BEGIN
     RETURN NEXT;
 END $$;
 
+-- As workers of schema version 5 call it, which know no steps: those that run go on through a migration.
+CREATE OR REPLACE FUNCTION public.photo_generation_call(
+        job_id bigint, job_lease bigint, call_id uuid, image_index integer, worker_run uuid,
+        job_tenant text, call_provider text, accounts text[], call_model text,
+        deadline_seconds double precision, own_concurrent integer, own_interval_ms integer)
+    RETURNS TABLE (verdict text, chosen text, seconds double precision, why text,
+                   limited integer, troubled boolean, "grantedAt" timestamptz, held double precision)
+    LANGUAGE sql AS $$
+SELECT * FROM public.photo_generation_call(
+    job_id, job_lease, call_id, image_index, NULL, worker_run, job_tenant, call_provider, accounts,
+    call_model, deadline_seconds, own_concurrent, own_interval_ms)
+$$;
+
 -- ---------------------------------------------------------------------------------- the app's hook
 
 -- Each stored image calls this in the storing transaction. Replace it to feed a table of your own,
@@ -641,7 +656,7 @@ CREATE OR REPLACE TRIGGER photo_generation_image_stored
 -- The only place that bumps lease. It need not tell us from an operator: whoever moves a job in
 -- or out of processing, or hands it to somebody else, fences whoever held it before.
 CREATE OR REPLACE FUNCTION public.photo_generation_fence() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET timezone = 'UTC' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
     held  boolean := OLD.status = 'processing';
     holds boolean := NEW.status = 'processing';
@@ -690,7 +705,7 @@ CREATE OR REPLACE TRIGGER photo_generation_fence
 
 -- A row may also be inserted in a final state (an app's import).
 CREATE OR REPLACE FUNCTION public.photo_generation_born_final() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET timezone = 'UTC' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 BEGIN
     NEW."completedAt" := now();
     RETURN NEW;
@@ -704,7 +719,7 @@ CREATE OR REPLACE TRIGGER photo_generation_born_final
 -- What a row of another type than photo_generation asks for is in its payload: said in a column from
 -- then on, for all who look. An insert of an app is never refused: what does not fit stays unknown.
 CREATE OR REPLACE FUNCTION public.photo_generation_count_images() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NEW."imagesTotal" IS NULL THEN
         NEW."imagesTotal" := greatest(public.photo_generation_wanted(
@@ -726,7 +741,7 @@ CREATE OR REPLACE TRIGGER photo_generation_count_images
 -- worker records. An insert of an app is never refused: what does not fit the app's own column is left
 -- out, and whoever claims the row tells that it cannot be worked.
 CREATE OR REPLACE FUNCTION public.photo_generation_name_model() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     NEW.model := coalesce(
         (SELECT value FROM public.photo_generation_settings
@@ -747,7 +762,7 @@ CREATE OR REPLACE TRIGGER photo_generation_name_model
 -- A finished row set back to pending: what is stored stays, everything else is planned again, with
 -- a fresh allowance for one ambiguous repeat. (A call still in flight is settled by the next claim.)
 CREATE OR REPLACE FUNCTION public.photo_generation_again() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE public.photo_generation_images
     SET state = CASE WHEN state = 'calling' THEN state ELSE 'planned' END,
@@ -764,7 +779,7 @@ CREATE OR REPLACE TRIGGER photo_generation_again
 -- A job has ended: was it the batch's last? By a finish of ours too, for whoever ends the last two
 -- jobs at once, or moves a job to another batch meanwhile.
 CREATE OR REPLACE FUNCTION public.photo_generation_check_batch() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO public.photo_generation_batch_checks VALUES (OLD."batchId");
     RETURN NULL;
@@ -787,7 +802,7 @@ CREATE OR REPLACE TRIGGER photo_generation_check_batch_on_delete
 -- that is already committed, so it always notifies. A constant payload folds a thousand
 -- notifications of one transaction into one.
 CREATE OR REPLACE FUNCTION public.photo_generation_wake() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF (current_setting('transaction_isolation') <> 'read committed'
         OR EXISTS (SELECT FROM public.photo_generation_workers

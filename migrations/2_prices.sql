@@ -9,7 +9,10 @@
 CREATE OR REPLACE FUNCTION public.photo_generation_prices_of(of_provider text, of_model text)
     RETURNS SETOF public.photo_generation_prices LANGUAGE sql STABLE AS $$
 SELECT * FROM public.photo_generation_prices
-WHERE provider = of_provider AND (model = of_model OR starts_with(of_model, model || '-'))
+WHERE provider = of_provider
+  AND (model = of_model
+       -- What answers in words says nothing of a picture's price.
+       OR (starts_with(of_model, model || '-') AND public.photo_generation_provider(model) IS NOT NULL))
 ORDER BY length(model) DESC LIMIT 1
 $$;
 
@@ -30,13 +33,14 @@ CREATE OR REPLACE FUNCTION public.photo_generation_cost(
 SELECT coalesce(
     (SELECT "costPerCall" FROM public.photo_generation_limits
      WHERE provider = of_provider AND account = of_account AND model = of_model),
-    (SELECT round((greatest(tokens.input - tokens.input_images, 0)
+    -- Whatever is counted, the picture is recorded.
+    (SELECT least(999999, round((greatest(tokens.input - tokens.input_images, 0)
                        * coalesce("inputPerMillion", "inputImagePerMillion", 0)
                    + tokens.input_images * coalesce("inputImagePerMillion", "inputPerMillion", 0)
                    + greatest(tokens.output - tokens.output_images, 0)
                        * coalesce("outputPerMillion", "outputImagePerMillion")
                    + tokens.output_images * coalesce("outputImagePerMillion", "outputPerMillion"))
-                  / 1000000, 6)
+                  / 1000000, 6))
      FROM public.photo_generation_prices_of(of_provider, of_model)
      CROSS JOIN (SELECT greatest(input_tokens, 0)::numeric AS input,
                         least(greatest(coalesce(input_images, 0), 0), greatest(input_tokens, 0))::numeric

@@ -50,7 +50,7 @@ END $$;
 
 -- A step that makes a garment is called, or has made it: so everybody knows.
 CREATE OR REPLACE FUNCTION public.photo_generation_step_garment() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE public.photo_generation_garments
     SET "callId" = NEW."callId",
@@ -66,7 +66,7 @@ CREATE OR REPLACE TRIGGER photo_generation_step_garment
 
 -- A finished row set back to pending: what its steps have found stays, as its images do.
 CREATE OR REPLACE FUNCTION public.photo_generation_steps_again() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE public.photo_generation_steps
     SET state = CASE WHEN state = 'calling' THEN state ELSE 'planned' END,
@@ -83,7 +83,7 @@ CREATE OR REPLACE TRIGGER photo_generation_steps_again
 -- A try-on is drawn by the large model, unless its row or the fleet's default provider says otherwise. An
 -- insert of an app is never refused: a model that does not fit the app's own column is left out.
 CREATE OR REPLACE FUNCTION public.photo_generation_model_of_tryon() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF coalesce(nullif(NEW.provider::text, ''),
                 (SELECT value FROM public.photo_generation_settings WHERE key = 'defaultProvider'),

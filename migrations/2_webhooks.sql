@@ -6,7 +6,7 @@
 -- as Standard Webhooks advises: metadata and images that are more are left out, and "truncated" says so. No
 -- job is kept from its end by what cannot be said of it, such as an app's own column that does not fit.
 CREATE OR REPLACE FUNCTION public.photo_generation_tell() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET timezone = 'UTC' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
     most    CONSTANT integer := 20000;
     event   CONSTANT text := 'job.' || NEW.status::text;
@@ -52,12 +52,12 @@ BEGIN
     INSERT INTO public.photo_generation_webhooks ("jobId", event, url, host, body)
     VALUES (NEW.id, event, NEW."webhookUrl",
             -- Cut, because an index refuses a row whose text is long.
-            left(coalesce(lower(substring(NEW."webhookUrl" FROM '^[A-Za-z]+://([^/?#]*)')), ''), 300),
+            left(coalesce(lower(substring(NEW."webhookUrl" FROM '^[A-Za-z]+://(?:[^/?#@]*@)?([^/?#]*)')), ''), 300),
             message::text);
     RETURN NULL;
 END $$;
 CREATE OR REPLACE TRIGGER photo_generation_tell
-    AFTER UPDATE OF status ON public.photo_generation_queue
+    AFTER UPDATE ON public.photo_generation_queue
     FOR EACH ROW
     WHEN (NEW."webhookUrl" <> ''
           AND NEW.status IN ('completed', 'failed', 'canceled') AND OLD.status <> NEW.status)

@@ -44,7 +44,7 @@ SELECT worker.run AS "run?", worker."renewedAt" AS "renewed_at?",
        (EXISTS (SELECT FROM photo_generation_removals WHERE "tryAt" <= now())) AS "objects!",
        (EXISTS (SELECT FROM photo_generation_webhooks WHERE "tryAt" <= now())) AS "messages!",
        (EXISTS (SELECT FROM photo_generation_webhooks
-                WHERE "createdAt" < now() - make_interval(secs => $4))) AS "old_messages!",
+                WHERE "createdAt" < now() - make_interval(secs => $4) AND "tryAt" IS NULL)) AS "old_messages!",
        (NOT EXISTS (SELECT FROM photo_generation_settings
                     WHERE key = 'creditsSettled' AND "updatedAt" > now() - make_interval(secs => $5))
         AND EXISTS (SELECT FROM photo_generation_credit_reservations)) AS "reservations!",

@@ -60,6 +60,8 @@ fn plain() -> ClientBuilder {
         .redirect(redirect::Policy::none())
         // A proxy would resolve the name for us, and past our check.
         .no_proxy()
+        // Strangers' machines are many, and none is called often.
+        .pool_max_idle_per_host(0)
         .referer(false)
         .user_agent(concat!("safelight/", env!("CARGO_PKG_VERSION")))
 }

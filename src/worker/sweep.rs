@@ -85,9 +85,6 @@ async fn once(context: &Context, watch: &mut Watch, to_prune: &Notify) -> Result
     if litter.unowned_jobs || holds(|one| one.holds_jobs) {
         report("jobs", reclaim(context, &dead).await);
     }
-    if litter.overdue_calls || holds(|one| one.has_calls) {
-        report("calls", settle_orphans(context, &dead).await);
-    }
     let Litter {
         expired_jobs,
         batches,
@@ -133,6 +130,10 @@ async fn once(context: &Context, watch: &mut Watch, to_prune: &Notify) -> Result
     }
     if refunds {
         report("refunds", credits::retry_refunds(db).await);
+    }
+    // At the end: while the storage does not answer, this takes all the time there is.
+    if litter.overdue_calls || holds(|one| one.has_calls) {
+        report("calls", settle_orphans(context, &dead).await);
     }
     if !dead.is_empty() {
         report("workers", sweep::forget(db, &dead).await);

@@ -107,8 +107,8 @@ async fn is_adopted_and_worked_to_the_end(app: App) {
     assert_eq!(stage.number(photos).await, 24);
     let nameless = r#"SELECT count(*) FROM photo_generation_queue WHERE "jobId" IS NULL"#;
     assert_eq!(stage.number(nameless).await, 0);
-    let told = r#"SELECT string_agg(concat_ws(' ', event, body::jsonb ->> 'truncated',
-            body::jsonb #>> '{data,images,1,state}'), ', ') FROM photo_generation_webhooks"#;
+    let told = "SELECT string_agg(concat_ws(' ', event, body::jsonb ->> 'truncated',
+            body::jsonb #>> '{data,images,1,state}'), ', ') FROM photo_generation_webhooks";
     let both = "job.completed stored, job.completed stored";
     assert_eq!(stage.text(told).await, both);
     let moments = r#"SELECT count(*) FROM photo_generation_queue

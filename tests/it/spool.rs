@@ -290,7 +290,7 @@ async fn everybody_who_asks_is_told_what_waits_where() {
     );
     let told = psql(&stage, "spool.sql", &[]).await;
     assert_eq!(told.column("job"), [job.to_string(), job.to_string()]);
-    assert_eq!(told.column("index"), ["1", "2"]);
+    assert_eq!(told.column("image"), ["1", "2"]);
     assert!(told.column("worker")[0].starts_with("w1"), "{told:?}");
     assert_eq!(told.column("photos"), ["2", "2"]);
     let calls = psql(&stage, "calls.sql", &[]).await;

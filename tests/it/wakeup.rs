@@ -243,8 +243,7 @@ async fn a_listener_that_connects_again_is_itself_a_wake_up() {
 async fn a_wake_up_that_fails_never_fails_the_insert() {
     let broken = [
         "ALTER TABLE photo_generation_workers RENAME TO hidden",
-        "ALTER TABLE photo_generation_settings RENAME TO hidden;
-         UPDATE photo_generation_workers SET idle = true",
+        r#"ALTER TABLE photo_generation_workers DROP COLUMN "renewedAt""#,
         "ALTER TABLE photo_generation_workers DROP COLUMN idle",
     ];
     for broken in broken {

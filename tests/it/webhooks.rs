@@ -168,7 +168,7 @@ async fn a_message_is_tried_again_under_the_same_id_until_it_is_taken() {
     stage.job_that_tells("a lake", &receiver.url()).await;
     let failed = |tries: i64| {
         format!(
-            r#"SELECT bool_and(tries = {tries} AND error IS NOT NULL) FROM photo_generation_webhooks"#
+            "SELECT bool_and(tries = {tries} AND error IS NOT NULL) FROM photo_generation_webhooks"
         )
     };
 

@@ -26,7 +26,7 @@ use super::{Db, DbError};
 const VERSION: i32 = 6;
 /// The oldest workers that may run on this schema: those before do not claim by fair shares, and would
 /// begin more jobs of a tenant than its cap.
-const OLDEST_WORKER: i32 = 3;
+const OLDEST_WORKER: i32 = 6;
 /// Any number, the same in every safelight: two migrators must not run at once.
 const MIGRATION_LOCK: i64 = 0x005A_FE11_6874;
 /// A blocking wait for the lock would deadlock with CREATE INDEX CONCURRENTLY of the other one.

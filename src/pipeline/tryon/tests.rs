@@ -1,6 +1,5 @@
 use super::*;
-use crate::db::jobs::NewJob;
-use crate::domain::JobType;
+use crate::domain::{ClaimedJob, JobType};
 use serde_json::json;
 
 fn picture(content: &str) -> PreparedPicture {
@@ -18,12 +17,27 @@ fn request(model: &str) -> Request {
         "garmentImages": ["https://a.example/coat.png"],
         "prompt": "By the sea.",
     });
-    let job = NewJob {
-        kind: Some(JobType::TryOn),
-        payload: Some(payload),
-        ..NewJob::default()
+    let job = ClaimedJob {
+        id: 1,
+        job_id: uuid::Uuid::nil(),
+        tenant: Tenant::of(None, None),
+        kind: JobType::TryOn.to_string(),
+        batch_id: None,
+        base_prompt: None,
+        example_prompt: None,
+        example_url: None,
+        training_urls: None,
+        aspect_ratio: None,
+        images: 1,
+        provider: None,
+        model: model.to_owned(),
+        payload: Some(payload.to_string()),
+        attempts: 0,
+        max_attempts: 5,
+        request_id: String::new(),
+        expires_in: None,
     };
-    Request::parse(&job.as_claimed(model)).unwrap()
+    Request::parse(&job).unwrap()
 }
 
 fn rendered(model: &str) -> ImageRequest {

@@ -9,7 +9,7 @@ async fn whoever_ends_a_job_tells_the_app() {
     let (stage, receiver) = (Stage::new().await, Receiver::start().await);
     // Not claimed: each is ended by another hand.
     stage
-        .sql(r#"INSERT INTO photo_generation_pauses (what, name) VALUES ('all', '')"#)
+        .sql("INSERT INTO photo_generation_pauses (what, name) VALUES ('all', '')")
         .await;
     let url = receiver.url();
     let by_hand = stage.job_that_tells("a lake", &url).await;
@@ -179,8 +179,8 @@ async fn what_a_column_of_the_apps_own_cannot_say_is_left_out() {
         )
         .await;
 
-    let told = r#"SELECT concat_ws(' ', body::jsonb #>> '{data,status}', body::jsonb ->> 'truncated')
-                  FROM photo_generation_webhooks"#;
+    let told = "SELECT concat_ws(' ', body::jsonb #>> '{data,status}', body::jsonb ->> 'truncated')
+                FROM photo_generation_webhooks";
     assert_eq!(stage.text(told).await, "canceled true");
 }
 
