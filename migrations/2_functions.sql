@@ -1,7 +1,9 @@
 -- Functions and triggers, made anew by every version of the schema.
 --
--- Trigger functions are SECURITY DEFINER with an empty search_path: an app's role that may do nothing
--- but INSERT must not need rights on our tables, and must not be able to slip in tables of its own.
+-- Trigger functions are SECURITY DEFINER: an app's role that may do nothing but INSERT must not need rights
+-- on our tables. They find what Postgres has, name what is ours, and look into pg_temp last: where it is
+-- not named Postgres looks there first, and whoever inserts could slip in a type "text" of his own, and with
+-- its check run whatever he likes in our name.
 -- Where an app has `timestamp` columns they are read as UTC, whatever time zone its session has.
 
 -- ------------------------------------------------------------------------------------- the limits
@@ -613,7 +615,7 @@ CREATE OR REPLACE TRIGGER photo_generation_image_stored
 -- The only place that bumps lease. It need not tell us from an operator: whoever moves a job in
 -- or out of processing, or hands it to somebody else, fences whoever held it before.
 CREATE OR REPLACE FUNCTION public.photo_generation_fence() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET timezone = 'UTC' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
     held  boolean := OLD.status = 'processing';
     holds boolean := NEW.status = 'processing';
@@ -662,7 +664,7 @@ CREATE OR REPLACE TRIGGER photo_generation_fence
 
 -- A row may also be inserted in a final state (an app's import).
 CREATE OR REPLACE FUNCTION public.photo_generation_born_final() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET timezone = 'UTC' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 BEGIN
     NEW."completedAt" := now();
     RETURN NEW;
@@ -676,7 +678,7 @@ CREATE OR REPLACE TRIGGER photo_generation_born_final
 -- A finished row set back to pending: what is stored stays, everything else is planned again, with
 -- a fresh allowance for one ambiguous repeat. (A call still in flight is settled by the next claim.)
 CREATE OR REPLACE FUNCTION public.photo_generation_again() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE public.photo_generation_images
     SET state = CASE WHEN state = 'calling' THEN state ELSE 'planned' END,
@@ -693,7 +695,7 @@ CREATE OR REPLACE TRIGGER photo_generation_again
 -- A job has ended: was it the batch's last? By a finish of ours too, for whoever ends the last two
 -- jobs at once, or moves a job to another batch meanwhile.
 CREATE OR REPLACE FUNCTION public.photo_generation_check_batch() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO public.photo_generation_batch_checks VALUES (OLD."batchId");
     RETURN NULL;
@@ -716,7 +718,7 @@ CREATE OR REPLACE TRIGGER photo_generation_check_batch_on_delete
 -- that is already committed, so it always notifies. A constant payload folds a thousand
 -- notifications of one transaction into one.
 CREATE OR REPLACE FUNCTION public.photo_generation_wake() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF (current_setting('transaction_isolation') <> 'read committed'
         OR EXISTS (SELECT FROM public.photo_generation_workers

@@ -55,7 +55,7 @@ $$;
 
 -- Jobs that came. In words of UTC where an app's column has no zone.
 CREATE OR REPLACE FUNCTION public.photo_generation_inserted() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET timezone = 'UTC' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 BEGIN
     INSERT INTO public.photo_generation_arrivals (model, type, tenant, "dueAt")
     SELECT public.photo_generation_model(job.model::text), public.photo_generation_type(job.type::text),
@@ -73,7 +73,7 @@ CREATE OR REPLACE TRIGGER photo_generation_inserted
 
 -- Jobs that wait again; or still, but may be due sooner than they were, or for somebody else.
 CREATE OR REPLACE FUNCTION public.photo_generation_waits_again() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET timezone = 'UTC' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 BEGIN
     INSERT INTO public.photo_generation_arrivals (model, type, tenant, "dueAt")
     VALUES (public.photo_generation_model(NEW.model::text), public.photo_generation_type(NEW.type::text),
@@ -92,7 +92,7 @@ CREATE OR REPLACE TRIGGER photo_generation_waits_again
 -- A call has ended: its time is the tenant's. One that a dead worker left open is settled late, and
 -- counts until its deadline at most.
 CREATE OR REPLACE FUNCTION public.photo_generation_charge() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO public.photo_generation_charges (model, tenant, seconds, weight)
     VALUES (NEW.model, left(NEW.tenant, 200),

@@ -110,6 +110,43 @@ async fn where_supabase_has_its_roles_they_may_touch_nothing_of_ours() {
     assert_eq!(names(db.pool(), callable).await, BTreeSet::new());
 }
 
+/// Where a path does not name `pg_temp`, Postgres looks for types there first: a cast in one of our
+/// triggers would take that of whoever inserts, and run its check as the owner.
+#[tokio::test]
+async fn whoever_inserts_cannot_slip_a_type_of_his_own_into_our_triggers() {
+    let stage = Stage::new().await;
+    let role = format!("inserts_{}", uuid::Uuid::new_v4().simple());
+    stage
+        .sql(&format!(
+            "CREATE ROLE {role}; GRANT INSERT ON photo_generation_queue TO {role};
+             ALTER TABLE photo_generation_queue DISABLE ROW LEVEL SECURITY"
+        ))
+        .await;
+
+    stage
+        .sql(&format!(
+            r#"BEGIN;
+               SET LOCAL ROLE {role};
+               CREATE FUNCTION pg_temp.checked(pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS
+                   $$ BEGIN RAISE EXCEPTION 'run in the name of %', current_user; END $$;
+               CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (pg_temp.checked(VALUE));
+               CREATE DOMAIN pg_temp.jsonb AS pg_catalog.jsonb CHECK (pg_temp.checked(VALUE::pg_catalog.text));
+               INSERT INTO photo_generation_queue ("basePrompt", type, provider, payload)
+               VALUES ('a lake', 'tryon', 'openai', '{{}}');
+               COMMIT"#
+        ))
+        .await;
+
+    let exposed = r"SELECT count(*) FROM pg_proc
+        WHERE prosecdef AND proname LIKE 'photo\_generation\_%'
+          AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(proconfig, '{}'))";
+    assert_eq!(stage.number(exposed).await, 0);
+    stage
+        .sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .await;
+}
+
+/// As an app that may do nothing but insert, in a database that is closed by default.
 /// As an app that may do nothing but insert, in a database that is closed by default.
 #[tokio::test]
 async fn a_role_that_may_only_insert_needs_no_right_to_a_function_of_ours() {
