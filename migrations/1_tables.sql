@@ -2,7 +2,7 @@
 --
 -- `safelight migrate` creates those that are missing. A table that is there already, made by an app
 -- or by an older safelight, gets the columns it lacks; so a column added here is all that a later
--- version needs to write. Everything is in schema public, because trigger functions run with an
+-- version needs to write. Everything is in schema public, because trigger functions run with a
 -- search_path without it and must name what they touch. Names are camelCase and quoted: apps already
 -- insert them so. What an *app* writes is not constrained (a row that cannot be worked ends
 -- failed, with a sentence); CHECKs hold what *we* write, and those of a table that an app may have
