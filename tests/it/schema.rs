@@ -147,7 +147,6 @@ async fn whoever_inserts_cannot_slip_a_type_of_his_own_into_our_triggers() {
 }
 
 /// As an app that may do nothing but insert, in a database that is closed by default.
-/// As an app that may do nothing but insert, in a database that is closed by default.
 #[tokio::test]
 async fn a_role_that_may_only_insert_needs_no_right_to_a_function_of_ours() {
     let db = empty().await;
