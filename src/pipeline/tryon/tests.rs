@@ -28,7 +28,7 @@ fn request(model: &str) -> Request {
 
 fn rendered(model: &str) -> ImageRequest {
     let garments = vec![picture("coat"), picture("hat")];
-    render(&request(model), picture("me"), garments, picture("face"))
+    render(&request(model), &picture("me"), garments, picture("face"))
 }
 
 fn order(request: &ImageRequest) -> Vec<&str> {
