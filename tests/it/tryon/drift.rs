@@ -60,7 +60,10 @@ impl Stage {
     /// One picture is kept, whole, and no other lies anywhere.
     async fn assert_one_kept(&self, job: i64, kept: &str) {
         assert_eq!(self.kept_of(job).await, kept, "{}", self.dump().await);
+        // A drain does not wait for that.
+        let worker = self.worker().await;
         self.until(NOTHING_TO_REMOVE).await;
+        worker.stop().await;
         assert_eq!(self.drawings_of(job).await.len(), 1);
         self.assert_photos().await;
         self.assert_equation().await;

@@ -1,6 +1,6 @@
 //! One hook and one credit for one image, however often it was drawn; and none is lost with its job.
 
-use super::{FAR, NO_CALL_IS_OPEN, OWN};
+use super::{FAR, NO_CALL_IS_OPEN, NOTHING_TO_REMOVE, OWN};
 use crate::harness::{Stage, hangs};
 use crate::tryon::{FACE, RENDER};
 
@@ -107,4 +107,80 @@ async fn a_job_that_expires_while_its_drawing_is_looked_at_has_it() {
     assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 0 lease 2");
     stage.assert_one_kept(job, "image 1").await;
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_drawing_that_the_storage_does_not_take_is_removed_when_it_does() {
+    let stage = app().await;
+    stage.drawn_with_faces(&[FAR]);
+    stage.spoil(RENDER, "slow=0ms", 1);
+    stage.spoil(RENDER, "slow=1s", 1);
+    let worker = stage.worker_at("one").await;
+    let job = stage.usual_tryon().await;
+    stage
+        .until("SELECT state = 'calling' FROM photo_generation_steps WHERE step = 'redraw'")
+        .await;
+
+    stage.storage_goes_away();
+    stage.until_spooled(1).await;
+    stage.until_all_ended().await;
+    assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 0 lease 2");
+    stage.storage_comes_back();
+    stage.until(NO_CALL_IS_OPEN).await;
+
+    assert_eq!(
+        stage.steps_of(job).await,
+        "check stored, face stored, garment-1 stored, recheck planned, redraw stored"
+    );
+    stage.assert_one_kept(job, "image 1").await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_drawing_that_waits_for_the_storage_is_not_looked_at() {
+    let stage = app().await;
+    stage.spoil(RENDER, "slow=1s", 1);
+    let worker = stage.worker_at("one").await;
+    let job = stage.usual_tryon().await;
+    stage
+        .until("SELECT state = 'calling' FROM photo_generation_images")
+        .await;
+
+    stage.storage_goes_away();
+    stage.until_spooled(1).await;
+    stage.storage_comes_back();
+    stage.until_all_ended().await;
+
+    assert_eq!(stage.ended_as(job).await, "completed 1/1 attempts 0");
+    assert_eq!(stage.steps_of(job).await, "face stored, garment-1 stored");
+    stage.assert_one_kept(job, "image 1").await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_drawn_for_nothing_goes_with_its_job() {
+    let stage = Stage::new().await;
+    stage.drawn_with_faces(&[FAR, OWN]);
+    let job = stage.usual_tryon().await;
+    stage.drain().await;
+    let drawn = stage.drawings_of(job).await;
+    // As if nobody had noted the first drawing.
+    stage
+        .sql(
+            r#"DELETE FROM photo_generation_removals;
+               UPDATE photo_generation_calls SET "startedAt" = now() - interval '40 days';
+               UPDATE photo_generation_queue SET "completedAt" = now() - interval '40 days'"#,
+        )
+        .await;
+
+    let pruned = stage
+        .safelight(&["prune", "--completed-days=30", "--objects", "--yes"])
+        .await;
+    assert!(pruned.stdout.starts_with("1 job is pruned"), "{pruned:?}");
+    let worker = stage.worker().await;
+    stage.until(NOTHING_TO_REMOVE).await;
+    worker.stop().await;
+
+    let left: Vec<_> = drawn.iter().filter(|picture| picture.exists()).collect();
+    assert_eq!((drawn.len(), left.len()), (2, 0));
 }
