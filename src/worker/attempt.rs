@@ -115,7 +115,7 @@ impl Attempt<'_> {
         tracing::debug!(pictures = pictures.len(), "inputs ready");
         let images = match JobType::named(&self.job.kind) {
             Some(JobType::TryOn) => match self.dress(&request, &pictures).await? {
-                Dressed::Ready(sitting) => vec![self.draw(&sitting).await?],
+                Dressed::Ready(sitting) => vec![Box::pin(self.draw(&sitting)).await?],
                 Dressed::NotNow(outcome) => return Ok(outcome),
             },
             Some(JobType::PhotoGeneration | JobType::ImageGeneration | JobType::ImageEdit)

@@ -115,30 +115,40 @@ impl Attempt<'_> {
         if !has_drifted || !tryon::may_redraw(began.elapsed(), took) {
             return Ok(first);
         }
+        let until = began + tryon::redraws_until(took);
+        let second = self.redraw(sitting, until, patience).await?;
+        let found = persist(|| steps::of_job(db, job)).await?;
+        Ok(match (better_call(&found, &first), second) {
+            (Some(call), Some(second)) if call == second.call => second,
+            (Some(_) | None, _) => first,
+        })
+    }
+
+    /// Draws once more, if that may begin until then, and looks at it.
+    async fn redraw(
+        self,
+        sitting: &Sitting,
+        until: Instant,
+        patience: &Patience,
+    ) -> Result<Option<Published>, DbError> {
         let both = [Step::Redraw, Step::Recheck];
-        let planned = persist(|| steps::plan(db, self.lease, &both)).await?;
-        let is_free = |step| {
-            let mut rows = planned.iter().filter(|row| row.step == step);
-            rows.any(|row| row.state == ImageState::Planned)
-        };
+        let planned = persist(|| steps::plan(self.context.db(), self.lease, &both)).await?;
+        let is_free =
+            |step| row(&planned, step).is_some_and(|row| row.state == ImageState::Planned);
         if !both.into_iter().all(is_free) {
-            return Ok(first);
+            return Ok(None);
         }
         let wanted = Wanted {
             deadline: REDRAWN_WITHIN.min(self.context.settings.call_timeout),
-            turn_until: Some(began + tryon::redraws_until(took)),
+            turn_until: Some(until),
             ..Wanted::of(self, Target::Step(Step::Redraw), &sitting.request)
         };
         let drawn = self.faithfully(sitting, wanted, patience).await?;
         let Some(second) = drawn.drawing else {
-            return Ok(first);
+            return Ok(None);
         };
         self.look(Step::Recheck, second.bytes, patience).await?;
-        let found = persist(|| steps::of_job(db, job)).await?;
-        Ok(match better_call(&found, &first) {
-            Some(call) if call == second.picture.call => second.picture,
-            Some(_) | None => first,
-        })
+        Ok(Some(second.picture))
     }
 
     /// Asks where the face of a drawing is; the step has the answer, if there is one.

@@ -126,16 +126,16 @@ impl Attempt<'_> {
         patience: &Patience,
     ) -> Result<ImageOutcome, DbError> {
         match (step.state, step.step, garment) {
-            // About a drawing, which comes later.
-            (_, Step::Check | Step::Redraw | Step::Recheck, _) => Ok(ImageOutcome::Settled),
             // Its picture is bought, and waits for the storage.
-            (ImageState::Calling, ..) => Ok(ImageOutcome::Kept),
+            (ImageState::Calling, Step::Face | Step::Garment(_), _) => Ok(ImageOutcome::Kept),
             (ImageState::Planned, Step::Face, _) => self.find_face(person, patience).await,
             (ImageState::Planned, Step::Garment(_), Some(garment)) => {
                 self.cut_out(step.step, garment, patience).await
             }
             // Of a garment that the row does not ask for any more.
             (ImageState::Planned, Step::Garment(_), None)
+            // About a drawing, which comes later.
+            | (_, Step::Check | Step::Redraw | Step::Recheck, _)
             | (
                 ImageState::Stored
                 | ImageState::Refused

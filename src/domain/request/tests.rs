@@ -81,10 +81,6 @@ fn a_row_that_makes_no_sense_says_why() {
         "Unknown job type \"video\"",
     );
     refused(
-        |job| job.kind = "image_edit".to_owned(),
-        "not supported by this version",
-    );
-    refused(
         |job| job.aspect_ratio = Some("7:5".to_owned()),
         "\"7:5\" is not one that",
     );

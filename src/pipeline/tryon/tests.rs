@@ -1,6 +1,5 @@
 use super::*;
-use crate::db::jobs::NewJob;
-use crate::domain::JobType;
+use crate::domain::{ClaimedJob, JobType};
 use serde_json::json;
 
 fn picture(content: &str) -> PreparedPicture {
@@ -18,12 +17,27 @@ fn request(model: &str) -> Request {
         "garmentImages": ["https://a.example/coat.png"],
         "prompt": "By the sea.",
     });
-    let job = NewJob {
-        kind: Some(JobType::TryOn),
-        payload: Some(payload),
-        ..NewJob::default()
+    let job = ClaimedJob {
+        id: 1,
+        job_id: uuid::Uuid::nil(),
+        tenant: Tenant::of(None, Some("7")),
+        kind: JobType::TryOn.as_str().to_owned(),
+        batch_id: None,
+        base_prompt: None,
+        example_prompt: None,
+        example_url: None,
+        training_urls: None,
+        aspect_ratio: None,
+        images: 1,
+        provider: None,
+        model: model.to_owned(),
+        payload: Some(payload.to_string()),
+        attempts: 0,
+        max_attempts: 5,
+        request_id: "r".to_owned(),
+        expires_in: None,
     };
-    Request::parse(&job.as_claimed(model)).unwrap()
+    Request::parse(&job).unwrap()
 }
 
 fn rendered(model: &str) -> ImageRequest {
@@ -75,4 +89,37 @@ fn a_garment_is_the_tenants_own() {
     assert_ne!(of("7", "coat"), of("8", "coat"));
     assert_ne!(of("7", "coat"), of("7", "hat"));
     assert_eq!(of("7", "coat").len(), 64);
+}
+
+#[test]
+fn it_has_the_shape_of_the_person_unless_the_row_says_which() {
+    let person = PreparedPicture {
+        width: 600,
+        height: 900,
+        ..picture("me")
+    };
+    let ratio = |request: &Request| {
+        let asked = render(request, &person, vec![picture("coat")], picture("face"));
+        asked.aspect_ratio.map(crate::domain::AspectRatio::as_str)
+    };
+    let said = Request {
+        aspect_ratio: Some(crate::domain::AspectRatio::COMMON[0]),
+        keeps_shape: false,
+        ..request(tryon::MODEL)
+    };
+
+    assert_eq!(ratio(&request(tryon::MODEL)), Some("2:3"));
+    assert_eq!(ratio(&said), Some("1:1"));
+}
+
+#[test]
+fn fidelity_is_left_out_and_nothing_else() {
+    let asked = rendered("gpt-image-1.5");
+
+    let again = without_fidelity(&asked);
+
+    assert_eq!(asked.options.input_fidelity, Some(InputFidelity::High));
+    assert_eq!(again.options.input_fidelity, None);
+    assert_eq!(again.prompt, asked.prompt);
+    assert_eq!(order(&again), order(&asked));
 }
