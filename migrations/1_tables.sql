@@ -566,7 +566,7 @@ COMMENT ON TABLE public.photo_generation_credit_refunds IS
 
 CREATE TABLE public.photo_generation_steps (
     "jobId"      bigint NOT NULL REFERENCES public.photo_generation_queue (id) ON DELETE CASCADE,
-    -- face; garment-1, garment-2, ...
+    -- face; garment-1, garment-2, ...; check, redraw, recheck
     step         text NOT NULL,
     -- As of an image; stored: what it found is kept here, and never bought again.
     state        text NOT NULL DEFAULT 'planned',
@@ -575,7 +575,7 @@ CREATE TABLE public.photo_generation_steps (
     -- Calls that ended without our knowing; the second one is the last.
     ambiguous    integer NOT NULL DEFAULT 0,
     result       jsonb,
-    -- Of the picture that it made.
+    -- Of the picture that it made; of check, the one that it looks at.
     "storageKey" text,
     -- Of photo_generation_garments, for a step that makes one or takes one from there.
     garment      text,
@@ -589,7 +589,7 @@ CREATE TABLE public.photo_generation_steps (
         CHECK (state <> 'stored' OR result IS NOT NULL OR "storageKey" IS NOT NULL)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE public.photo_generation_steps IS
-    'Paid calls of a job that make none of its images, one row each: what a try-on finds out before it is drawn.';
+    'Paid calls of a job that make none of its images, one row each: what a try-on finds out before it is drawn, and about its drawing.';
 
 CREATE TABLE public.photo_generation_garments (
     -- Of the tenant, the picture, the model and the instruction: SHA-256, in hex.

@@ -274,11 +274,11 @@ BEGIN
     END IF;
 
     -- Calls at a time. Those of a worker that does not renew any more are over, as its lease is; those
-    -- whose picture waits in a spool have had their answer.
+    -- that were accepted have had their answer: their picture waits in a spool, or is looked at.
     most := coalesce(l."maxConcurrent", CASE WHEN NOT sets_pace THEN own_concurrent END);
     IF most IS NOT NULL THEN
         SELECT count(*) INTO taken FROM public.photo_generation_calls AS call
-        WHERE state = 'calling' AND spool IS NULL
+        WHERE state = 'calling' AND accepted IS NULL
           AND provider = of_provider AND account = of_account AND model = of_model
           AND (sets_pace OR run = own_run)
           AND EXISTS (SELECT FROM public.photo_generation_workers AS worker

@@ -64,6 +64,23 @@ CREATE OR REPLACE TRIGGER photo_generation_step_garment
     WHEN (NEW.garment IS NOT NULL AND NEW.state IN ('calling', 'stored') AND OLD.state <> NEW.state)
     EXECUTE FUNCTION public.photo_generation_step_garment();
 
+-- The second drawing of a try-on that comes when the image has the first one is nobody's.
+CREATE OR REPLACE FUNCTION public.photo_generation_drawn_late() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+    INSERT INTO public.photo_generation_removals ("storageKey")
+    SELECT NEW."storageKey" FROM public.photo_generation_images AS image
+    WHERE image."jobId" = NEW."jobId" AND image.index = 1 AND image.state = 'stored'
+      AND image."storageKey" <> NEW."storageKey"
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER photo_generation_drawn_late
+    AFTER UPDATE OF state ON public.photo_generation_steps
+    FOR EACH ROW
+    WHEN (NEW.step = 'redraw' AND NEW.state = 'stored' AND OLD.state <> 'stored')
+    EXECUTE FUNCTION public.photo_generation_drawn_late();
+
 -- A finished row set back to pending: what its steps have found stays, as its images do.
 CREATE OR REPLACE FUNCTION public.photo_generation_steps_again() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -27,7 +27,7 @@ BEGIN
                       'call_refund', 'called', 'cap', 'capture', 'charge', 'check_batch', 'claim', 'cost',
                       'count_alone', 'count_images', 'credit_price', 'credit_round', 'credits_again',
                       'credits_mode', 'credits_on_delete', 'credits_on_end', 'credits_on_late',
-                      'default_model', 'due', 'expected', 'fence', 'find_arrivals', 'forget_shares',
+                      'default_model', 'drawn_late', 'due', 'expected', 'fence', 'find_arrivals', 'forget_shares',
                       'grant_credits', 'image_stored', 'images_left', 'inserted', 'kinds', 'list_price',
                       'lock_claims', 'model_of_tryon', 'name_model', 'next', 'next_due', 'next_quota_day',
                       'number', 'on_image', 'pace', 'pauses_of', 'payable', 'prices_of', 'prompt',

@@ -108,7 +108,8 @@
 //!     saw is `ambiguous`, counted, and repeated at most once per image, or step.
 //! 14. A picture that was paid for is in the storage or in a spool before its call is anything but
 //!     `calling`. That an object does not exist is believed only of a bucket that answers: who takes a
-//!     lost bucket for a lost picture buys it again.
+//!     lost bucket for a lost picture buys it again. The call of a try-on's drawing stays `calling`, with its
+//!     object in the storage, while it is looked at; `accepted` says that its answer has come.
 //! 15. No object is removed before the row that says so is committed (`photo_generation_removals`).
 //! 16. Only reserving and granting credits lock an account; whoever ends a job appends. So an app's open
 //!     insert, which holds its customer's account, keeps no job from ending.
@@ -161,6 +162,8 @@
 //! - *What a call costs is an estimate while it is in flight,* and settled once, with the call.
 //! - *The right to cut out a garment is its maker's lease and open call,* not a deadline: whoever finds one
 //!   being made waits as a pending job. A step that brings nothing never ends a job.
+//! - *Of two drawings of a try-on the ledger has both calls,* and `images."callId"` names the one that is
+//!   kept, whichever call was settled last.
 //! - *The claim looks at the model of a row, not at those of its steps.* A try-on whose step must wait for
 //!   somebody to act goes back for half a minute.
 //! - *A learned rate is two columns and a formula:* what the provider took before its last refusal, and

@@ -22,7 +22,7 @@ CROSS JOIN LATERAL (
               AND "startedAt" > now() - photo_generation_quota_window() AND state <> 'limited') AS minute,
            (SELECT count(*) FROM photo_generation_calls AS call
             WHERE call.provider = l.provider AND call.account = l.account AND call.model = l.model
-              AND state = 'calling' AND spool IS NULL) AS running
+              AND state = 'calling' AND accepted IS NULL) AS running
 ) AS used
 CROSS JOIN LATERAL (
     SELECT coalesce(l."costPerCall", photo_generation_list_price(l.provider, l.model)) AS of_call

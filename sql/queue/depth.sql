@@ -39,7 +39,7 @@ SELECT (SELECT count(*) FROM photo_generation_queue
         WHERE status IN ('pending', 'rate_limited') AND "retryAt" IS NULL) + retrying.jobs AS "waiting!",
        (SELECT count(*) FROM photo_generation_queue WHERE status = 'processing') AS "processing!",
        (SELECT count(*) FROM photo_generation_calls
-        WHERE state = 'calling' AND spool IS NULL) AS "calls_running!",
+        WHERE state = 'calling' AND accepted IS NULL) AS "calls_running!",
        (SELECT coalesce(sum(photos), 0) FROM photo_generation_spools) AS "spool_photos!",
        (SELECT coalesce(sum(bytes), 0)::bigint FROM photo_generation_spools) AS "spool_bytes!",
        (SELECT count(*) FROM photo_generation_spools WHERE "fullSince" IS NOT NULL) AS "spools_full!",

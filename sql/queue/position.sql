@@ -91,7 +91,7 @@ pace AS (
     SELECT greatest(
                count(*) FILTER (WHERE state = 'stored')
                    / greatest(extract(epoch FROM now() - min("startedAt") FILTER (WHERE state = 'stored')), 10),
-               count(*) FILTER (WHERE state = 'calling' AND spool IS NULL) / min(known."secondsPerCall")) AS images
+               count(*) FILTER (WHERE state = 'calling' AND accepted IS NULL) / min(known."secondsPerCall")) AS images
     FROM job
     JOIN photo_generation_limits AS l ON l.model = job.name
     JOIN photo_generation_calls AS call

@@ -6,8 +6,13 @@
 -- 200 jobs of one image and one call each take 4 to 13 ms among a million, a third of it the cascade.
 WITH object AS (
     INSERT INTO photo_generation_removals ("storageKey")
-    SELECT DISTINCT image."storageKey" FROM photo_generation_images AS image
+    SELECT image."storageKey" FROM photo_generation_images AS image
     WHERE $2::boolean AND image."jobId" = ANY ($1::bigint[]) AND image."storageKey" IS NOT NULL
+    UNION
+    -- Drawings of a try-on that came to no image: garments are their tenant's.
+    SELECT step."storageKey" FROM photo_generation_steps AS step
+    WHERE $2 AND step."jobId" = ANY ($1) AND step.step IN ('check', 'redraw')
+      AND step."storageKey" IS NOT NULL
     ON CONFLICT DO NOTHING
 ),
 named AS MATERIALIZED (

@@ -2,7 +2,8 @@
 -- Called by db::ledger::settle_orphan.
 -- $1 call, $2 job, $3 the call's lease, $4 key of the object that was found (NULL: none, the call is
 -- ambiguous), $5 mime, $6 bytes, $7 width, $8 height, $9 sha256, $10 what apps are shown (NULL: the
--- key), $11 the spool of the call as it was read (NULL: none): what was kept in one meanwhile is not lost.
+-- key), $11 the spool of the call as it was read (NULL: none): what was kept in one meanwhile is not lost,
+-- $12 the call that made the picture, which may be the second drawing of a try-on (NULL: none was found).
 -- The job's row is locked first, so that a claim of it and this statement come one after the other;
 -- if the job is already processing under another lease, that attempt settles the call itself. But not a
 -- spooled one: no attempt touches it, so its picture is recorded whoever holds the job.
@@ -32,7 +33,7 @@ step AS (
     SET state = CASE WHEN $4::text IS NOT NULL THEN 'stored'
                      WHEN step.ambiguous >= 1 THEN 'ambiguous' ELSE 'planned' END,
         ambiguous = step.ambiguous + CASE WHEN $4::text IS NULL THEN 1 ELSE 0 END,
-        "storageKey" = $4, "updatedAt" = now()
+        "storageKey" = coalesce($4, step."storageKey"), "updatedAt" = now()
     FROM call
     WHERE step."jobId" = call."jobId" AND step.step = call.step
       AND step.state = 'calling' AND step."callId" = $1
@@ -46,7 +47,7 @@ image AS (
                                   WHERE job.status IN ('completed', 'failed', 'canceled'))
                      THEN 'ambiguous' ELSE 'planned' END,
         ambiguous = image.ambiguous + CASE WHEN $4::text IS NULL THEN 1 ELSE 0 END,
-        "storageKey" = $4, url = $10, "mimeType" = $5, bytes = $6, width = $7, height = $8, sha256 = $9,
+        "callId" = coalesce($12, image."callId"), "storageKey" = $4, url = $10, "mimeType" = $5, bytes = $6, width = $7, height = $8, sha256 = $9,
         error = CASE WHEN $4::text IS NULL THEN image.error END,
         "errorCode" = CASE WHEN $4::text IS NULL THEN image."errorCode" END,
         "storedAt" = CASE WHEN $4::text IS NOT NULL THEN now() END, "updatedAt" = now()
@@ -54,6 +55,13 @@ image AS (
     WHERE image."jobId" = call."jobId" AND image.index = call.index
       AND image.state = 'calling' AND image."callId" = $1
     RETURNING image."jobId", image.state
+),
+-- As in queue/stored.
+removal AS (
+    INSERT INTO photo_generation_removals ("storageKey")
+    SELECT step."storageKey" FROM image JOIN photo_generation_steps AS step ON step."jobId" = image."jobId"
+    WHERE image.state = 'stored' AND step.step IN ('check', 'redraw') AND step."storageKey" <> $4
+    ON CONFLICT DO NOTHING
 ),
 late AS (
     SELECT job.status = 'failed' AND job.code = 'expired' AS completes FROM job

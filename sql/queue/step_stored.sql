@@ -19,7 +19,7 @@ call AS (
     RETURNING call."jobId", call.step
 )
 UPDATE photo_generation_steps AS step
-SET state = 'stored', result = $4::text::jsonb, "storageKey" = $5, error = NULL, "errorCode" = NULL,
+SET state = 'stored', result = $4::text::jsonb, "storageKey" = coalesce($5, step."storageKey"), error = NULL, "errorCode" = NULL,
     "updatedAt" = now()
 FROM call
 WHERE step."jobId" = call."jobId" AND step.step = call.step

@@ -3,7 +3,9 @@
 -- the object of a dead lease's call.
 -- $1 job, $2 lease, $3 call, $4 key, $5 mime, $6 bytes, $7 width, $8 height, $9 sha256,
 -- $10 provider's request id, $11 input tokens, $12 output tokens, $13 what apps are shown (NULL: the key),
--- $14 input tokens of images, $15 output tokens of images.
+-- $14 input tokens of images, $15 output tokens of images, $16 the call that made the picture: of a try-on
+-- that was drawn twice it may be another than the one that is settled. The other drawing is nobody's then.
+-- Tokens that are not said (NULL) stay as they are: queue/drawn may have said them.
 WITH own AS MATERIALIZED (
     SELECT id FROM photo_generation_queue
     WHERE id = $1 AND lease = $2 AND status = 'processing'
@@ -11,8 +13,11 @@ WITH own AS MATERIALIZED (
 ),
 call AS (
     UPDATE photo_generation_calls AS call
-    SET state = 'stored', accepted = true, "endedAt" = now(), "providerRequestId" = $10,
-        "inputTokens" = $11, "outputTokens" = $12, "inputImageTokens" = $14, "outputImageTokens" = $15,
+    SET state = 'stored', accepted = true, "endedAt" = now(), "providerRequestId" = coalesce($10, call."providerRequestId"),
+        "inputTokens" = coalesce($11, call."inputTokens"),
+        "outputTokens" = coalesce($12, call."outputTokens"),
+        "inputImageTokens" = coalesce($14, call."inputImageTokens"),
+        "outputImageTokens" = coalesce($15, call."outputImageTokens"),
         "costUsd" = photo_generation_cost(call.provider, call.account, call.model,
                                           $11, $14, $12, $15, call."costUsd")
     FROM own
@@ -21,12 +26,18 @@ call AS (
 ),
 image AS (
     UPDATE photo_generation_images AS image
-    SET state = 'stored', "storageKey" = $4, url = $13, "mimeType" = $5, bytes = $6, width = $7, height = $8,
+    SET state = 'stored', "callId" = $16, "storageKey" = $4, url = $13, "mimeType" = $5, bytes = $6, width = $7, height = $8,
         sha256 = $9, error = NULL, "errorCode" = NULL, "storedAt" = now(), "updatedAt" = now()
     FROM call
     WHERE image."jobId" = call."jobId" AND image.index = call.index
       AND image.state = 'calling' AND image."callId" = $3
     RETURNING image."jobId"
+),
+removal AS (
+    INSERT INTO photo_generation_removals ("storageKey")
+    SELECT step."storageKey" FROM image JOIN photo_generation_steps AS step ON step."jobId" = image."jobId"
+    WHERE step.step IN ('check', 'redraw') AND step."storageKey" <> $4
+    ON CONFLICT DO NOTHING
 )
 UPDATE photo_generation_queue AS job
 SET "imagesCompleted" = least(coalesce(job."imagesCompleted", 0), 2147483646) + 1,

@@ -99,7 +99,6 @@ fn states() -> Object {
                headers(("Location" = String, description = "Where to poll"))),
               (status = 402, body = NoCreditBody, description = "Its tenant has not the credits: `insufficient_credits`"),
               (status = 409, body = ErrorBody, description = "The key was used for another request: `idempotency_key_reused`"),
-              (status = 501, body = ErrorBody, description = "This version does not work a type: `type_unavailable`"),
               (status = 502, body = ErrorBody, description = "The storage of uploads fails: `storage_failed`"),
               (status = 503, body = ErrorBody, description = "Too many jobs wait: `queue_full`; or the server or its database is away")))]
 pub(super) async fn create(

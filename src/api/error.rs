@@ -60,9 +60,6 @@ pub enum ApiError {
     /// Too much of this at once; another try a moment later succeeds.
     #[error("The server is busy; try again in a moment.")]
     Busy,
-    /// This version has no way to do it.
-    #[error("{1}")]
-    NotBuilt(&'static str, String),
     #[error("The storage could not be read; try again later.")]
     Storage(#[from] StorageError),
     /// Whether a token is right cannot be known, for so long at least.
@@ -96,7 +93,6 @@ impl ApiError {
             Self::QueueFull | Self::Busy | Self::KeysUnavailable(_) | Self::Unavailable(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::NotBuilt(..) => StatusCode::NOT_IMPLEMENTED,
             Self::Storage(_) => StatusCode::BAD_GATEWAY,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -106,7 +102,7 @@ impl ApiError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "invalid_request",
-            Self::Refused(code, _) | Self::Conflict(code, _) | Self::NotBuilt(code, _) => code,
+            Self::Refused(code, _) | Self::Conflict(code, _) => code,
             Self::Unauthorized(_) => "unauthorized",
             Self::Forbidden(_) => "forbidden",
             Self::NoCredit(_) => "insufficient_credits",
@@ -139,7 +135,6 @@ impl ApiError {
             | Self::Conflict(..)
             | Self::TooLarge(_)
             | Self::WrongType(_)
-            | Self::NotBuilt(..)
             | Self::Internal(_) => None,
         }
     }
@@ -164,8 +159,7 @@ impl ApiError {
             | Self::UploadsFull
             | Self::Busy
             // By who fetches them, once for all who wait.
-            | Self::KeysUnavailable(_)
-            | Self::NotBuilt(..) => {}
+            | Self::KeysUnavailable(_) => {}
         }
     }
 }

@@ -15,10 +15,10 @@ use uuid::Uuid;
 
 use super::Api;
 use super::caller::Caller;
-use super::error::{ApiError, ErrorBody};
+use super::error::{ApiError, ErrorBody, NoCreditBody};
 use super::extract::{Body, IdempotencyKey, Query};
 use super::hub::Seen;
-use super::jobs::body::{document, in_our_words, is_picture};
+use super::jobs::body::{check_webhook, document, in_our_words, is_picture};
 use super::jobs::enqueue::insert;
 use super::jobs::looked_at;
 use super::jobs::view::ImageView;
@@ -84,6 +84,9 @@ pub(super) struct TryonBody {
     image_size: Option<String>,
     #[schema(example = "gemini-3-pro-image-preview")]
     model: Option<String>,
+    /// Who is told when the job has ended: an https URL of yours. Signed as Standard Webhooks has it.
+    #[schema(max_length = 8192, example = "https://example.com/webhooks/photos")]
+    webhook_url: Option<String>,
     /// Your own; returned as it is.
     #[schema(value_type = Option<serde_json::Value>)]
     metadata: Option<Box<RawValue>>,
@@ -107,11 +110,12 @@ pub(super) struct TryonAccepted {
 /// Enqueue a try-on
 ///
 /// Garments are cut out of their pictures, the face is found, and one picture is drawn of the person in
-/// the garments. `GET /api/generations/{jobId}` shows these steps.
+/// the garments; once more if the face is not where it was. `GET /api/generations/{jobId}` shows these steps.
 #[utoipa::path(post, path = "/api/tryon", tag = "extra", operation_id = "enqueueTryon",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters")),
     request_body = TryonBody,
     responses((status = 202, body = TryonAccepted, description = "It is committed"),
+              (status = 402, body = NoCreditBody, description = "Its tenant has not the credits: `insufficient_credits`"),
               (status = 409, body = ErrorBody, description = "The key was used for another request: `idempotency_key_reused`"),
               (status = 502, body = ErrorBody, description = "The storage of uploads fails: `storage_failed`"),
               (status = 503, body = ErrorBody, description = "Too many jobs wait: `queue_full`; or the server or its database is away")))]
@@ -122,6 +126,7 @@ pub(super) async fn enqueue(
     request_id: RequestId,
     body: Body<TryonBody>,
 ) -> Result<(StatusCode, Json<TryonAccepted>), ApiError> {
+    check_webhook(body.content.webhook_url.as_deref(), api.sends_webhooks())?;
     let pictures = body.content.pictures()?;
     let mut job = body.content.new_job(&caller)?;
     let default = settings::default_model(api.db(), None).await?;
@@ -174,6 +179,7 @@ impl TryonBody {
             model: self.model,
             team_id: owner.team_id,
             user_id: owner.user_id,
+            webhook_url: self.webhook_url,
             metadata: document(self.metadata.as_deref(), "metadata")?,
             payload: Some(payload),
             ..NewJob::default()

@@ -31,6 +31,7 @@ A marker in a prompt makes its calls fail: \"a red bicycle [sim:429@2 wait=3s]\"
   message=...     in place of the provider's own words, to the end of the marker
 
   refused         429 429-bare 429-array daily limit0 badkey nocredit 401 403 gone 400
+                  fidelity (input_fidelity is)
   breaks          500 500-accepted array-error 408 502 503 504 hang reset truncated webpage
   odd answers     text empty noimage finish nocontent thoughts only-thought wrongmime wrongratio
                   cut-picture cut-base64 huge slow

@@ -114,6 +114,8 @@ impl Scarce {
 #[derive(Debug, Clone)]
 pub struct StoredPicture {
     pub key: String,
+    /// That made it.
+    pub call: Uuid,
     /// What apps are shown of it; `None`: the key.
     pub url: Option<String>,
     pub mime: &'static str,
@@ -237,7 +239,7 @@ fn held_for(took: Duration, after: f64) -> Duration {
     Duration::try_from_secs_f64(took.as_secs_f64() - after).unwrap_or_default()
 }
 
-/// Records that the picture of a call is in storage.
+/// Records that the picture of a call is in storage, or the one that is taken in its place.
 pub async fn stored(
     db: &Db,
     lease: &Lease,
@@ -263,6 +265,7 @@ pub async fn stored(
         picture.url,
         usage.input_image_tokens,
         usage.output_image_tokens,
+        picture.call,
     )
     .execute(&db.pool)
     .await?;
@@ -458,6 +461,7 @@ pub async fn settle_orphan(
         found.map(|picture| picture.sha256.as_str()),
         found.and_then(|picture| picture.url.as_deref()),
         call.spool,
+        found.map(|picture| picture.call),
     )
     .fetch_one(&db.pool)
     .await?;

@@ -43,12 +43,13 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 51] = [
+const _: [&str; 52] = [
     include_str!("../../sql/queue/budget.sql"),
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
     include_str!("../../sql/queue/claim.sql"),
     include_str!("../../sql/queue/depth.sql"),
+    include_str!("../../sql/queue/drawn.sql"),
     include_str!("../../sql/queue/ended.sql"),
     include_str!("../../sql/queue/expire.sql"),
     include_str!("../../sql/queue/expired.sql"),

@@ -10,7 +10,7 @@ use super::lease::must_be_one;
 use super::ledger::{DeadCall, is_stored};
 use super::{Db, DbError, Lease};
 use crate::domain::failure::Usage;
-use crate::domain::{ImageState, Step, Tenant};
+use crate::domain::{ImageState, JobId, Step, Tenant};
 
 /// One step, as the attempt finds it.
 #[derive(Debug)]
@@ -19,8 +19,10 @@ pub struct PlannedStep {
     pub state: ImageState,
     /// What it has found, as JSON.
     pub result: Option<String>,
-    /// Of the picture that it has made.
+    /// Of the picture that it has made, or that it looks at.
     pub storage_key: Option<String>,
+    /// The call that has found it, or that looked for it last.
+    pub made_by: Option<Uuid>,
     /// The call in flight when `state` is `calling`: a dead lease's, to be settled first.
     pub call: Option<DeadCall>,
     /// Its picture is bought and waits in a spool: nothing is to be done about it.
@@ -59,12 +61,12 @@ pub async fn plan(db: &Db, lease: &Lease, steps: &[Step]) -> Result<Vec<PlannedS
     .fetch_optional(&db.pool)
     .await?
     .ok_or(DbError::LeaseLost)?;
-    of_job(db, lease).await
+    of_job(db, lease.job()).await
 }
 
 /// The steps of a job, those that another version knows left out.
-pub async fn of_job(db: &Db, lease: &Lease) -> Result<Vec<PlannedStep>, DbError> {
-    let rows = sqlx::query_file!("sql/queue/steps.sql", lease.job())
+pub async fn of_job(db: &Db, job: JobId) -> Result<Vec<PlannedStep>, DbError> {
+    let rows = sqlx::query_file!("sql/queue/steps.sql", job)
         .fetch_all(&db.pool)
         .await?;
     rows.into_iter()
@@ -75,6 +77,7 @@ pub async fn of_job(db: &Db, lease: &Lease) -> Result<Vec<PlannedStep>, DbError>
                 state: row.state.parse().map_err(DbError::Corrupt)?,
                 result: row.result,
                 storage_key: row.storage_key,
+                made_by: row.made_by,
                 call: DeadCall::read(row.call, row.tenant, row.job_uuid),
                 spooled: row.spooled,
             })
@@ -115,6 +118,33 @@ pub async fn stored(
         Err(DbError::LeaseLost) if is_stored(db, call).await? => Ok(()),
         result => result,
     }
+}
+
+/// Says of the call that drew a try-on that its picture is in storage, and plans to look at it. The call
+/// stays open until [`super::ledger::stored`]. `false`: it is not to be looked at.
+pub async fn drawn(
+    db: &Db,
+    lease: &Lease,
+    call: Uuid,
+    key: &str,
+    usage: Usage,
+    provider_request_id: Option<&str>,
+) -> Result<bool, DbError> {
+    let planned = sqlx::query_file!(
+        "sql/queue/drawn.sql",
+        lease.job(),
+        lease.token(),
+        call,
+        key,
+        provider_request_id,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.input_image_tokens,
+        usage.output_image_tokens,
+    )
+    .execute(&db.pool)
+    .await?;
+    Ok(planned.rows_affected() == 1)
 }
 
 /// Asks for the right to make a garment, by its hash, for a step.

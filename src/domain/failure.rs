@@ -160,6 +160,8 @@ pub enum Remedy {
     RetryOnce,
     /// Trying again would end the same way.
     Never,
+    /// So would this, unless the input fidelity is left out, which the model refuses to be told.
+    WithoutFidelity,
 }
 
 /// Longest text of a provider that we keep; the rest is noise in a table.
@@ -177,6 +179,10 @@ impl Failure {
 
     pub fn never(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(code, message.into(), Remedy::Never)
+    }
+
+    pub fn without_fidelity(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(code, message.into(), Remedy::WithoutFidelity)
     }
 
     /// Past `"expiresAt"`. The statements that look for this code name it too.

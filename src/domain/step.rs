@@ -6,13 +6,19 @@ use std::str::FromStr;
 /// Most garments of one try-on.
 pub const MAX_GARMENTS: usize = 4;
 
-/// What a try-on finds out before it is drawn. Kept as a text in the `step` of a row.
+/// What a try-on finds out before it is drawn, and about its drawing. Kept as a text in the `step` of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
     /// Where the person's face is: `face`.
     Face,
     /// A garment alone, cut out of its picture, from 1: `garment-1`.
     Garment(u8),
+    /// Where the face is in the drawing: `check`.
+    Check,
+    /// The drawing once more: `redraw`.
+    Redraw,
+    /// Where the face is in that one: `recheck`.
+    Recheck,
 }
 
 impl fmt::Display for Step {
@@ -20,6 +26,9 @@ impl fmt::Display for Step {
         match self {
             Self::Face => f.pad("face"),
             Self::Garment(number) => write!(f, "garment-{number}"),
+            Self::Check => f.pad("check"),
+            Self::Redraw => f.pad("redraw"),
+            Self::Recheck => f.pad("recheck"),
         }
     }
 }
@@ -36,6 +45,9 @@ impl FromStr for Step {
         };
         match text {
             "face" => Some(Self::Face),
+            "check" => Some(Self::Check),
+            "redraw" => Some(Self::Redraw),
+            "recheck" => Some(Self::Recheck),
             _ => garment(),
         }
         .ok_or_else(|| format!("unknown step \"{text}\""))

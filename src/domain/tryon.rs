@@ -2,11 +2,14 @@
 //!
 //! A garment is cut out of its picture, the person's face is found, and then one picture is drawn from
 //! all of it. What is asked for on the way is a [`super::Step`]; a try-on goes on without those that
-//! bring nothing.
+//! bring nothing. Then it is asked where the face has come to be, and at times the picture is drawn once
+//! more.
 
 use super::Step;
+pub use drift::{have_one_shape, may_redraw, redraws_until};
 pub use face::FaceBox;
 
+mod drift;
 mod face;
 
 /// What draws a try-on whose row names no model. `photo_generation_model_of_tryon` in the database says
@@ -53,7 +56,7 @@ pub fn render_prompt(wish: Option<&str>) -> String {
     }
 }
 
-/// The steps of a try-on with so many garments.
+/// The steps of a try-on with so many garments, before it is drawn.
 pub fn steps(garments: usize) -> Vec<Step> {
     let numbers = (1..=u8::try_from(garments).unwrap_or(u8::MAX)).map(Step::Garment);
     std::iter::once(Step::Face).chain(numbers).collect()

@@ -45,7 +45,9 @@ impl<'a> Place<'a> {
         let kind = match target {
             Target::Image(index) => Kind::Image { job_id, index },
             Target::Step(Step::Garment(_)) => Kind::Garment,
-            Target::Step(Step::Face) => return None,
+            // It may come to be the image.
+            Target::Step(Step::Redraw) => Kind::Image { job_id, index: 1 },
+            Target::Step(Step::Face | Step::Check | Step::Recheck) => return None,
         };
         Some(Self { tenant, call, kind })
     }
@@ -65,6 +67,8 @@ impl<'a> Place<'a> {
 #[derive(Clone, Debug)]
 pub struct Published {
     pub key: ObjectKey,
+    /// That made it.
+    pub call: Uuid,
     /// What apps are shown of it, if that is not the key.
     pub url: Option<String>,
     pub format: PictureFormat,
@@ -99,9 +103,8 @@ pub async fn publish(
     storage: &Storage,
     spool: &Spool,
     place: Place<'_>,
-    bytes: Vec<u8>,
+    bytes: Bytes,
 ) -> Result<Publication, PublishError> {
-    let bytes = Bytes::from(bytes);
     let published = measure(decoder, storage, place, bytes.clone())
         .await
         .map_err(|_| PublishError::Unreadable(unreadable()))?;
@@ -161,6 +164,7 @@ pub async fn measure(
     Ok(Published {
         url: (shown != key.as_str()).then_some(shown),
         key,
+        call: place.call,
         format: picture.format,
         bytes: bytes.len(),
         width: picture.width,

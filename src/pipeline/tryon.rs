@@ -2,7 +2,6 @@
 //!
 //! When they are made, and what becomes of their answers, is for `worker::tryon`.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -13,7 +12,7 @@ use crate::domain::request::{InputFidelity, Options};
 use crate::domain::tryon::{self, FaceBox};
 use crate::domain::{Failure, Model, Provider, Request, Tenant, hex};
 use crate::images::{Cut, Decoder, PictureFormat, Upright};
-use crate::providers::{ImageRequest, Manner, PreparedPicture, Question, Sampling};
+use crate::providers::{ImageRequest, Manner, PreparedPicture, Question, Sampling, form};
 
 /// Around a face, so much of it on each side: hair and chin belong to it.
 const FACE_MARGIN: f64 = 0.3;
@@ -88,8 +87,8 @@ pub async fn face_of(
     Ok(prepared(&decoder.cut_out(bytes, cut).await?))
 }
 
-/// A garment that was cut out, in the form in which a provider takes it.
-pub async fn garment(
+/// A picture that a provider has made, in the form in which one takes it.
+pub async fn picture(
     decoder: &Decoder,
     bytes: impl AsRef<[u8]> + Send + 'static,
 ) -> Result<PreparedPicture, Failure> {
@@ -109,12 +108,12 @@ fn prepared(picture: &Upright) -> PreparedPicture {
 /// the first one most closely, so that theirs is the face.
 pub fn render(
     request: &Request,
-    person: PreparedPicture,
+    person: &PreparedPicture,
     garments: Vec<PreparedPicture>,
     face: PreparedPicture,
 ) -> ImageRequest {
     let garments = garments.into_iter().zip(tryon::GARMENT_LABELS);
-    let mut parts = vec![(person, tryon::PERSON_LABEL)];
+    let mut parts = vec![(person.clone(), tryon::PERSON_LABEL)];
     parts.extend(garments);
     let prompt = request.prompts.of(1);
     let (prompt, labels) = match request.model.provider() {
@@ -129,12 +128,13 @@ pub fn render(
         }
     };
     let fidelity = request.options.input_fidelity;
+    let (aspect_ratio, image_size) = form(request, Some(person));
     ImageRequest {
         model: request.model.clone(),
         prompt,
         pictures: parts.into_iter().map(|(picture, _)| picture).collect(),
-        aspect_ratio: request.aspect_ratio,
-        image_size: request.image_size.map(Cow::Borrowed),
+        aspect_ratio,
+        image_size,
         options: Options {
             input_fidelity: fidelity.or(Some(InputFidelity::High)),
             ..request.options
@@ -144,6 +144,17 @@ pub fn render(
             sampling: Some(FAITHFUL),
             picture_only: true,
         },
+    }
+}
+
+/// The same with nothing said of how closely to keep to the pictures.
+pub fn without_fidelity(request: &ImageRequest) -> ImageRequest {
+    ImageRequest {
+        options: Options {
+            input_fidelity: None,
+            ..request.options
+        },
+        ..request.clone()
     }
 }
 

@@ -103,14 +103,7 @@ impl<'a> Ask<'a> {
 impl ImageRequest {
     /// The call for one image of a job, by its index from 1. `pictures` are those of the job, prepared.
     pub fn of(request: &Request, pictures: &Arc<[PreparedPicture]>, index: i32) -> Self {
-        let first = pictures.first().filter(|_| request.keeps_shape);
-        let shape = first.map(|first| request.model.shape_like(first.width, first.height));
-        let named_size = request.image_size.map(Cow::Borrowed);
-        let (aspect_ratio, image_size) = match shape {
-            None => (request.aspect_ratio, named_size),
-            Some(Shape::Ratio(ratio)) => (Some(ratio), named_size),
-            Some(Shape::Pixels(pixels)) => (None, named_size.or(Some(Cow::Owned(pixels)))),
-        };
+        let (aspect_ratio, image_size) = form(request, pictures.first());
         Self {
             model: request.model.clone(),
             prompt: Arc::clone(request.prompts.of(index)),
@@ -120,6 +113,20 @@ impl ImageRequest {
             options: request.options,
             manner: Manner::default(),
         }
+    }
+}
+
+/// The shape and the size that a picture is asked for in, where the first of the input pictures is this.
+pub fn form(
+    request: &Request,
+    first: Option<&PreparedPicture>,
+) -> (Option<AspectRatio>, Option<Cow<'static, str>>) {
+    let first = first.filter(|_| request.keeps_shape);
+    let named_size = request.image_size.map(Cow::Borrowed);
+    match first.map(|first| request.model.shape_like(first.width, first.height)) {
+        None => (request.aspect_ratio, named_size),
+        Some(Shape::Ratio(ratio)) => (Some(ratio), named_size),
+        Some(Shape::Pixels(pixels)) => (None, named_size.or(Some(Cow::Owned(pixels)))),
     }
 }
 

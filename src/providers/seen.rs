@@ -15,6 +15,7 @@ pub(super) enum Seen {
     Blocked(BlockReason),
     Retry(&'static str, Option<bool>),
     Never(&'static str, Option<bool>),
+    WithoutFidelity(&'static str, Option<bool>),
     Ambiguous(&'static str),
 }
 
@@ -30,7 +31,7 @@ impl Seen {
             CallResult::Empty(failure) => match failure.remedy {
                 Remedy::Retry => Self::Empty(failure.code),
                 Remedy::RetryOnce => Self::EmptyOnce(failure.code),
-                Remedy::Never => panic!("{failure:?}"),
+                Remedy::Never | Remedy::WithoutFidelity => panic!("{failure:?}"),
             },
             CallResult::Limited(Limit::Short { wait }) => {
                 Self::Short(wait.map(|wait| u64::try_from(wait.as_nanos()).unwrap()))
@@ -40,6 +41,7 @@ impl Seen {
             CallResult::Failed { failure, accepted } => match failure.remedy {
                 Remedy::Retry => Self::Retry(failure.code, accepted),
                 Remedy::Never => Self::Never(failure.code, accepted),
+                Remedy::WithoutFidelity => Self::WithoutFidelity(failure.code, accepted),
                 Remedy::RetryOnce => panic!("{failure:?}"),
             },
             CallResult::Ambiguous(failure) => Self::Ambiguous(failure.code),

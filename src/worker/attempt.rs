@@ -113,19 +113,17 @@ impl Attempt<'_> {
             Err(failure) => return Ok(self.without_inputs(failure)),
         };
         tracing::debug!(pictures = pictures.len(), "inputs ready");
-        let dressed = match JobType::named(&self.job.kind) {
+        let images = match JobType::named(&self.job.kind) {
             Some(JobType::TryOn) => match self.dress(&request, &pictures).await? {
-                Dressed::Ready(dressed) => Some(dressed),
+                Dressed::Ready(sitting) => vec![Box::pin(self.draw(&sitting)).await?],
                 Dressed::NotNow(outcome) => return Ok(outcome),
             },
             Some(JobType::PhotoGeneration | JobType::ImageGeneration | JobType::ImageEdit)
-            | None => None,
+            | None => {
+                let call_of = |index| ImageRequest::of(&request, &pictures, index);
+                self.generate(&call_of, planned).await?
+            }
         };
-        let call_of = |index| match &dressed {
-            Some(dressed) => dressed.clone(),
-            None => ImageRequest::of(&request, &pictures, index),
-        };
-        let images = self.generate(&call_of, planned).await?;
         Ok(of_images(images, self.wait_after_error()))
     }
 
@@ -168,7 +166,7 @@ impl Attempt<'_> {
 
     fn without_inputs(self, failure: Failure) -> Outcome {
         match failure.remedy {
-            Remedy::Never => Outcome::Rejected(failure),
+            Remedy::Never | Remedy::WithoutFidelity => Outcome::Rejected(failure),
             Remedy::Retry | Remedy::RetryOnce => Outcome::Retry {
                 failure,
                 wait: self.wait_after_error(),

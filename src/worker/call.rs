@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -23,7 +24,7 @@ use crate::domain::failure::{Answer, CallResult, Failure, Limit, Remedy, Usage, 
 use crate::domain::outcome::{ImageOutcome, Resume};
 use crate::domain::tryon::FaceBox;
 use crate::domain::{self, ImageState, Model, Status, Target};
-use crate::pipeline::publish::{self, Publication};
+use crate::pipeline::publish::{self, Publication, Published};
 use crate::storage::ObjectKey;
 
 /// How long a job waits whose worker could not renew.
@@ -45,10 +46,23 @@ pub(super) struct Turn {
 /// What one call led to.
 pub(super) enum Step {
     Done(ImageOutcome),
+    /// Its picture is in the storage; recorded, if it was not to be held.
+    Stored(Box<Drawing>),
     /// Refused for a moment: ask for a new grant after this long.
     CallAgain(Duration),
     /// The grant came too late to be used.
     AskAgain,
+}
+
+/// What one call has drawn.
+pub(super) struct Drawing {
+    pub(super) picture: Published,
+    pub(super) bytes: Bytes,
+    pub(super) usage: Usage,
+    pub(super) request_id: Option<String>,
+    pub(super) began: Instant,
+    /// The provider, for its part.
+    pub(super) took: Duration,
 }
 
 /// Makes one paid call, which is on record, and settles it.
@@ -83,6 +97,7 @@ async fn make_in_span(
         model: wanted.ask.model(),
         granted,
         call: new.id,
+        began: started,
         took: Duration::ZERO,
     };
     tracing::debug!("call started");
@@ -166,6 +181,7 @@ struct Ended<'a> {
     model: &'a Model,
     granted: &'a Granted,
     call: Uuid,
+    began: Instant,
     /// The provider, for its part.
     took: Duration,
 }
@@ -178,12 +194,13 @@ impl Ended<'_> {
         let Some(place) = publish::Place::of(target, &job.tenant, job.job_id, self.call) else {
             return self.not_asked_for().await;
         };
+        let bytes = Bytes::from(answer.bytes);
         let published = publish::publish(
             &tools.decoder,
             &tools.storage,
             &tools.spool,
             place,
-            answer.bytes,
+            bytes.clone(),
         )
         .await;
         match published {
@@ -192,13 +209,22 @@ impl Ended<'_> {
                 self.keep(&published.key, spool, of_answer).await
             }
             Ok(Publication::Stored(published)) => {
-                let picture = published.into();
-                let request_id = answer.request_id.as_deref();
-                let of_answer = (answer.usage, request_id);
-                settle::record(self.attempt, target, self.call, &picture, of_answer).await?;
-                lines::image_stored(self.model, self.took, request_id, &picture.key);
+                if !self.wanted.is_held {
+                    let picture = published.clone().into();
+                    let request_id = answer.request_id.as_deref();
+                    let of_answer = (answer.usage, request_id);
+                    settle::record(self.attempt, target, self.call, &picture, of_answer).await?;
+                    lines::image_stored(self.model, self.took, request_id, &picture.key);
+                }
                 self.recovered().await?;
-                Ok(Step::Done(ImageOutcome::Settled))
+                Ok(Step::Stored(Box::new(Drawing {
+                    picture: published,
+                    bytes,
+                    usage: answer.usage,
+                    request_id: answer.request_id,
+                    began: self.began,
+                    took: self.took,
+                })))
             }
             Err(publish::PublishError::Unreadable(failure)) => {
                 let failure = of_answer(failure, answer.request_id, answer.usage);
@@ -214,8 +240,12 @@ impl Ended<'_> {
     /// What a question has found out.
     async fn with_words(self, words: Words) -> Result<Step, DbError> {
         let found = match self.wanted.target {
-            Target::Step(domain::Step::Face) => FaceBox::read(&words.text).map(FaceBox::to_json),
-            Target::Step(domain::Step::Garment(_)) | Target::Image(_) => None,
+            Target::Step(domain::Step::Face | domain::Step::Check | domain::Step::Recheck) => {
+                FaceBox::read(&words.text).map(FaceBox::to_json)
+            }
+            Target::Step(domain::Step::Garment(_) | domain::Step::Redraw) | Target::Image(_) => {
+                None
+            }
         };
         let Some(found) = found else {
             let failure = of_answer(not_understood(&words.text), words.request_id, words.usage);
@@ -271,7 +301,8 @@ impl Ended<'_> {
         failure: Failure,
     ) -> Result<Step, DbError> {
         let wanted = match failure.remedy {
-            Remedy::Never => Some(ImageState::Failed),
+            Remedy::WithoutFidelity if self.wanted.may_lose_fidelity => Some(ImageState::Planned),
+            Remedy::Never | Remedy::WithoutFidelity => Some(ImageState::Failed),
             Remedy::Retry if self.is_dispensable() => Some(ImageState::Failed),
             Remedy::Retry => match self.wanted.target {
                 Target::Image(_) => Some(ImageState::Planned),
@@ -294,7 +325,12 @@ impl Ended<'_> {
         let job = self.attempt.job;
         match self.wanted.target {
             Target::Image(_) => false,
-            Target::Step(domain::Step::Face) => true,
+            Target::Step(
+                domain::Step::Face
+                | domain::Step::Check
+                | domain::Step::Redraw
+                | domain::Step::Recheck,
+            ) => true,
             Target::Step(domain::Step::Garment(_)) => job.attempts + 1 >= job.max_attempts,
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
-use super::call::{self, Step, Turn};
+use super::call::{self, Drawing, Step, Turn};
 use super::patience::Patience;
 use super::{Attempt, jitter, metrics};
 use crate::db::ledger::{self, Gate, NewCall};
@@ -38,6 +38,26 @@ pub(super) struct Wanted<'a> {
     pub(super) deadline: Duration,
     /// Nor after this moment for permission, if there is one.
     pub(super) turn_until: Option<Instant>,
+    /// It may be asked for once more without input fidelity, where that is what is refused.
+    pub(super) may_lose_fidelity: bool,
+    /// Its picture is looked at before it counts: its call is left open, and settled by `drift`.
+    pub(super) is_held: bool,
+}
+
+/// What came of it.
+pub(super) struct Worked {
+    pub(super) outcome: ImageOutcome,
+    /// That lies in the storage now.
+    pub(super) drawing: Option<Box<Drawing>>,
+}
+
+impl From<ImageOutcome> for Worked {
+    fn from(outcome: ImageOutcome) -> Self {
+        Self {
+            outcome,
+            drawing: None,
+        }
+    }
 }
 
 impl<'a> Wanted<'a> {
@@ -48,6 +68,8 @@ impl<'a> Wanted<'a> {
             ask: Ask::Picture(request),
             deadline: attempt.context.settings.call_timeout,
             turn_until: None,
+            may_lose_fidelity: false,
+            is_held: false,
         }
     }
 
@@ -66,17 +88,26 @@ pub(super) async fn work(
     wanted: Wanted<'_>,
     patience: &Patience,
 ) -> Result<ImageOutcome, DbError> {
+    Ok(draw(attempt, wanted, patience).await?.outcome)
+}
+
+/// The same for whoever has a look at the picture.
+pub(super) async fn draw(
+    attempt: Attempt<'_>,
+    wanted: Wanted<'_>,
+    patience: &Patience,
+) -> Result<Worked, DbError> {
     let context = attempt.context;
     let model = wanted.ask.model();
     let accounts = context.accounts(model.provider());
     let mut limited = 0;
     loop {
         if attempt.lost.is_cancelled() {
-            return Ok(ImageOutcome::Lost);
+            return Ok(ImageOutcome::Lost.into());
         }
         // An expired job ends as such, whatever its images would wait for.
         if attempt.expiry.has_passed() || context.shutdown.stop.is_cancelled() {
-            return Ok(waiting(Resume::Now));
+            return Ok(waiting(Resume::Now).into());
         }
         let new = NewCall {
             id: Uuid::new_v4(),
@@ -89,7 +120,7 @@ pub(super) async fn work(
         };
         let (granted, ahead) = match stand_in_line(attempt, wanted, &new).await? {
             InLine::Granted(granted, ahead) => (granted, ahead),
-            InLine::Over(outcome) => return Ok(outcome),
+            InLine::Over(outcome) => return Ok(outcome.into()),
             InLine::Interrupted => continue,
         };
         patience.renew();
@@ -100,7 +131,14 @@ pub(super) async fn work(
         match made? {
             Step::Done(outcome) => {
                 patience.renew();
-                return Ok(outcome);
+                return Ok(outcome.into());
+            }
+            Step::Stored(drawing) => {
+                patience.renew();
+                return Ok(Worked {
+                    outcome: ImageOutcome::Settled,
+                    drawing: Some(drawing),
+                });
             }
             Step::AskAgain => {}
             Step::CallAgain(pause) => {

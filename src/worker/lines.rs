@@ -53,6 +53,11 @@ pub(super) fn step_answered(model: &Model, took: Duration, provider_request_id: 
     );
 }
 
+/// A try-on was drawn, and looked at.
+pub(super) fn drawing_checked(has_drifted: bool) {
+    tracing::info!(has_drifted, "drawing checked");
+}
+
 pub(super) fn image_stored(
     model: &Model,
     took: Duration,

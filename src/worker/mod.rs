@@ -1,7 +1,7 @@
 //! Many attempts: claim what can be served, work it, say that we live, take back from the dead.
 //!
 //! Reading order: `claimer` decides when to look and how much to take; `attempt` works one job (of a
-//! try-on `tryon` the steps before its picture), `image` one of its images, which stands in `line` until `call` makes the paid call; `liveness`
+//! try-on `tryon` the steps before its picture, and `drift` that picture), `image` one of its images, which stands in `line` until `call` makes the paid call; `liveness`
 //! renews and notices what is lost; `spool` stores what the storage did not take before; `expiry` ends what comes too late; `sweep` and `settle` clean up
 //! after the dead; `webhooks` tells apps; `lines` is what all of them log. They share a `Context` and nothing else; what
 //! they tell each other about jobs goes through Postgres.
@@ -9,6 +9,7 @@
 mod attempt;
 mod call;
 mod claimer;
+mod drift;
 mod expiry;
 mod image;
 mod line;
@@ -46,6 +47,7 @@ use crate::pipeline::{Spool, publish};
 use crate::providers::Providers;
 use crate::storage::Storage;
 use crate::webhooks::Sender;
+use drift::Unfaithful;
 use expiry::Expiry;
 use line::Lines;
 use liveness::Liveness;
@@ -152,6 +154,7 @@ struct Context {
     registration: Registration,
     liveness: Liveness,
     lines: Lines,
+    unfaithful: Unfaithful,
     /// Rings when messages to apps may be due.
     messages: Notify,
 }
@@ -232,6 +235,7 @@ async fn run_in_span(
         },
         liveness: Liveness::new(settings.rhythm),
         lines: Lines::default(),
+        unfaithful: Unfaithful::default(),
         messages: Notify::new(),
         claimer,
         tools,
@@ -300,6 +304,7 @@ impl From<publish::Published> for StoredPicture {
     fn from(published: publish::Published) -> Self {
         Self {
             key: published.key.to_string(),
+            call: published.call,
             url: published.url,
             mime: published.format.mime(),
             // A picture's measures are far below these bounds.

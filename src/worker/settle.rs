@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Attempt, Context, lines, spool};
+use super::{Attempt, Context, drift, lines, spool};
 use crate::db::ledger::{self, CallState, DeadCall, EndedCall, OrphanedCall, StoredPicture};
 use crate::db::steps::{self, Found};
 use crate::db::{DbError, persist};
 use crate::domain::failure::{Failure, Usage};
-use crate::domain::{ImageState, Target, Tenant};
+use crate::domain::{ImageState, JobType, Target, Tenant};
 use crate::pipeline::publish::{self, Place, Published};
 
 /// A storage that has not answered by then is away; the call is settled later.
@@ -46,6 +46,13 @@ pub(super) async fn call_of_dead_lease(
             return Ok(ImageState::Calling);
         }
         if let Some(found) = find(attempt.context, place).await? {
+            let of_job = (attempt.lease.job(), dead.job_uuid, &dead.tenant);
+            let found = match target {
+                Target::Image(1) if JobType::named(&attempt.job.kind) == Some(JobType::TryOn) => {
+                    drift::chosen(attempt.context, of_job, found).await?
+                }
+                Target::Image(_) | Target::Step(_) => found,
+            };
             record(
                 attempt,
                 target,
@@ -102,8 +109,15 @@ pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(),
     let tenant = Tenant::from_stored(&call.tenant);
     let found = match place_of(call, &tenant) {
         Some(place) if spool::has(context, place).await? => return Ok(()),
-        Some(place) => find(context, place).await?.map(Into::into),
+        Some(place) => find(context, place).await?,
         None => None,
+    };
+    let found = match found {
+        Some(first) if call.target() == Some(Target::Image(1)) => {
+            let of_job = (call.job, call.job_uuid, &tenant);
+            Some(drift::chosen(context, of_job, first).await?.into())
+        }
+        found => found.map(Into::into),
     };
     if ledger::settle_orphan(&tools.db, call, found.as_ref()).await? {
         let state = match found {
@@ -120,7 +134,10 @@ pub(super) fn place_of<'a>(call: &OrphanedCall, tenant: &'a Tenant) -> Option<Pl
     Place::of(call.target()?, tenant, call.job_uuid, call.id)
 }
 
-async fn find(context: &Context, place: Place<'_>) -> Result<Option<Published>, SettleError> {
+pub(super) async fn find(
+    context: &Context,
+    place: Place<'_>,
+) -> Result<Option<Published>, SettleError> {
     let tools = &context.tools;
     let found = publish::find(&tools.decoder, &tools.storage, place);
     match tokio::time::timeout(STORAGE_TIMEOUT, found).await {

@@ -12,6 +12,7 @@ use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use super::Attempt;
+use super::drift::Sitting;
 use super::image::{self, Wanted};
 use super::patience::Patience;
 use super::settle::{self, SettleError};
@@ -21,19 +22,19 @@ use crate::domain::outcome::{ImageOutcome, Outcome, Resume, of_images};
 use crate::domain::tryon::FaceBox;
 use crate::domain::{ImageState, Provider, Request, Step, Target, tryon};
 use crate::pipeline::tryon as pipeline;
-use crate::providers::{Ask, ImageRequest, PreparedPicture};
+use crate::providers::{Ask, PreparedPicture};
 use crate::storage::{ObjectKey, StorageError};
 
 /// The small model answers in two or three seconds. The whole question, waiting for permission included,
 /// is given up after this.
-const FACE_WITHIN: Duration = Duration::from_secs(7);
+pub(super) const LOOK_WITHIN: Duration = Duration::from_secs(7);
 /// How long a job waits whose garment another one is about to bring.
 const GARMENT_BUSY: Duration = Duration::from_secs(3);
 
 /// What the steps come to.
 pub(super) enum Dressed {
     /// The picture is to be drawn.
-    Ready(ImageRequest),
+    Ready(Box<Sitting>),
     NotNow(Outcome),
 }
 
@@ -53,9 +54,11 @@ impl Attempt<'_> {
             Outcome::Finished => {}
             not_yet => return Ok(Dressed::NotNow(not_yet)),
         }
-        let found = persist(|| steps::of_job(self.context.db(), self.lease)).await?;
+        let found = persist(|| steps::of_job(self.context.db(), self.lease.job())).await?;
         let face = face_of(&found);
-        let face = pipeline::face_of(&self.context.tools.decoder, person, face)
+        // Else where faces mostly are.
+        let close_up = face.unwrap_or(FaceBox::USUAL);
+        let close_up = pipeline::face_of(&self.context.tools.decoder, person, close_up)
             .await
             .map_err(SettleError::Storage)?;
         let mut extracted = Vec::new();
@@ -65,8 +68,12 @@ impl Attempt<'_> {
             let step = Step::Garment(first.map_or(1, |(number, _)| number));
             extracted.push(self.garment(&found, step, original).await?);
         }
-        let request = pipeline::render(request, person.clone(), extracted, face);
-        Ok(Dressed::Ready(request))
+        Ok(Dressed::Ready(Box::new(Sitting {
+            request: pipeline::render(request, person, extracted, close_up),
+            may_lose_fidelity: request.options.input_fidelity.is_none(),
+            face,
+            shape: (person.width, person.height),
+        })))
     }
 
     /// The steps of this job, the calls of dead leases settled. Without a key for the models that they
@@ -120,13 +127,15 @@ impl Attempt<'_> {
     ) -> Result<ImageOutcome, DbError> {
         match (step.state, step.step, garment) {
             // Its picture is bought, and waits for the storage.
-            (ImageState::Calling, ..) => Ok(ImageOutcome::Kept),
+            (ImageState::Calling, Step::Face | Step::Garment(_), _) => Ok(ImageOutcome::Kept),
             (ImageState::Planned, Step::Face, _) => self.find_face(person, patience).await,
             (ImageState::Planned, Step::Garment(_), Some(garment)) => {
                 self.cut_out(step.step, garment, patience).await
             }
             // Of a garment that the row does not ask for any more.
             (ImageState::Planned, Step::Garment(_), None)
+            // About a drawing, which comes later.
+            | (_, Step::Check | Step::Redraw | Step::Recheck, _)
             | (
                 ImageState::Stored
                 | ImageState::Refused
@@ -147,8 +156,10 @@ impl Attempt<'_> {
         let wanted = Wanted {
             target: Target::Step(Step::Face),
             ask: Ask::Words(&question),
-            deadline: FACE_WITHIN,
-            turn_until: Some(Instant::now() + FACE_WITHIN),
+            deadline: LOOK_WITHIN,
+            turn_until: Some(Instant::now() + LOOK_WITHIN),
+            may_lose_fidelity: false,
+            is_held: false,
         };
         Ok(match image::work(self, wanted, patience).await? {
             ImageOutcome::Lost => ImageOutcome::Lost,
@@ -198,7 +209,7 @@ impl Attempt<'_> {
         };
         let tools = &self.context.tools;
         match tools.storage.get(&key).await {
-            Ok(bytes) => match pipeline::garment(&tools.decoder, bytes).await {
+            Ok(bytes) => match pipeline::picture(&tools.decoder, bytes).await {
                 Ok(garment) => Ok(garment),
                 Err(_) => Ok(original.clone()),
             },
@@ -213,14 +224,14 @@ impl Attempt<'_> {
 
 fn garment_of(step: Step, garments: &[PreparedPicture]) -> Option<&PreparedPicture> {
     match step {
-        Step::Face => None,
+        Step::Face | Step::Check | Step::Redraw | Step::Recheck => None,
         Step::Garment(number) => garments.get(usize::from(number).checked_sub(1)?),
     }
 }
 
-/// As it was found, else where faces mostly are.
-fn face_of(found: &[PlannedStep]) -> FaceBox {
+/// As it was found.
+fn face_of(found: &[PlannedStep]) -> Option<FaceBox> {
     let face = found.iter().find(|it| it.step == Step::Face);
     let answer = face.and_then(|it| it.result.as_deref());
-    answer.and_then(FaceBox::read).unwrap_or(FaceBox::USUAL)
+    answer.and_then(FaceBox::read)
 }

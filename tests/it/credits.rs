@@ -26,7 +26,7 @@ async fn ledger_on(stage: Stage, grants: &[(&str, i64)]) -> Stage {
 }
 
 impl Stage {
-    async fn pays(&self, mode: &str) {
+    pub(crate) async fn pays(&self, mode: &str) {
         self.sql(&format!(
             "INSERT INTO photo_generation_settings (key, value) VALUES ('credits', '{mode}')
              ON CONFLICT (key) DO UPDATE SET value = excluded.value"
@@ -34,7 +34,7 @@ impl Stage {
         .await;
     }
 
-    async fn grant(&self, tenant: &str, credits: i64) {
+    pub(crate) async fn grant(&self, tenant: &str, credits: i64) {
         self.sql(&format!(
             "SELECT photo_generation_grant_credits('{tenant}', {credits})"
         ))

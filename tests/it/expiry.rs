@@ -302,6 +302,7 @@ async fn a_picture_found_later_completes_the_job() {
     };
     let picture = StoredPicture {
         key: "none/x/1.png".to_owned(),
+        call: Uuid::new_v4(),
         url: None,
         mime: "image/png",
         bytes: 1,

@@ -170,6 +170,7 @@ fn failure() -> Failure {
 fn picture() -> StoredPicture {
     StoredPicture {
         key: "none/x/1.png".to_owned(),
+        call: Uuid::new_v4(),
         url: None,
         mime: "image/png",
         bytes: 1,

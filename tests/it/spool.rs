@@ -23,18 +23,18 @@ impl Stage {
         self.photos().with_extension("aside")
     }
 
-    fn storage_goes_away(&self) {
+    pub(crate) fn storage_goes_away(&self) {
         std::fs::create_dir_all(self.photos()).unwrap();
         std::fs::rename(self.photos(), self.aside()).unwrap();
         std::fs::write(self.photos(), b"no directory").unwrap();
     }
 
-    fn storage_comes_back(&self) {
+    pub(crate) fn storage_comes_back(&self) {
         std::fs::remove_file(self.photos()).unwrap();
         std::fs::rename(self.aside(), self.photos()).unwrap();
     }
 
-    async fn until_spooled(&self, photos: i64) {
+    pub(crate) async fn until_spooled(&self, photos: i64) {
         self.until(&format!("SELECT {WAITING} = {photos}")).await;
     }
 
@@ -54,13 +54,13 @@ impl Stage {
     }
 
     /// How a job stands, however often it was claimed.
-    async fn ended_as(&self, job: i64) -> String {
+    pub(crate) async fn ended_as(&self, job: i64) -> String {
         let stands = self.end_of(job).await;
         let (ended, _) = stands.split_once(" lease").unwrap();
         ended.to_owned()
     }
 
-    async fn worker_at(&self, machine: &str) -> InProcess {
+    pub(crate) async fn worker_at(&self, machine: &str) -> InProcess {
         let mut config = self.config();
         config.worker.spool_dir = self.spool(machine);
         self.worker_from(config, |_| {}).await

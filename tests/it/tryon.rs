@@ -1,6 +1,8 @@
 //! Try-ons: what is called for one, in which order, and what is not called again.
 
 mod crash;
+mod drift;
+mod fidelity;
 
 use std::time::Duration;
 
@@ -93,10 +95,11 @@ async fn a_tryon_cuts_out_its_garments_finds_the_face_and_draws_one_picture() {
     assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 0 lease 2");
     assert_eq!(
         stage.steps_of(job).await,
-        "face stored, garment-1 stored, garment-2 stored"
+        "check stored, face stored, garment-1 stored, garment-2 stored"
     );
     let log = stage.simulator.log();
-    let last = log.last().unwrap();
+    let last = &log[3];
+    assert_eq!(log[4].model, "gemini-2.5-flash");
     assert_eq!(last.model, "gemini-3-pro-image-preview");
     assert_eq!(last.images_in, 4);
     assert!(
@@ -126,7 +129,7 @@ async fn a_tryon_cuts_out_its_garments_finds_the_face_and_draws_one_picture() {
         .await;
     assert!(key.starts_with("garments/user=3A7/garment-"), "{key}");
     assert!(stage.photos().join(&key).exists());
-    stage.assert_sound(4).await;
+    stage.assert_sound(5).await;
 }
 
 #[tokio::test]
@@ -140,7 +143,7 @@ async fn the_same_garment_twice_is_made_once() {
     assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 0 lease 2");
     assert_eq!(stage.called(GARMENT), 1);
     assert_eq!(pictures_of_render(&stage.simulator.log()), 4);
-    stage.assert_sound(3).await;
+    stage.assert_sound(4).await;
 }
 
 #[tokio::test]
@@ -168,7 +171,7 @@ async fn a_garment_is_made_once_for_all_jobs_of_a_tenant_and_for_no_other() {
         );
     }
     assert_eq!(stage.called(GARMENT), 2);
-    stage.assert_sound(2 + 4 + 4).await;
+    stage.assert_sound(2 + 4 + 4 + 4).await;
     for worker in workers {
         worker.stop().await;
     }
@@ -272,8 +275,11 @@ async fn a_garment_that_cannot_be_cut_out_stays_in_its_picture() {
     stage.drain().await;
 
     assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 0 lease 2");
-    assert_eq!(stage.steps_of(job).await, "face stored, garment-1 refused");
-    stage.assert_sound(3).await;
+    assert_eq!(
+        stage.steps_of(job).await,
+        "check stored, face stored, garment-1 refused"
+    );
+    stage.assert_sound(4).await;
     // On the last attempt an error is reason enough.
     stage.spoil(GARMENT, "503", 1);
     let last = stage.tryon(&[coat]).await;
@@ -284,7 +290,10 @@ async fn a_garment_that_cannot_be_cut_out_stays_in_its_picture() {
         .await;
     stage.drain().await;
     assert_eq!(stage.end_of(last).await, "completed 1/1 attempts 0 lease 2");
-    assert_eq!(stage.steps_of(last).await, "face stored, garment-1 failed");
+    assert_eq!(
+        stage.steps_of(last).await,
+        "check stored, face stored, garment-1 failed"
+    );
     stage.assert_equation().await;
 }
 
@@ -303,8 +312,8 @@ async fn an_error_of_a_garment_is_an_attempt_and_what_was_found_stays() {
     stage.drain().await;
 
     assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 1 lease 4");
-    assert_eq!((stage.called(FACE), stage.called(GARMENT)), (1, 3));
-    stage.assert_sound(5).await;
+    assert_eq!((stage.called(FACE), stage.called(GARMENT)), (2, 3));
+    stage.assert_sound(6).await;
 }
 
 #[tokio::test]
@@ -346,6 +355,6 @@ async fn a_job_that_is_done_again_keeps_what_its_steps_have_found() {
     stage.drain().await;
 
     assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 0 lease 4");
-    assert_eq!((stage.called(FACE), stage.called(GARMENT)), (1, 1));
-    stage.assert_sound(4).await;
+    assert_eq!((stage.called(FACE), stage.called(GARMENT)), (2, 1));
+    stage.assert_sound(5).await;
 }

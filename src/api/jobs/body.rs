@@ -137,7 +137,7 @@ impl EnqueueBody {
         caller: &Caller,
     ) -> Result<NewJob, ApiError> {
         self.check()?;
-        self.check_webhook(api.sends_webhooks())?;
+        check_webhook(self.webhook_url.as_deref(), api.sends_webhooks())?;
         let owner = Owner::of(caller, self.team_id.as_ref(), self.user_id.as_ref())?;
         if let Some(batch) = self.batch_id {
             batches::must_be_of(api, caller, &owner, batch).await?;
@@ -186,23 +186,6 @@ impl EnqueueBody {
             ),
             None => Ok(()),
         }
-    }
-
-    /// That it can be read; whether it leads to a public host is found out when it is sent to.
-    fn check_webhook(&self, sends_webhooks: bool) -> Result<(), ApiError> {
-        let Some(url) = &self.webhook_url else {
-            return Ok(());
-        };
-        if !sends_webhooks {
-            return Err(ApiError::Refused(
-                "webhooks_unavailable",
-                "This server sends no webhooks, since WEBHOOK_SECRET is not set: poll, or follow the events."
-                    .to_owned(),
-            ));
-        }
-        net::readable(url)
-            .map(drop)
-            .map_err(|error| ApiError::Invalid(format!("\"webhookUrl\" cannot be used. {error}")))
     }
 
     fn new_job(self, owner: Owner) -> Result<NewJob, ApiError> {
@@ -266,6 +249,26 @@ impl EnqueueBody {
             .collect();
         (!said.is_empty()).then_some(Value::Object(said))
     }
+}
+
+/// That it can be read; whether it leads to a public host is found out when it is sent to.
+pub(in crate::api) fn check_webhook(
+    url: Option<&str>,
+    sends_webhooks: bool,
+) -> Result<(), ApiError> {
+    let Some(url) = url else {
+        return Ok(());
+    };
+    if !sends_webhooks {
+        return Err(ApiError::Refused(
+            "webhooks_unavailable",
+            "This server sends no webhooks, since WEBHOOK_SECRET is not set: poll, or follow the events."
+                .to_owned(),
+        ));
+    }
+    net::readable(url)
+        .map(drop)
+        .map_err(|error| ApiError::Invalid(format!("\"webhookUrl\" cannot be used. {error}")))
 }
 
 /// The app's own JSON, letter by letter.

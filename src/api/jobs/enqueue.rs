@@ -55,7 +55,6 @@ pub(in crate::api) struct Accepted {
                        ("Preference-Applied" = String, description = "The wait, where one was wished"))),
               (status = 402, body = NoCreditBody, description = "Its tenant has not the credits: `insufficient_credits`"),
               (status = 409, body = ErrorBody, description = "The key was used for another request: `idempotency_key_reused`"),
-              (status = 501, body = ErrorBody, description = "This version does not work that type: `type_unavailable`"),
               (status = 503, body = ErrorBody, description = "Too many jobs wait: `queue_full`; or the server or its database is away"),
               (status = 502, body = ErrorBody, description = "The storage of uploads fails: `storage_failed`")))]
 pub(in crate::api) async fn enqueue(

@@ -1,4 +1,5 @@
-//! A try-on: `payload` is `{personImage, garmentImages: [1 to 4], prompt?}`.
+//! A try-on: `payload` is `{personImage, garmentImages: [1 to 4], prompt?}`. It has the shape of the
+//! person's picture, unless the row says which.
 
 use serde_json::Value;
 
@@ -24,12 +25,13 @@ pub(super) fn parse(job: &ClaimedJob) -> Result<Request, RequestError> {
     let image_size = wishes::size(Some(&payload), &model)?.or_else(usual_size);
     let wish = payload.get("prompt").and_then(Value::as_str);
     let prompt = tryon::render_prompt(wish.or(job.base_prompt.as_deref()));
+    let aspect_ratio = wishes::ratio(job.aspect_ratio.as_deref(), &model)?;
     Ok(Request {
         prompts: Prompts::new(vec![prompt], None)?,
         pictures,
         images: 1,
-        aspect_ratio: wishes::ratio(job.aspect_ratio.as_deref(), &model)?,
-        keeps_shape: false,
+        aspect_ratio,
+        keeps_shape: aspect_ratio.is_none(),
         image_size,
         options: Options::parse(Some(&payload), &model)?,
         model,

@@ -2,7 +2,14 @@ use super::*;
 
 #[test]
 fn a_step_reads_back_as_it_is_written() {
-    for step in [Step::Face, Step::Garment(1), Step::Garment(4)] {
+    for step in [
+        Step::Face,
+        Step::Garment(1),
+        Step::Garment(4),
+        Step::Check,
+        Step::Redraw,
+        Step::Recheck,
+    ] {
         assert_eq!(step.to_string().parse(), Ok(step));
     }
     for text in ["", "faces", "garment-0", "garment-5", "garment-"] {

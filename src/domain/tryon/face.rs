@@ -98,11 +98,11 @@ impl FaceBox {
                 .all(|side| (SHORTEST_SIDE..=LONGEST_SIDE).contains(side))
     }
 
-    fn height(self) -> u16 {
+    pub(super) fn height(self) -> u16 {
         self.bottom - self.top
     }
 
-    fn width(self) -> u16 {
+    pub(super) fn width(self) -> u16 {
         self.right - self.left
     }
 }

@@ -42,7 +42,7 @@ fn request(model: &str) -> Request {
 
 fn rendered(model: &str) -> ImageRequest {
     let garments = vec![picture("coat"), picture("hat")];
-    render(&request(model), picture("me"), garments, picture("face"))
+    render(&request(model), &picture("me"), garments, picture("face"))
 }
 
 fn order(request: &ImageRequest) -> Vec<&str> {
@@ -89,4 +89,37 @@ fn a_garment_is_the_tenants_own() {
     assert_ne!(of("7", "coat"), of("8", "coat"));
     assert_ne!(of("7", "coat"), of("7", "hat"));
     assert_eq!(of("7", "coat").len(), 64);
+}
+
+#[test]
+fn it_has_the_shape_of_the_person_unless_the_row_says_which() {
+    let person = PreparedPicture {
+        width: 600,
+        height: 900,
+        ..picture("me")
+    };
+    let ratio = |request: &Request| {
+        let asked = render(request, &person, vec![picture("coat")], picture("face"));
+        asked.aspect_ratio.map(crate::domain::AspectRatio::as_str)
+    };
+    let said = Request {
+        aspect_ratio: Some(crate::domain::AspectRatio::COMMON[0]),
+        keeps_shape: false,
+        ..request(tryon::MODEL)
+    };
+
+    assert_eq!(ratio(&request(tryon::MODEL)), Some("2:3"));
+    assert_eq!(ratio(&said), Some("1:1"));
+}
+
+#[test]
+fn fidelity_is_left_out_and_nothing_else() {
+    let asked = rendered("gpt-image-1.5");
+
+    let again = without_fidelity(&asked);
+
+    assert_eq!(asked.options.input_fidelity, Some(InputFidelity::High));
+    assert_eq!(again.options.input_fidelity, None);
+    assert_eq!(again.prompt, asked.prompt);
+    assert_eq!(order(&again), order(&asked));
 }

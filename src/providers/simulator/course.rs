@@ -100,6 +100,7 @@ impl Course {
             FaultKind::BadRequest => refuse(Complaint::Invalid(
                 "Request contains an invalid argument.".to_owned(),
             )),
+            FaultKind::Fidelity => refuse(Complaint::Fidelity),
             FaultKind::BadKey => refuse(Complaint::BadKey),
             FaultKind::NoCredit => refuse(Complaint::NoCredit),
             FaultKind::Unauthenticated => refuse(Complaint::Unauthenticated),

@@ -235,6 +235,8 @@ impl State {
         };
         let mut faults: Vec<Fault> = self.pushed_for(&reading.prompt, n).into_iter().collect();
         faults.extend(marked.faults.into_iter().filter(|fault| fault.strikes(n)));
+        let has_fidelity = reading.ask.as_ref().is_ok_and(|ask| ask.fidelity);
+        faults.retain(|fault| has_fidelity || fault.kind != FaultKind::Fidelity);
         let delay = faults.iter().map(Fault::delay).sum();
         // "slow" goes with any other fault; of the others the first one counts.
         let fault = faults.iter().find(|fault| fault.kind != FaultKind::Slow);

@@ -231,6 +231,7 @@ fn check(model: &str, method: &str, body: Result<Body, ApiError>) -> Result<Ask,
         format: Format::Png,
         words: modalities.len() != 1,
         question: false,
+        fidelity: false,
     })
 }
 
@@ -255,6 +256,7 @@ fn check_question(model: &str, config: &GenerationConfig) -> Result<Ask, ApiErro
         format: Format::Png,
         words: true,
         question: true,
+        fidelity: false,
     })
 }
 

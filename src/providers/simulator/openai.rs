@@ -210,6 +210,7 @@ fn check(route: Route, sent: &Sent) -> Result<Ask, ApiError> {
         format,
         words: false,
         question: false,
+        fidelity: sent.get("input_fidelity").is_some(),
     })
 }
 

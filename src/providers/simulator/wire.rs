@@ -39,6 +39,8 @@ pub(super) struct Ask {
     pub(super) words: bool,
     /// A question about a picture: the answer is JSON, and nothing is drawn.
     pub(super) question: bool,
+    /// It says how closely to keep to its pictures.
+    pub(super) fidelity: bool,
 }
 
 /// What may be said against a call.
@@ -54,6 +56,8 @@ pub(super) enum Complaint {
     LimitZero,
     /// For the reason that is given.
     Invalid(String),
+    /// Of being told how closely to keep to pictures.
+    Fidelity,
     BadKey,
     NoCredit,
     Unauthenticated,

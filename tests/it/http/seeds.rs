@@ -88,7 +88,8 @@ async fn the_polling_loop_of_the_try_on_page_runs_to_its_image() {
     let (_, job) = server.get(&generation, SEVEN).await;
     assert_eq!(
         job["steps"],
-        json!([{"step": "face", "state": "stored", "error": null},
+        json!([{"step": "check", "state": "stored", "error": null},
+               {"step": "face", "state": "stored", "error": null},
                {"step": "garment-1", "state": "stored", "error": null}])
     );
     let image = server.request(Method::GET, done["imageUrl"].as_str().unwrap());

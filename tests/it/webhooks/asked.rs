@@ -35,6 +35,17 @@ async fn http_takes_a_url_where_a_secret_is_set_and_retries_take_it_along() {
     }
     let (status, _) = with.post("/api/generations", KEY, body(URL)).await;
     assert_eq!(status, 202);
+    let tryon = json!({
+        "personImage": "https://a.example/me.png", "garmentImages": ["https://a.example/coat.png"],
+        "webhookUrl": URL,
+    });
+    let (status, answer) = without.post("/api/tryon", KEY, tryon.clone()).await;
+    assert_eq!(
+        (status, &answer["code"]),
+        (400, &json!("webhooks_unavailable"))
+    );
+    let (status, _) = with.post("/api/tryon", KEY, tryon).await;
+    assert_eq!(status, 202);
     stage
         .sql("UPDATE photo_generation_queue SET status = 'canceled'")
         .await;
@@ -43,7 +54,7 @@ async fn http_takes_a_url_where_a_secret_is_set_and_retries_take_it_along() {
         .await;
     assert_eq!(status, 201);
 
-    assert_eq!(stage.text(OF_JOBS).await, format!("{URL} {URL}"));
+    assert_eq!(stage.text(OF_JOBS).await, format!("{URL} {URL} {URL}"));
 }
 
 #[tokio::test]

@@ -13,10 +13,7 @@ impl EnqueueBody {
         if JobType::PROMPTED.contains(&kind) {
             return Ok(kind);
         }
-        Err(ApiError::NotBuilt(
-            "type_unavailable",
-            format!("This version does not work jobs of type \"{kind}\" yet."),
-        ))
+        invalid("Jobs of \"type\" tryon are enqueued by POST /api/tryon.")
     }
 
     /// What only a job of another type could ask for, and what an edit must.

@@ -60,8 +60,8 @@ fn what_makes_no_sense_is_refused_with_a_code_and_a_sentence() {
     );
     check(
         r#"{"prompt": "a", "type": "tryon"}"#,
-        "type_unavailable",
-        "tryon",
+        "invalid_request",
+        "POST /api/tryon",
     );
 }
 
@@ -156,7 +156,7 @@ fn a_webhook_is_a_url_that_can_be_read_on_a_server_that_signs() {
         let body: EnqueueBody =
             serde_json::from_value(json!({"prompt": "a", "webhookUrl": url})).expect("a body");
 
-        let refused = body.check_webhook(sends_webhooks).err();
+        let refused = check_webhook(body.webhook_url.as_deref(), sends_webhooks).err();
 
         let told = refused
             .as_ref()

@@ -22,6 +22,9 @@ const NO_CREDIT: [&str; 4] = [
     "billing_limit_user_error",
 ];
 const MODEL_UNKNOWN: &str = "model_not_found";
+/// What a model that may not be told how closely to keep to its pictures says to being told.
+const NO_FIDELITY: [&str; 1] = ["invalid_input_fidelity_model"];
+const REJECTED: &str = "provider_rejected";
 /// What its clients obey before anything else.
 const SHOULD_RETRY: &str = "x-should-retry";
 /// What a refusal by its rules names, between brackets after this.
@@ -54,6 +57,9 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Call
             ),
             accepted: Some(false),
         },
+        400 if error.is_one_of(&NO_FIDELITY) && should_retry(headers) != Some(true) => {
+            unfaithful(&error, status)
+        }
         408 | 409 | 500.. => troubled(&error, status, should_retry(headers).unwrap_or(true)),
         _ => rejected(&error, status, should_retry(headers).unwrap_or(false)),
     }
@@ -88,14 +94,26 @@ fn troubled(error: &ErrorBody, status: StatusCode, retry: bool) -> CallResult {
 }
 
 fn rejected(error: &ErrorBody, status: StatusCode, retry: bool) -> CallResult {
-    let sentence = format!(
-        "The provider rejected the request (HTTP {})",
-        status.as_u16()
-    );
     CallResult::Failed {
-        failure: failure("provider_rejected", &sentence, error, retry),
+        failure: failure(REJECTED, &rejection(status), error, retry),
         accepted: Some(false),
     }
+}
+
+/// The wish for fidelity, and nothing else.
+fn unfaithful(error: &ErrorBody, status: StatusCode) -> CallResult {
+    let message = with_quote(&rejection(status), Some(&error.message));
+    CallResult::Failed {
+        failure: Failure::without_fidelity(REJECTED, message),
+        accepted: Some(false),
+    }
+}
+
+fn rejection(status: StatusCode) -> String {
+    format!(
+        "The provider rejected the request (HTTP {})",
+        status.as_u16()
+    )
 }
 
 fn failure(code: &'static str, sentence: &str, error: &ErrorBody, retry: bool) -> Failure {

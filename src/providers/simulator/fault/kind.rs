@@ -20,6 +20,8 @@ pub enum FaultKind {
     LimitZero,
     /// 400 without further meaning.
     BadRequest,
+    /// 400 to a call that says how closely to keep to its pictures; to no other.
+    Fidelity,
     /// 400 with `API_KEY_INVALID`.
     BadKey,
     /// 400 `FAILED_PRECONDITION`: no billing.
@@ -90,13 +92,14 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// Every fault with its name in a marker.
-    pub const ALL: [(&'static str, Self); 39] = [
+    pub const ALL: [(&'static str, Self); 40] = [
         ("429", Self::Limited),
         ("429-bare", Self::LimitedBare),
         ("429-array", Self::LimitedArray),
         ("daily", Self::Daily),
         ("limit0", Self::LimitZero),
         ("400", Self::BadRequest),
+        ("fidelity", Self::Fidelity),
         ("badkey", Self::BadKey),
         ("nocredit", Self::NoCredit),
         ("401", Self::Unauthenticated),

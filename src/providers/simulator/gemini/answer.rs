@@ -188,6 +188,7 @@ pub(in super::super) fn put(
         Complaint::DailyQuota => ApiError::daily_quota(model),
         Complaint::LimitZero => ApiError::limit_zero(model),
         Complaint::Invalid(why) => ApiError::invalid(why.clone()),
+        Complaint::Fidelity => ApiError::invalid("Request contains an invalid argument."),
         Complaint::BadKey => ApiError::bad_key(),
         Complaint::NoCredit => ApiError::no_credit(),
         Complaint::Unauthenticated => ApiError::unauthenticated(),

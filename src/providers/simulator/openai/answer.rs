@@ -152,6 +152,7 @@ fn of(complaint: &Complaint, model: &str) -> ApiError {
             .with_headers([(REMAINING, "0".to_owned()), (RESET, DAYS_RESET.to_owned())]),
         Complaint::LimitZero => ApiError::limited(model, "Limit: 0, Used 0, Requested 1."),
         Complaint::Invalid(why) => ApiError::invalid(why.clone(), None),
+        Complaint::Fidelity => ApiError::no_fidelity(model),
         Complaint::BadKey => ApiError::new(
             StatusCode::UNAUTHORIZED,
             invalid,

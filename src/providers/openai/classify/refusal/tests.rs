@@ -164,7 +164,12 @@ fn a_request_that_the_provider_cannot_take_fails_for_good_unless_it_says_otherwi
     }});
     let rejected = || Seen::Never("provider_rejected", Some(false));
 
-    check(400, &[], &fidelity, rejected());
+    check(
+        400,
+        &[],
+        &fidelity,
+        Seen::WithoutFidelity("provider_rejected", Some(false)),
+    );
     check(400, &[], &json!({"error": "bad request"}), rejected());
     for status in [405, 413, 415, 422] {
         check(status, &[], &json!({}), rejected());
