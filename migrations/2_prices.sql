@@ -33,21 +33,22 @@ CREATE OR REPLACE FUNCTION public.photo_generation_cost(
 SELECT coalesce(
     (SELECT "costPerCall" FROM public.photo_generation_limits
      WHERE provider = of_provider AND account = of_account AND model = of_model),
-    -- Whatever is counted, the picture is recorded.
-    (SELECT least(999999, round((greatest(tokens.input - tokens.input_images, 0)
+    (SELECT round((greatest(tokens.input - tokens.input_images, 0)
                        * coalesce("inputPerMillion", "inputImagePerMillion", 0)
                    + tokens.input_images * coalesce("inputImagePerMillion", "inputPerMillion", 0)
                    + greatest(tokens.output - tokens.output_images, 0)
                        * coalesce("outputPerMillion", "outputImagePerMillion")
                    + tokens.output_images * coalesce("outputImagePerMillion", "outputPerMillion"))
-                  / 1000000, 6))
+                  / 1000000, 6)
      FROM public.photo_generation_prices_of(of_provider, of_model)
-     CROSS JOIN (SELECT greatest(input_tokens, 0)::numeric AS input,
-                        least(greatest(coalesce(input_images, 0), 0), greatest(input_tokens, 0))::numeric
+     -- Bounded: whatever a provider counts, its picture is recorded.
+     CROSS JOIN (SELECT least(greatest(input_tokens, 0), 1000000000)::numeric AS input,
+                        least(greatest(coalesce(input_images, 0), 0), greatest(input_tokens, 0),
+                              1000000000)::numeric
                             AS input_images,
-                        greatest(output_tokens, 0)::numeric AS output,
+                        least(greatest(output_tokens, 0), 1000000000)::numeric AS output,
                         least(greatest(coalesce(output_images, output_tokens), 0),
-                              greatest(output_tokens, 0))::numeric AS output_images) AS tokens
+                              greatest(output_tokens, 0), 1000000000)::numeric AS output_images) AS tokens
      WHERE output_tokens IS NOT NULL AND input_tokens IS NOT NULL),
     expected)
 $$;
