@@ -66,7 +66,7 @@ CREATE OR REPLACE TRIGGER photo_generation_step_garment
 
 -- The second drawing of a try-on that comes when the image has the first one is nobody's.
 CREATE OR REPLACE FUNCTION public.photo_generation_drawn_late() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO public.photo_generation_removals ("storageKey")
     SELECT NEW."storageKey" FROM public.photo_generation_images AS image
