@@ -246,6 +246,9 @@ CREATE TABLE public.photo_generation_limits (
     -- What the provider took in the minute before it last refused, and when that was.
     "learnedPerMinute"    integer,
     "learnedAt"           timestamptz,
+    -- What the provider said it takes a minute when it last refused, and when that was.
+    "statedPerMinute"     integer,
+    "statedAt"            timestamptz,
     "updatedAt"           timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (provider, account, model)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
@@ -253,6 +256,8 @@ COMMENT ON TABLE public.photo_generation_limits IS
     'One row per provider, account and model: what operators allow, and what the provider lets us know.';
 COMMENT ON COLUMN public.photo_generation_limits."learnedPerMinute" IS
     'Calls that the provider took in the minute before it last refused, at learnedAt. Only where requestsPerMinute is set: from there the rate is tried upwards again until it is refused or reaches that.';
+COMMENT ON COLUMN public.photo_generation_limits."statedPerMinute" IS
+    'Calls a minute that the provider said it takes, at statedAt. It is believed for an hour.';
 COMMENT ON COLUMN public.photo_generation_limits."blockedUntil" IS
     'Bad key, no credit, model gone: nothing passes but one real job at this moment, which moves it five minutes on. Set it to null, with reason, after the repair to go on at once.';
 

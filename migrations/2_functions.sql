@@ -215,6 +215,7 @@ DECLARE
     sets_pace    boolean;
     most         integer;
     learned      double precision;
+    stated       integer;
     per_window   integer;
     gap          interval;
     is_own       boolean;
@@ -312,9 +313,10 @@ BEGIN
     -- above: by itself it is back in minutes, and each step that was too much is taken back.
     learned := l."learnedPerMinute" * 0.97 * (1 + 0.02 * (power(2, least(20, floor(
         extract(epoch FROM at - l."learnedAt") / extract(epoch FROM quota_window / 3)))) - 1));
-    per_window := greatest(1, least(l."requestsPerMinute", floor(learned)));
-    IF l."requestsPerMinute" IS NULL AND learned IS NULL THEN
-        per_window := NULL;
+    -- What the provider said itself is believed for an hour: by then the account may have a larger one.
+    stated := CASE WHEN l."statedAt" > at - 60 * quota_window THEN l."statedPerMinute" END;
+    IF num_nonnulls(l."requestsPerMinute", learned, stated) > 0 THEN
+        per_window := greatest(1, least(l."requestsPerMinute", floor(learned), stated));
     END IF;
     IF per_window IS NOT NULL THEN
         SELECT count(*), min("startedAt") INTO taken, moment
@@ -325,8 +327,9 @@ BEGIN
         room := least(room, per_window - taken);
         IF taken >= per_window AND moment + reuse > usable THEN
             usable := moment + reuse;
-            why := CASE WHEN per_window = l."requestsPerMinute" THEN 'requestsPerMinute'
-                        ELSE 'learnedPerMinute' END;
+            why := CASE per_window WHEN l."requestsPerMinute" THEN 'requestsPerMinute'
+                                   WHEN stated THEN 'statedPerMinute'
+                                   ELSE 'learnedPerMinute' END;
         END IF;
     END IF;
 
@@ -529,6 +532,13 @@ BEGIN
         -- Asked once: what is not free at first is not granted without the lock a moment later.
         free := best.usable <= clock_timestamp();
         IF free THEN
+            -- A model that nobody knew of gets its row with its first call.
+            INSERT INTO public.photo_generation_limits (provider, account, model, "requestsPerMinute")
+            SELECT call_provider, chosen, call_model, public.photo_generation_first_per_minute(call_provider)
+            WHERE NOT EXISTS (SELECT FROM public.photo_generation_limits AS known
+                              WHERE known.provider = call_provider AND known.account = chosen
+                                AND known.model = call_model)
+            ON CONFLICT DO NOTHING;
             IF public.photo_generation_spend_limit() IS NOT NULL THEN
                 PERFORM public.photo_generation_count_alone(NULL, NULL, NULL);
             END IF;
@@ -545,8 +555,8 @@ BEGIN
             -- Somebody was quicker here; another account may be free.
             seconds := 0;
         ELSIF why IN (
-                  'cooldown', 'requestsPerMinute', 'learnedPerMinute', 'maxConcurrent', 'minIntervalMs',
-                  'pace') THEN
+                  'cooldown', 'requestsPerMinute', 'learnedPerMinute', 'statedPerMinute', 'maxConcurrent',
+                  'minIntervalMs', 'pace') THEN
             -- What takes longer, an operator may end at any moment. Jobs that wait for it go back
             -- without a moment to wait for: the claim looks at the account.
             seconds := greatest(extract(epoch FROM budget.usable - clock_timestamp()), 0);
@@ -594,7 +604,7 @@ BEGIN
         SET state = 'calling', "callId" = call_id, "updatedAt" = now()
         WHERE s."jobId" = job_id AND s.step = step_name;
     END IF;
-    held := CASE WHEN l."requestsPerMinute" IS NOT NULL THEN extract(epoch FROM "grantedAt" - now()) END;
+    held := CASE WHEN num_nonnulls(l."requestsPerMinute", l."statedPerMinute") > 0 THEN extract(epoch FROM "grantedAt" - now()) END;
     RETURN NEXT;
 END $$;
 

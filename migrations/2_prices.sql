@@ -53,6 +53,14 @@ SELECT coalesce(
     expected)
 $$;
 
+-- What a new row of limits allows. OpenAI's lower tiers take few calls a minute and refuse the rest, so its
+-- rows begin with a number that operators see and set; Gemini's numbers are shown to the account's owner
+-- only.
+CREATE OR REPLACE FUNCTION public.photo_generation_first_per_minute(of_provider text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT CASE of_provider WHEN 'openai' THEN 300 END
+$$;
+
 -- One row per model we know, so that operators find something to set. What they set stays.
 INSERT INTO public.photo_generation_limits (provider, account, model)
 SELECT 'gemini', 'default', model
@@ -60,7 +68,7 @@ FROM unnest(ARRAY['gemini-2.5-flash', 'gemini-2.5-flash-image', 'gemini-3-pro-im
                   'gemini-3-pro-image-preview', 'gemini-3.1-flash-image', 'gemini-3.1-flash-image-preview']) AS model
 ON CONFLICT DO NOTHING;
 INSERT INTO public.photo_generation_limits (provider, account, model, "requestsPerMinute")
-SELECT 'openai', 'default', model, 300
+SELECT 'openai', 'default', model, public.photo_generation_first_per_minute('openai')
 FROM unnest(ARRAY['gpt-image-1', 'gpt-image-1-mini', 'gpt-image-1.5', 'gpt-image-2',
                   'chatgpt-image-latest']) AS model
 ON CONFLICT DO NOTHING;

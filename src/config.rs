@@ -51,6 +51,8 @@ pub enum ConfigError {
         provider: Provider,
         error: url::ParseError,
     },
+    #[error("{} must be http:// or https://, a host and a path, and nothing more", url_variable(*.0))]
+    BaseUrlUnfit(Provider),
     #[error(
         "SUPABASE_URL is not a URL (https://PROJECT.supabase.co; Dashboard, Project Settings, API): {0}"
     )]

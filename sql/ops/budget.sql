@@ -10,6 +10,7 @@ SELECT l.provider,
        used.minute,
        l."requestsPerMinute" AS per_minute,
        l."learnedPerMinute"  AS learned,
+       l."statedPerMinute"   AS stated,
        today.calls           AS day,
        l."requestsPerDay"    AS per_day,
        used.running,
@@ -31,6 +32,6 @@ CROSS JOIN LATERAL (
               AND "startedAt" > now() - photo_generation_quota_window() AND state <> 'limited') AS minute,
            (SELECT count(*) FROM photo_generation_calls AS call
             WHERE call.provider = l.provider AND call.account = l.account AND call.model = l.model
-              AND state = 'calling' AND spool IS NULL) AS running
+              AND state = 'calling' AND accepted IS NULL) AS running
 ) AS used
 ORDER BY l.provider, l.account, l.model;

@@ -14,7 +14,7 @@
 \endif
 UPDATE photo_generation_limits
 SET "blockedUntil" = NULL, "cooldownUntil" = NULL, "limitedInARow" = 0, reason = NULL,
-    "learnedPerMinute" = NULL, "learnedAt" = NULL,
+    "learnedPerMinute" = NULL, "learnedAt" = NULL, "statedPerMinute" = NULL, "statedAt" = NULL,
     "updatedAt" = now()
 WHERE account = :'account' AND :'provider' IN ('', provider)
   AND ("blockedUntil" IS NOT NULL OR "cooldownUntil" IS NOT NULL OR reason IS NOT NULL)

@@ -2,7 +2,7 @@
 -- whole fleet heeds it from its next look on. Called by db::limits.
 -- $1 provider, $2 account, $3 model, $4 seconds to cool down (NULL: none), $5 until the next quota
 -- day, $6 429s in a row by now, $7 blocked (one probe every five minutes), $8 reason, $9 when the call
--- that was refused was granted.
+-- that was refused was granted, $10 calls a minute that the provider says it takes (NULL: it does not).
 -- Never shortens a cooldown; calls that were refused together count once. Says whether it is news:
 -- to the first of those that were refused together, and not to a probe of a blocked account.
 WITH before AS MATERIALIZED (
@@ -26,10 +26,12 @@ learned AS MATERIALIZED (
       AND $4::float8 IS NOT NULL AND NOT $7
 )
 INSERT INTO photo_generation_limits AS l
-    (provider, account, model, "cooldownUntil", "limitedInARow", "blockedUntil", reason)
+    (provider, account, model, "cooldownUntil", "limitedInARow", "blockedUntil", reason,
+     "statedPerMinute", "statedAt")
 SELECT $1, $2, $3,
         CASE WHEN $5 THEN photo_generation_next_quota_day() ELSE now() + make_interval(secs => $4) END,
-        $6, CASE WHEN $7 THEN now() + interval '5 minutes' END, $8
+        $6, CASE WHEN $7 THEN now() + interval '5 minutes' END, $8,
+        $10::integer, CASE WHEN $10 IS NOT NULL THEN now() END
 FROM known
 ON CONFLICT (provider, account, model) DO UPDATE
 SET "cooldownUntil" = greatest(l."cooldownUntil", excluded."cooldownUntil"),
@@ -48,5 +50,7 @@ SET "cooldownUntil" = greatest(l."cooldownUntil", excluded."cooldownUntil"),
              AND ((SELECT calls FROM learned) >= least(20, l."requestsPerMinute" / 2)
                   OR l."learnedAt" > now() - 10 * photo_generation_quota_window())
         THEN now() ELSE l."learnedAt" END,
+    "statedPerMinute" = coalesce(excluded."statedPerMinute", l."statedPerMinute"),
+    "statedAt" = coalesce(excluded."statedAt", l."statedAt"),
     "updatedAt" = now()
 RETURNING NOT (SELECT already FROM known) AS "news!"

@@ -275,6 +275,7 @@ fn why(one: &Budget) -> String {
 pub(super) fn in_words(why: &str) -> &str {
     match why {
         "requestsPerMinute" => "the minute's calls are used up",
+        "statedPerMinute" => "the provider says it takes no more a minute",
         "learnedPerMinute" => "the provider took no more than this lately",
         "requestsPerDay" => "the day's calls are used up",
         "maxConcurrent" => "as many calls run as may",

@@ -128,12 +128,26 @@ impl ProviderArgs {
         }
     }
 
+    /// Where a provider answers.
+    ///
+    /// # Errors
+    /// What is no such address would fail each job that is called there: it is refused at the start.
     pub fn base_url(&self, provider: Provider) -> Result<Url, ConfigError> {
         let text = match provider {
             Provider::Gemini => &self.gemini_base_url,
             Provider::OpenAi => &self.openai_base_url,
         };
-        Url::parse(text).map_err(|error| ConfigError::BaseUrl { provider, error })
+        let text = set(Some(text)).unwrap_or_else(|| default_url(provider));
+        let url = Url::parse(text).map_err(|error| ConfigError::BaseUrl { provider, error })?;
+        let is_fit = matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if is_fit {
+            Ok(url)
+        } else {
+            Err(ConfigError::BaseUrlUnfit(provider))
+        }
     }
 
     /// The model wished for as the default of a provider, if one is.

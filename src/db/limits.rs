@@ -29,8 +29,12 @@ pub struct Granted {
 /// What a refusal means for the account.
 #[derive(Clone, Copy, Debug)]
 pub enum Refusal<'a> {
-    /// No call for this long; `in_a_row` counts this refusal.
-    Cooldown { wait: Duration, in_a_row: u32 },
+    /// No call for this long; `in_a_row` counts this refusal. So many a minute are taken, if that was said.
+    Cooldown {
+        wait: Duration,
+        in_a_row: u32,
+        per_minute: Option<i32>,
+    },
     /// No call until the daily quota returns.
     QuotaDay,
     /// No call but one probe every five minutes, until somebody mends the account.
@@ -48,8 +52,12 @@ pub async fn refused(
     model: &Model,
     refusal: Refusal<'_>,
 ) -> Result<bool, DbError> {
+    let stated = match refusal {
+        Refusal::Cooldown { per_minute, .. } => per_minute,
+        Refusal::QuotaDay | Refusal::Blocked { .. } => None,
+    };
     let (cooldown, quota_day, in_a_row, blocked, reason) = match refusal {
-        Refusal::Cooldown { wait, in_a_row } => (
+        Refusal::Cooldown { wait, in_a_row, .. } => (
             Some(seconds(wait)),
             false,
             in_a_row,
@@ -73,6 +81,7 @@ pub async fn refused(
         blocked,
         reason,
         granted.granted_at,
+        stated,
     )
     .fetch_one(&db.pool)
     .await?)
@@ -103,13 +112,12 @@ pub async fn register(
     let models: Vec<String> = models.iter().map(|&model| model.to_owned()).collect();
     sqlx::query!(
         r#"INSERT INTO photo_generation_limits (provider, account, model, "requestsPerMinute")
-           SELECT $1, account, model, $4
+           SELECT $1, account, model, photo_generation_first_per_minute($1)
            FROM unnest($2::text[]) AS account, unnest($3::text[]) AS model
            ON CONFLICT DO NOTHING"#,
         provider.as_str(),
         accounts,
         &models,
-        provider.first_per_minute(),
     )
     .execute(&db.pool)
     .await?;
@@ -141,6 +149,9 @@ pub struct Budget {
     /// What the provider took in the minute before it last refused, and when that was.
     pub learned_per_minute: Option<i32>,
     pub learned_at: Option<DateTime<Utc>>,
+    /// What the provider said it takes, and when.
+    pub stated_per_minute: Option<i32>,
+    pub stated_at: Option<DateTime<Utc>>,
     pub minute_used: i64,
     pub day_used: i64,
     pub running: i64,

@@ -91,8 +91,12 @@ pub struct Usage {
 /// Why a provider takes no call from us for now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// A short limit; `wait` is what the provider stated, if it did.
-    Short { wait: Option<Duration> },
+    /// A short limit, and what the provider stated of it, if it did: how long to wait, and how many calls
+    /// a minute it takes.
+    Short {
+        wait: Option<Duration>,
+        per_minute: Option<i32>,
+    },
     /// The quota of the day is used up; it returns at midnight Pacific time.
     Daily,
     /// Nothing we send can pass until a person mends the account.

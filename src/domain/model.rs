@@ -84,16 +84,6 @@ impl Provider {
             Self::OpenAi => None,
         }
     }
-
-    /// What a new row in `photo_generation_limits` allows. OpenAI's lower tiers take few calls a
-    /// minute and refuse the rest, so its rows begin with a number that operators see and set;
-    /// Gemini's numbers are shown to the account's owner only.
-    pub const fn first_per_minute(self) -> Option<i32> {
-        match self {
-            Self::Gemini => None,
-            Self::OpenAi => Some(300),
-        }
-    }
 }
 
 impl fmt::Display for Provider {

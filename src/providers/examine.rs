@@ -12,6 +12,9 @@ use super::keys::Secret;
 use crate::domain::CallResult;
 use crate::domain::failure::{BlockReason, Limit};
 
+/// What OpenAI says to a key that is restricted to other questions.
+const MISSING_SCOPES: &str = "Missing scopes";
+
 /// What the provider says to one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyFinding {
@@ -19,6 +22,8 @@ pub enum KeyFinding {
     Good,
     /// A person has to mend the account, the key or the name of the model.
     Blocked { reason: BlockReason, detail: String },
+    /// It is known, and may not read descriptions of models: what else it may is not known.
+    Untold(String),
     /// Too many requests, or the provider is in trouble: nothing is known of the key.
     Busy(String),
     /// There is an answer, but it is not the provider's.
@@ -68,6 +73,9 @@ async fn ask(
 
 fn of_refusal(refusal: CallResult, status: StatusCode) -> KeyFinding {
     match refusal {
+        CallResult::Limited(Limit::Blocked { detail, .. }) if detail.contains(MISSING_SCOPES) => {
+            KeyFinding::Untold(detail)
+        }
         CallResult::Limited(Limit::Blocked { reason, detail }) => {
             KeyFinding::Blocked { reason, detail }
         }

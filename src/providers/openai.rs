@@ -20,6 +20,7 @@ use super::keys::{Account, Secret};
 use crate::domain::{CallResult, Model, Provider};
 
 mod classify;
+mod quota;
 mod wait;
 mod wire;
 

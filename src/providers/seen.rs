@@ -9,6 +9,7 @@ pub(super) enum Seen {
     Refused(&'static str),
     Empty(&'static str),
     EmptyOnce(&'static str),
+    EmptyAlways(&'static str),
     /// The stated wait in nanoseconds.
     Short(Option<u64>),
     Daily,
@@ -31,9 +32,10 @@ impl Seen {
             CallResult::Empty(failure) => match failure.remedy {
                 Remedy::Retry => Self::Empty(failure.code),
                 Remedy::RetryOnce => Self::EmptyOnce(failure.code),
-                Remedy::Never | Remedy::WithoutFidelity => panic!("{failure:?}"),
+                Remedy::Never => Self::EmptyAlways(failure.code),
+                Remedy::WithoutFidelity => panic!("{failure:?}"),
             },
-            CallResult::Limited(Limit::Short { wait }) => {
+            CallResult::Limited(Limit::Short { wait, .. }) => {
                 Self::Short(wait.map(|wait| u64::try_from(wait.as_nanos()).unwrap()))
             }
             CallResult::Limited(Limit::Daily) => Self::Daily,

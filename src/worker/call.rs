@@ -374,7 +374,7 @@ impl Ended<'_> {
             "The provider asks us to wait.",
         );
         let outcome = match limit {
-            Limit::Short { wait } => {
+            Limit::Short { wait, per_minute } => {
                 let in_a_row = self.granted.limited_in_a_row;
                 let wait = backoff::after_limited(in_a_row, wait);
                 let pause = jitter().added_to(wait);
@@ -382,6 +382,7 @@ impl Ended<'_> {
                 self.refuse(Refusal::Cooldown {
                     wait: pause,
                     in_a_row: in_a_row + 1,
+                    per_minute,
                 })
                 .await?;
                 if wait <= LIMITED_IN_PLACE && limited < LIMITED_TRIES {

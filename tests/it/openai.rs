@@ -307,6 +307,65 @@ async fn a_row_of_openais_begins_with_300_a_minute_and_keeps_to_its_quota() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_that_openai_states_is_kept_to_from_then_on_by_all() {
+    const PER_WINDOW: u32 = 5;
+    const WINDOW_MS: u64 = 3000;
+    let stage = Stage::new().await;
+    stage.without_cap().await;
+    stage
+        .sql(&format!(
+            "INSERT INTO photo_generation_settings (key, value) VALUES ('quotaWindow', '{WINDOW_MS} ms')"
+        ))
+        .await;
+    stage.simulator.set_quota(Quota {
+        requests_per_minute: Some(PER_WINDOW),
+        window_ms: WINDOW_MS,
+        ..Quota::default()
+    });
+    let workers = join_all((0..2).map(|_| stage.worker_of(Provider::OpenAi, |_| {}))).await;
+    for _ in 0..30 {
+        stage.job_with("model", "'gpt-image-1.5'").await;
+    }
+
+    stage.until_all_ended().await;
+
+    let log = stage.simulator.log();
+    assert_eq!(count(&log, |call| call.accepted), 30);
+    // Those that were on their way when the first was refused; and one of a busy machine that came late.
+    let of_first = log
+        .iter()
+        .find(|call| !call.accepted)
+        .unwrap()
+        .received_at_ms;
+    let after =
+        |call: &CallRecord| !call.accepted && call.received_at_ms > of_first + WINDOW_MS / 2;
+    assert!(count(&log, after) <= 1, "{log:#?}");
+    let stated = r#"SELECT "statedPerMinute" FROM photo_generation_limits
+        WHERE provider = 'openai' AND model = 'gpt-image-1.5'"#;
+    assert_eq!(stage.number(stated).await, i64::from(PER_WINDOW));
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_nobody_knew_of_gets_its_limits_with_its_first_call() {
+    let stage = Stage::new().await;
+    stage.job_with("model", "'gpt-image-9'").await;
+
+    let worker = stage.worker_of(Provider::OpenAi, |_| {}).await;
+
+    // OpenAI does not know it, which says nothing of how many calls a minute it would take.
+    stage
+        .until(
+            r#"SELECT "requestsPerMinute" = 300 AND reason LIKE 'model_gone%'
+               FROM photo_generation_limits WHERE model = 'gpt-image-9'"#,
+        )
+        .await;
+    worker.stop().await;
+}
+
 #[tokio::test]
 async fn the_database_knows_the_providers_of_the_same_models_as_we() {
     let stage = Stage::new().await;

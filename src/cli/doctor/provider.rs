@@ -56,9 +56,9 @@ fn not_set_up(error: &StartError, first: Provider) -> Line {
             "no key is set in GEMINI_API_KEY or OPENAI_API_KEY",
             [where_keys_are(first), Mend::shell(set_key(first))],
         ),
-        StartError::Config(ConfigError::BaseUrl { provider, .. }) => {
-            Line::fail("provider", error, [Mend::shell(usual_address(*provider))])
-        }
+        StartError::Config(
+            ConfigError::BaseUrl { provider, .. } | ConfigError::BaseUrlUnfit(provider),
+        ) => Line::fail("provider", error, [Mend::shell(usual_address(*provider))]),
         StartError::Config(ConfigError::KeysOf { provider, .. }) => {
             let several = format!(
                 "Several: {}S=account:key,account:key",
@@ -106,7 +106,7 @@ async fn of_account(
         .enumerate()
         .filter(|(_, finding)| *finding != KeyFinding::Good)
         // One that only waits must not hide one that is bad.
-        .min_by_key(|(_, finding)| matches!(finding, KeyFinding::Busy(_)));
+        .min_by_key(|(_, finding)| matches!(finding, KeyFinding::Busy(_) | KeyFinding::Untold(_)));
     let Some((at, finding)) = worst else {
         let keys = if keys == 1 {
             "the key is"
@@ -140,6 +140,13 @@ fn of_finding(whose: &str, finding: &KeyFinding, model: &Model, args: &ProviderA
             format!("{whose}: {why}"),
             [Mend::say(
                 "This passes by itself, and jobs wait for it. For long: safelight pause model.",
+            )],
+        ),
+        KeyFinding::Untold(why) => Line::warn(
+            "provider",
+            format!("{whose}: the key is known, and may not ask for {model}: {why}"),
+            [Mend::say(
+                "It may be restricted to making images, which only a paid call tells.",
             )],
         ),
         KeyFinding::Stranger(why) => fail(

@@ -52,6 +52,7 @@ fn of_setting(error: &ConfigError) -> Mend {
         | ConfigError::Keys(_)
         | ConfigError::KeysOf { .. }
         | ConfigError::BaseUrl { .. }
+        | ConfigError::BaseUrlUnfit(_)
         | ConfigError::UnknownModel { .. }
         | ConfigError::PublicUrl(_)
         | ConfigError::ApiKeys(_)

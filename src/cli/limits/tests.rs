@@ -19,6 +19,8 @@ fn budget() -> Budget {
         fleet_cost_today: 2.5,
         learned_per_minute: None,
         learned_at: None,
+        stated_per_minute: None,
+        stated_at: None,
         minute_used: 500,
         day_used: 1700,
         running: 4,

@@ -73,3 +73,30 @@ fn a_default_model_must_be_one_of_its_providers() {
         "OPENAI_MODEL_NAME=\"gemini-3-pro-image\" is not an image model of OpenAI; for instance gpt-image-1.5"
     );
 }
+
+#[test]
+fn an_address_is_one_of_http_with_a_host_and_no_more_than_a_path() {
+    let check = |url: &str, expected: Result<&str, &str>| {
+        let found = args(&[&format!("--openai-base-url={url}")]).base_url(Provider::OpenAi);
+        match (found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found.as_str(), expected, "{url}"),
+            (Err(error), Err(says)) => assert!(error.to_string().contains(says), "{url}: {error}"),
+            (found, _) => panic!("{url}: {found:?}"),
+        }
+    };
+
+    check("https://api.openai.com/v1", Ok("https://api.openai.com/v1"));
+    check("http://localhost:8089", Ok("http://localhost:8089/"));
+    check("", Ok(default_url(Provider::OpenAi)));
+    check(
+        "localhost:8089",
+        Err("OPENAI_BASE_URL must be http:// or https://"),
+    );
+    check("unix:/run/openai", Err("OPENAI_BASE_URL must be"));
+    check(
+        "https://a.example/v1?api-version=1",
+        Err("OPENAI_BASE_URL must be"),
+    );
+    check("https://a.example/v1#x", Err("OPENAI_BASE_URL must be"));
+    check("a.example", Err("OPENAI_BASE_URL is not a URL"));
+}

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{RequestError, invalid};
+use super::{RequestError, invalid, wishes};
 use crate::domain::{Model, Provider};
 
 /// How a picture is to be made.
@@ -115,9 +115,8 @@ fn wish<T: Copy, const N: usize>(
     name: &str,
     words: [(&'static str, T); N],
 ) -> Result<Option<T>, RequestError> {
-    let wanted = match payload.get(name) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(wanted) => wanted,
+    let Some(wanted) = wishes::said(payload, name) else {
+        return Ok(None);
     };
     let found = words.iter().find(|(word, _)| wanted.as_str() == Some(word));
     found.map(|(_, it)| Some(*it)).ok_or_else(|| {

@@ -20,7 +20,7 @@ const NUM_IMAGES: &str = "numImages";
 /// What a job asks for in JSON.
 #[derive(Debug)]
 pub(super) struct Payload {
-    /// Without what is null.
+    /// Without what says nothing.
     fields: Map<String, Value>,
     /// How the pictures are to be made: `settings`, and the same said beside it, which goes before.
     pub(super) settings: Value,
@@ -162,7 +162,7 @@ impl Payload {
     fn text(&self, name: &str) -> Result<Option<&str>, RequestError> {
         match self.fields.get(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
+            Some(Value::String(text)) => Ok(Some(text.trim())),
             Some(_) => Err(invalid(format!(
                 "\"{name}\" in \"payload\" must be a text."
             ))),
@@ -180,13 +180,14 @@ impl Payload {
     }
 }
 
-/// Without what is null in it.
+/// Without what says nothing in it. An empty list is what PHP makes of an object without fields.
 fn object(value: Value, place: &str) -> Result<Map<String, Value>, RequestError> {
     match value {
         Value::Null => Ok(Map::new()),
+        Value::Array(list) if list.is_empty() => Ok(Map::new()),
         Value::Object(fields) => Ok(fields
             .into_iter()
-            .filter(|(_, value)| !value.is_null())
+            .filter(|(_, value)| wishes::says_something(value))
             .collect()),
         Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             Err(invalid(format!("{place} must be a JSON object.")))

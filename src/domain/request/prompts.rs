@@ -43,7 +43,6 @@ impl Prompts {
     }
 }
 
-/// The words of the ratio are ours and do not count.
 fn check_length(text: &str, number: Option<usize>) -> Result<(), RequestError> {
     let length = text.chars().count();
     if length <= MAX_PROMPT_CHARS {
@@ -58,6 +57,7 @@ fn check_length(text: &str, number: Option<usize>) -> Result<(), RequestError> {
     )))
 }
 
+/// The words of the ratio are ours. Where they do not fit they are left out: the request says it as well.
 fn with_ratio(text: String, ratio: Option<AspectRatio>) -> String {
     let Some(ratio) = ratio else {
         return text;
@@ -67,7 +67,11 @@ fn with_ratio(text: String, ratio: Option<AspectRatio>) -> String {
     } else {
         "."
     };
-    format!("{text}{stop} {}", ratio.in_words())
+    let whole = format!("{text}{stop} {}", ratio.in_words());
+    if whole.chars().count() > MAX_PROMPT_CHARS {
+        return text;
+    }
+    whole
 }
 
 #[cfg(test)]

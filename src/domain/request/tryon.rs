@@ -23,7 +23,11 @@ pub(super) fn parse(job: &ClaimedJob) -> Result<Request, RequestError> {
         sizes.copied().find(|size| *size == tryon::IMAGE_SIZE)
     };
     let image_size = wishes::size(Some(&payload), &model)?.or_else(usual_size);
-    let wish = payload.get("prompt").and_then(Value::as_str);
+    let wish = match wishes::said(&payload, "prompt") {
+        None => None,
+        Some(Value::String(wish)) => Some(wish.as_str()),
+        Some(_) => return Err(invalid("\"prompt\" in \"payload\" must be a text.")),
+    };
     let prompt = tryon::render_prompt(wish.or(job.base_prompt.as_deref()));
     let aspect_ratio = wishes::ratio(job.aspect_ratio.as_deref(), &model)?;
     Ok(Request {

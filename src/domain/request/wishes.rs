@@ -31,6 +31,15 @@ pub(super) fn model(job: &ClaimedJob) -> Result<Model, RequestError> {
     }
 }
 
+/// What a field holds. Null and a blank text say nothing.
+pub(super) fn said<'a>(payload: &'a Value, name: &str) -> Option<&'a Value> {
+    payload.get(name).filter(|value| says_something(value))
+}
+
+pub(super) fn says_something(value: &Value) -> bool {
+    !value.is_null() && value.as_str().is_none_or(|text| !text.trim().is_empty())
+}
+
 /// As many as a job may make.
 pub(super) fn images(wanted: i64) -> Option<i32> {
     let images = i32::try_from(wanted).ok();
@@ -59,7 +68,7 @@ pub(super) fn size(
     payload: Option<&Value>,
     model: &Model,
 ) -> Result<Option<&'static str>, RequestError> {
-    let Some(wanted) = payload.and_then(|payload| payload.get("imageSize")) else {
+    let Some(wanted) = payload.and_then(|payload| said(payload, "imageSize")) else {
         return Ok(None);
     };
     let Some(wanted) = wanted.as_str() else {

@@ -148,7 +148,10 @@ pub(super) struct Answer<'a> {
     #[serde(borrow)]
     candidates: Option<Vec<Candidate<'a>>>,
     prompt_feedback: Option<PromptFeedback>,
-    usage_metadata: Option<UsageMetadata>,
+    /// `{"promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "promptTokensDetails", ...}`. As it
+    /// comes: a picture that is paid for is not lost because this is odd.
+    #[serde(default)]
+    pub(super) usage_metadata: Value,
     pub(super) response_id: Option<String>,
 }
 
@@ -191,22 +194,6 @@ struct PromptFeedback {
     block_reason: Option<String>,
 }
 
-/// Tokens.
-#[derive(Deserialize)]
-pub(super) struct UsageMetadata {
-    #[serde(rename = "promptTokenCount")]
-    pub(super) prompt: Option<i64>,
-    #[serde(rename = "candidatesTokenCount")]
-    pub(super) candidates: Option<i64>,
-    #[serde(rename = "thoughtsTokenCount")]
-    pub(super) thoughts: Option<i64>,
-    /// By modality. As they come: a picture that is paid for is not lost because these are odd.
-    #[serde(rename = "promptTokensDetails", default)]
-    pub(super) prompt_details: Value,
-    #[serde(rename = "candidatesTokensDetails", default)]
-    pub(super) candidates_details: Value,
-}
-
 /// `[{"modality": "IMAGE", "tokenCount": 1290}, ...]`. `None`: the modalities are not told apart.
 pub(super) fn of_images(details: &Value) -> Option<i64> {
     let each = details.as_array()?.iter();
@@ -236,10 +223,6 @@ impl<'a> Answer<'a> {
 
     pub(super) fn block_reason(&self) -> Option<&str> {
         self.prompt_feedback.as_ref()?.block_reason.as_deref()
-    }
-
-    pub(super) fn usage(&self) -> Option<&UsageMetadata> {
-        self.usage_metadata.as_ref()
     }
 
     fn last_of<'s>(

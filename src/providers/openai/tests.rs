@@ -246,6 +246,10 @@ async fn a_key_is_examined_without_a_call() {
     let (elsewhere, _received) = provider("<html>Please sign in</html>").await;
     let found = examine(&elsewhere, DEFAULT_KEY, "gpt-image-1.5").await;
     assert!(matches!(found, KeyFinding::Stranger(_)), "{found:?}");
+    let refusal = r#"{"error": {"message": "You have insufficient permissions for this operation. Missing scopes: api.model.read."}}"#;
+    let (restricted, _received) = provider((StatusCode::FORBIDDEN, refusal)).await;
+    let found = examine(&restricted, DEFAULT_KEY, "gpt-image-1.5").await;
+    assert!(matches!(found, KeyFinding::Untold(_)), "{found:?}");
 }
 
 #[test]

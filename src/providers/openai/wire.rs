@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::multipart::{Form, Part};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -94,28 +95,20 @@ pub(super) fn form(fields: &Fields<'_>, files: Vec<File>) -> Result<Form, reqwes
 /// Answer to a successful call. It may hold fewer pictures than were asked for: none.
 #[derive(Deserialize)]
 pub(super) struct Answer<'a> {
-    #[serde(borrow, default)]
-    pub(super) data: Vec<Picture<'a>>,
-    pub(super) usage: Option<Usage>,
+    #[serde(borrow)]
+    pub(super) data: Option<Vec<Picture<'a>>>,
+    /// `{"input_tokens", "output_tokens", "input_tokens_details": {"image_tokens"}, ...}`. As it comes: a
+    /// picture that is paid for is not lost because this is odd.
+    #[serde(default)]
+    pub(super) usage: Value,
 }
 
 #[derive(Deserialize)]
 pub(super) struct Picture<'a> {
     #[serde(borrow)]
     pub(super) b64_json: Option<Cow<'a, str>>,
-}
-
-/// Tokens.
-#[derive(Deserialize)]
-pub(super) struct Usage {
-    pub(super) input_tokens: Option<i64>,
-    pub(super) output_tokens: Option<i64>,
-    /// `{"image_tokens", "text_tokens"}`. As they come: a picture that is paid for is not lost because these
-    /// are odd.
-    #[serde(default)]
-    pub(super) input_tokens_details: Value,
-    #[serde(default)]
-    pub(super) output_tokens_details: Value,
+    /// Of gateways, instead of the picture.
+    pub(super) url: Option<IgnoredAny>,
 }
 
 #[cfg(test)]

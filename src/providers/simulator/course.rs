@@ -92,7 +92,10 @@ impl Course {
         let finish = |reason, message| answer(Answer::Finish { reason, message });
         let stated = fault.wait.unwrap_or(STATED_DELAY);
         match fault.kind {
-            FaultKind::Limited => refuse(Complaint::MinuteQuota(stated)),
+            FaultKind::Limited => refuse(Complaint::MinuteQuota {
+                wait: stated,
+                limit: None,
+            }),
             FaultKind::LimitedArray => refuse(Complaint::MinuteQuotaOddly(stated)),
             FaultKind::LimitedBare => refuse(Complaint::Exhausted),
             FaultKind::Daily => refuse(Complaint::DailyQuota),
@@ -154,7 +157,10 @@ impl Course {
     /// What a quota that is used up does.
     pub(super) fn refused(refusal: Refusal, wire: Wire, model: &str) -> Self {
         let complaint = match refusal {
-            Refusal::Minute { wait } => Complaint::MinuteQuota(wait),
+            Refusal::Minute { wait, limit } => Complaint::MinuteQuota {
+                wait,
+                limit: Some(limit),
+            },
             Refusal::Day => Complaint::DailyQuota,
             Refusal::Concurrent => Complaint::Exhausted,
         };

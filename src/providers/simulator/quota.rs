@@ -36,8 +36,8 @@ impl Default for Quota {
 /// Why a call does not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Too many in the window; the next one passes after `wait`.
-    Minute { wait: Duration },
+    /// More than `limit` in the window; the next one passes after `wait`.
+    Minute { wait: Duration, limit: u32 },
     /// The day's quota is used up.
     Day,
     /// Too many at a time.
@@ -72,14 +72,15 @@ impl Meter {
         {
             return Err(Refusal::Concurrent);
         }
-        if let Some(most) = quota.requests_per_minute {
-            let most = usize::try_from(most).unwrap_or(usize::MAX);
+        if let Some(limit) = quota.requests_per_minute {
+            let most = usize::try_from(limit).unwrap_or(usize::MAX);
             if let Some(room) = self.accepted.len().checked_sub(most) {
                 // The call that must leave the window before this one fits; with a quota of
                 // none at all a whole window is as good an answer as any.
                 let leaves = self.accepted.get(room).map_or(now, |at| *at) + window;
                 return Err(Refusal::Minute {
                     wait: leaves.saturating_sub(now),
+                    limit,
                 });
             }
         }

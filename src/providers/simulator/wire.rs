@@ -46,8 +46,11 @@ pub(super) struct Ask {
 /// What may be said against a call.
 #[derive(Clone, Debug)]
 pub(super) enum Complaint {
-    /// The minute's quota, with the wait that is stated.
-    MinuteQuota(Duration),
+    /// The minute's quota, with the wait that is stated, and how many calls it is where that is known.
+    MinuteQuota {
+        wait: Duration,
+        limit: Option<u32>,
+    },
     /// The same in another of the provider's ways.
     MinuteQuotaOddly(Duration),
     /// 429 that says nothing more.

@@ -133,6 +133,36 @@ fn columns_count_where_the_payload_says_nothing() {
 }
 
 #[test]
+fn null_and_blank_say_nothing_whatever_the_type() {
+    for nothing in [Value::Null, json!(""), json!(" ")] {
+        let blank = |name: &str| (name.to_owned(), nothing.clone());
+        let fields = ["imageSize", "quality", "outputFormat", "inputFidelity"];
+        let mut payload: Map<String, Value> = fields.into_iter().map(blank).collect();
+        for kind in ["photo_generation", "image_generation"] {
+            for model in ["gpt-image-1.5", "gemini-3-pro-image"] {
+                let row = ClaimedJob {
+                    base_prompt: Some("a lake".to_owned()),
+                    model: model.to_owned(),
+                    ..row(kind, &Value::Object(payload.clone()))
+                };
+                let request = Request::parse(&row).unwrap_or_else(|it| panic!("{row:?}: {it}"));
+                assert_eq!(request.image_size, None);
+            }
+        }
+        payload.extend(["prompts", "numImages", "images", "aspectRatio"].map(blank));
+        payload.insert("prompt".to_owned(), json!("a lake"));
+        payload.insert("settings".to_owned(), json!({"aspectRatio": "16:9"}));
+        let request = parsed("image_generation", &Value::Object(payload));
+        assert_eq!(request.aspect_ratio.map(AspectRatio::as_str), Some("16:9"));
+    }
+    // As PHP writes an object without fields.
+    parsed(
+        "image_generation",
+        &json!({"prompt": "a lake", "settings": []}),
+    );
+}
+
+#[test]
 fn settings_say_how_and_what_stands_beside_them_goes_before() {
     let of_openai = ClaimedJob {
         model: "gpt-image-1.5".to_owned(),
@@ -171,7 +201,7 @@ fn what_makes_no_sense_is_told_by_its_field() {
         payload
     };
 
-    check(json!([]), "\"payload\" must be a JSON object");
+    check(json!([7]), "\"payload\" must be a JSON object");
     check(json!("prompt"), "\"payload\" must be a JSON object");
     check(json!({}), "\"prompt\" in \"payload\" is empty");
     check(

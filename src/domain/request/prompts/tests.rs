@@ -33,6 +33,14 @@ fn the_ratio_is_said_in_words_in_each() {
 }
 
 #[test]
+fn words_of_the_ratio_that_do_not_fit_are_left_out() {
+    let ratio = Some(AspectRatio::COMMON[2]);
+    let long = "x".repeat(MAX_PROMPT_CHARS - 10);
+
+    assert_eq!(&**Prompts::new(texts(&[&long]), ratio).unwrap().of(1), long);
+}
+
+#[test]
 fn a_text_too_long_is_told_by_its_place() {
     let long = "x".repeat(MAX_PROMPT_CHARS + 1);
 

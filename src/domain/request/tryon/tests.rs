@@ -63,11 +63,26 @@ fn a_model_is_asked_for_the_size_it_draws() {
 }
 
 #[test]
+fn a_prompt_that_says_nothing_leaves_that_of_the_column() {
+    for nothing in [Value::Null, json!(" ")] {
+        let mut job = job(&json!({"personImage": ME, "garmentImages": [COAT], "prompt": nothing}));
+        job.base_prompt = Some("By the sea.".to_owned());
+
+        let request = Request::parse(&job).expect("can be worked");
+
+        let prompt = request.prompts.of(1);
+        assert!(prompt.ends_with("By the sea."), "{prompt}");
+    }
+}
+
+#[test]
 fn what_is_no_tryon_is_refused_with_a_sentence() {
     let check = |payload: Value, because: &str| {
         let error = Request::parse(&job(&payload)).expect_err("is refused");
         assert!(error.to_string().contains(because), "{error}");
     };
+    let prompt = json!({"personImage": ME, "garmentImages": [COAT], "prompt": ["a", "b"]});
+    check(prompt, "\"prompt\" in \"payload\" must be a text");
 
     check(json!([]), "\"payload\"");
     check(json!({"garmentImages": [COAT]}), "\"personImage\"");

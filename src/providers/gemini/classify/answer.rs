@@ -129,15 +129,13 @@ fn decoded(base64: &str, answer: &wire::Answer<'_>) -> CallResult {
 
 /// Thinking is billed as output.
 fn usage(answer: &wire::Answer<'_>) -> Usage {
-    let Some(counted) = answer.usage() else {
-        return Usage::default();
-    };
-    let output = [counted.candidates, counted.thoughts];
+    let counted = &answer.usage_metadata;
+    let output = ["candidatesTokenCount", "thoughtsTokenCount"].map(|name| counted[name].as_i64());
     Usage {
-        input_tokens: counted.prompt,
+        input_tokens: counted["promptTokenCount"].as_i64(),
         output_tokens: output.into_iter().flatten().reduce(i64::saturating_add),
-        input_image_tokens: wire::of_images(&counted.prompt_details),
-        output_image_tokens: wire::of_images(&counted.candidates_details),
+        input_image_tokens: wire::of_images(&counted["promptTokensDetails"]),
+        output_image_tokens: wire::of_images(&counted["candidatesTokensDetails"]),
     }
 }
 

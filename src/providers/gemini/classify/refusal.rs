@@ -81,6 +81,7 @@ fn limit(error: &ErrorBody, headers: &HeaderMap, status: StatusCode) -> Limit {
         let wait = error.stated_wait().max(retry_after(headers));
         Limit::Short {
             wait: wait.map(|wait| wait.min(MAX_STATED_WAIT)),
+            per_minute: error.calls_per_minute(),
         }
     }
 }
@@ -160,6 +161,18 @@ impl ErrorBody {
             .any(is_zero)
             || says_limit_zero(&self.message)
             || self.says_one_of(&[NOT_ON_PLAN_WORDS])
+    }
+
+    /// `quotaValue` of a quota of requests. Where it is one of all models of the project, it is the most that
+    /// can be.
+    fn calls_per_minute(&self) -> Option<i32> {
+        let mut of_requests = self.violations().filter(|it| {
+            let id = it.get("quotaId").map_or("", text);
+            id.contains("RequestsPerMinute")
+        });
+        let value = of_requests.find_map(|it| it.get("quotaValue"))?;
+        let number = value.as_i64().or_else(|| text(value).parse().ok())?;
+        i32::try_from(number).ok().filter(|number| *number > 0)
     }
 
     /// `RetryInfo.retryDelay`: "3.299376739s".

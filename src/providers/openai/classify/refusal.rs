@@ -9,7 +9,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::domain::failure::{BlockReason, CallResult, Failure, Limit, excerpt};
-use crate::providers::openai::wait;
+use crate::providers::openai::{quota, wait};
 use crate::providers::quote::{quoted, says_limit_zero, with_quote};
 
 /// The codes of a refusal by its rules, the older word last.
@@ -22,8 +22,10 @@ const NO_CREDIT: [&str; 4] = [
     "billing_limit_user_error",
 ];
 const MODEL_UNKNOWN: &str = "model_not_found";
-/// What a model that may not be told how closely to keep to its pictures says to being told.
-const NO_FIDELITY: [&str; 1] = ["invalid_input_fidelity_model"];
+/// What a model says that may not be told how closely to keep to its pictures. Others, and gateways, only
+/// name the field.
+const NO_FIDELITY: &str = "invalid_input_fidelity_model";
+const FIDELITY: &str = "input_fidelity";
 const REJECTED: &str = "provider_rejected";
 /// What its clients obey before anything else.
 const SHOULD_RETRY: &str = "x-should-retry";
@@ -43,12 +45,16 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Call
         429 if says_limit_zero(&error.message) => blocked(BlockReason::NotOnPlan),
         429 => CallResult::Limited(Limit::Short {
             wait: wait::stated(headers, &error.message),
+            per_minute: quota::per_minute(&error.message),
         }),
         402 => blocked(BlockReason::NoCredit),
         401 => blocked(BlockReason::BadKey),
         // An organization that is not verified, a country, a project without this model.
         403 => blocked(BlockReason::NotOnPlan),
         404 => blocked(BlockReason::ModelGone),
+        400 if error.is_about_fidelity() && should_retry(headers) != Some(true) => {
+            unfaithful(&error, status)
+        }
         400 if error.is_about_the_model() => blocked(BlockReason::ModelGone),
         300..=399 => CallResult::Failed {
             failure: Failure::retry(
@@ -57,9 +63,6 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Call
             ),
             accepted: Some(false),
         },
-        400 if error.is_one_of(&NO_FIDELITY) && should_retry(headers) != Some(true) => {
-            unfaithful(&error, status)
-        }
         408 | 409 | 500.. => troubled(&error, status, should_retry(headers).unwrap_or(true)),
         _ => rejected(&error, status, should_retry(headers).unwrap_or(false)),
     }
@@ -163,6 +166,10 @@ impl ErrorBody {
     /// The images API answers 400 to the name of a model that it does not have.
     fn is_about_the_model(&self) -> bool {
         self.code == MODEL_UNKNOWN || self.param == "model"
+    }
+
+    fn is_about_fidelity(&self) -> bool {
+        self.code == NO_FIDELITY || self.param == FIDELITY || self.message.contains(FIDELITY)
     }
 
     fn blocked(&self, reason: BlockReason, status: StatusCode) -> Limit {

@@ -182,7 +182,8 @@ pub(in super::super) fn put(
     words: Option<&str>,
 ) -> ErrorAnswer {
     let error = match complaint {
-        Complaint::MinuteQuota(wait) => ApiError::minute_quota(model, *wait),
+        // Gemini may name the limit or not; this one does not.
+        Complaint::MinuteQuota { wait, .. } => ApiError::minute_quota(model, *wait),
         Complaint::MinuteQuotaOddly(wait) => ApiError::minute_quota(model, *wait).in_array(),
         Complaint::Exhausted => ApiError::exhausted(EXHAUSTED),
         Complaint::DailyQuota => ApiError::daily_quota(model),

@@ -142,7 +142,7 @@ pub(in super::super) fn moderated(words: Option<&str>) -> ErrorAnswer {
 fn of(complaint: &Complaint, model: &str) -> ApiError {
     let invalid = "invalid_request_error";
     match complaint {
-        Complaint::MinuteQuota(wait) => by_the_millisecond(model, *wait),
+        Complaint::MinuteQuota { wait, limit } => by_the_millisecond(model, *wait, *limit),
         Complaint::MinuteQuotaOddly(wait) => by_its_reset(model, *wait),
         Complaint::Exhausted => {
             let said = "Too many requests right now. Please slow down.";
@@ -203,10 +203,14 @@ fn of(complaint: &Complaint, model: &str) -> ApiError {
 }
 
 /// The wait in the header that its own clients read first; the other one is rounded.
-fn by_the_millisecond(model: &str, wait: Duration) -> ApiError {
+fn by_the_millisecond(model: &str, wait: Duration, limit: Option<u32>) -> ApiError {
     let milliseconds = wait.as_nanos().div_ceil(1_000_000);
     let seconds = milliseconds.div_ceil(1000);
-    let said = format!("Limit reached. Please try again in {seconds}s.");
+    let limit = limit.map_or_else(
+        || "Limit reached.".to_owned(),
+        |limit| format!("Limit {limit}, Used {limit}, Requested 1."),
+    );
+    let said = format!("{limit} Please try again in {seconds}s.");
     ApiError::limited(model, &said).with_headers([
         (RETRY_AFTER_MS, milliseconds.to_string()),
         (RETRY_AFTER, seconds.to_string()),

@@ -6,8 +6,11 @@ fn at(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn refused(ms: u64) -> Result<(), Refusal> {
-    Err(Refusal::Minute { wait: at(ms) })
+fn refused(limit: u32, ms: u64) -> Result<(), Refusal> {
+    Err(Refusal::Minute {
+        wait: at(ms),
+        limit,
+    })
 }
 
 #[test]
@@ -22,12 +25,12 @@ fn the_window_slides_and_does_not_start_anew_each_minute() {
 
     check(900, Ok(()));
     check(950, Ok(()));
-    check(1_010, refused(890));
-    check(1_899, refused(1));
+    check(1_010, refused(2, 890));
+    check(1_899, refused(2, 1));
     check(1_900, Ok(()));
-    check(1_901, refused(49));
+    check(1_901, refused(2, 49));
     check(1_950, Ok(()));
-    check(1_951, refused(949));
+    check(1_951, refused(2, 949));
 }
 
 #[test]
@@ -41,7 +44,7 @@ fn refused_calls_do_not_lengthen_the_wait() {
     assert_eq!(meter.admit(&quota, at(0)), Ok(()));
 
     for ms in 1..1_000 {
-        assert_eq!(meter.admit(&quota, at(ms)), refused(1_000 - ms));
+        assert_eq!(meter.admit(&quota, at(ms)), refused(1, 1_000 - ms));
     }
 
     assert_eq!(meter.admit(&quota, at(1_000)), Ok(()));
@@ -59,9 +62,9 @@ fn a_lowered_quota_counts_the_calls_before_it() {
         assert_eq!(meter.admit(&quota(3), at(ms)), Ok(()));
     }
 
-    assert_eq!(meter.admit(&quota(1), at(300)), refused(900));
+    assert_eq!(meter.admit(&quota(1), at(300)), refused(1, 900));
     assert_eq!(meter.admit(&quota(1), at(1_200)), Ok(()));
-    assert_eq!(meter.admit(&quota(0), at(1_300)), refused(1_000));
+    assert_eq!(meter.admit(&quota(0), at(1_300)), refused(0, 1_000));
 }
 
 #[test]

@@ -260,6 +260,15 @@ fn a_picture_is_not_lost_because_its_tokens_are_told_oddly() {
 
         check(200, &body, Seen::Picture(PNG.to_vec()));
     }
+    for usage in [
+        json!([]),
+        json!({"promptTokenCount": "12", "candidatesTokenCount": 1290.5}),
+    ] {
+        let mut body = finished("STOP", &[picture(PNG)]);
+        body["usageMetadata"] = usage;
+
+        check(200, &body, Seen::Picture(PNG.to_vec()));
+    }
 }
 
 /// What a question is answered with: the words, or the code of what went wrong.

@@ -53,6 +53,33 @@ fn a_short_limit_keeps_the_stated_wait_to_the_nanosecond() {
 }
 
 #[test]
+fn what_it_takes_a_minute_is_read_of_requests_and_of_nothing_else() {
+    let check = |violation: Value, expected| {
+        let body = quota(&json!([violation]), "3s").to_string();
+        let headers = HeaderMap::new();
+        match classify(StatusCode::TOO_MANY_REQUESTS, &headers, body.as_bytes()) {
+            CallResult::Limited(Limit::Short { per_minute, .. }) => {
+                assert_eq!(per_minute, expected, "{body}");
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let requests = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier";
+    let tokens = "GenerateContentInputTokensPerModelPerMinute-FreeTier";
+
+    check(json!({"quotaId": requests, "quotaValue": "10"}), Some(10));
+    check(json!({"quotaId": requests, "quotaValue": 10}), Some(10));
+    check(json!({"quotaId": requests}), None);
+    check(json!({"quotaId": requests, "quotaValue": "many"}), None);
+    check(
+        json!({"quotaId": requests, "quotaValue": "99999999999"}),
+        None,
+    );
+    check(json!({"quotaId": tokens, "quotaValue": "250000"}), None);
+    check(json!({"quotaValue": "10"}), None);
+}
+
+#[test]
 fn a_daily_quota_wins_over_the_minute_beside_it() {
     let both = json!([
         {"quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"},
@@ -105,7 +132,7 @@ fn retry_after_is_honoured_and_the_longer_wait_wins() {
         headers.insert("retry-after", header.parse().unwrap());
         let body = quota(&json!([]), delay).to_string();
         match classify(StatusCode::TOO_MANY_REQUESTS, &headers, body.as_bytes()) {
-            CallResult::Limited(Limit::Short { wait }) => wait,
+            CallResult::Limited(Limit::Short { wait, .. }) => wait,
             other => panic!("{other:?}"),
         }
     };

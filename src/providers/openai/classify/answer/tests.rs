@@ -51,10 +51,11 @@ fn the_picture_comes_with_its_tokens_and_the_id_of_the_call() {
 fn a_success_without_a_picture_was_paid_and_is_tried_again() {
     check(200, &ID, &recorded(&json!([])), Seen::Empty("no_image"));
     check(200, &ID, &json!({}), Seen::Empty("no_image"));
+    check(200, &ID, &recorded(&Value::Null), Seen::Empty("no_image"));
     check(
         200,
         &ID,
-        &recorded(&json!([{"url": "https://example.com/kite.png"}])),
+        &recorded(&json!([{"url": null}])),
         Seen::Empty("no_image"),
     );
     for text in ["*", "aGVsbG8=", ""] {
@@ -64,6 +65,28 @@ fn a_success_without_a_picture_was_paid_and_is_tried_again() {
             &recorded(&json!([{"b64_json": text}])),
             Seen::Empty("unreadable_picture"),
         );
+    }
+}
+
+#[test]
+fn a_link_instead_of_the_picture_is_not_bought_again() {
+    let body = recorded(&json!([{"url": "https://example.com/kite.png"}]));
+
+    check(200, &ID, &body, Seen::EmptyAlways("picture_as_link"));
+}
+
+#[test]
+fn a_picture_is_not_lost_because_its_tokens_are_told_oddly() {
+    for usage in [
+        json!(null),
+        json!([]),
+        json!("many"),
+        json!({"input_tokens": "12", "output_tokens": 1584.5}),
+    ] {
+        let mut body = recorded(&json!([{"b64_json": BASE64_STANDARD.encode(PNG)}]));
+        body["usage"] = usage;
+
+        check(200, &ID, &body, Seen::Picture(PNG.to_vec()));
     }
 }
 

@@ -170,6 +170,15 @@ fn a_request_that_the_provider_cannot_take_fails_for_good_unless_it_says_otherwi
         &fidelity,
         Seen::WithoutFidelity("provider_rejected", Some(false)),
     );
+    for in_other_words in [
+        json!({"error": {"message": "Unknown parameter: 'input_fidelity'.", "param": "input_fidelity",
+            "type": "invalid_request_error", "code": "unknown_parameter"}}),
+        json!({"error": {"message": "input_fidelity 'high' is only supported for model gpt-image-1.",
+            "param": "model", "type": "invalid_request_error", "code": null}}),
+    ] {
+        let seen = Seen::WithoutFidelity("provider_rejected", Some(false));
+        check(400, &[], &in_other_words, seen);
+    }
     check(400, &[], &json!({"error": "bad request"}), rejected());
     for status in [405, 413, 415, 422] {
         check(status, &[], &json!({}), rejected());
