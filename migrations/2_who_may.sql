@@ -36,7 +36,7 @@ BEGIN
                       'refuse_credits', 'reserve', 'rest_shares', 'roll_total', 'settle', 'settle_left',
                       'spend_day', 'spend_limit', 'spent_today', 'standing', 'status', 'step_garment',
                       'steps_again', 'take_credits', 'take_garment', 'take_notes', 'tell', 'today',
-                      'totals_due', 'try_refund', 'waiting', 'waits_again', 'wake', 'wanted', 'weight']) AS name))
+                      'totals_due', 'try_refund', 'tryons_named', 'waiting', 'waits_again', 'wake', 'wanted', 'weight']) AS name))
         LOOP
             EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %I', ours, role_name);
         END LOOP;

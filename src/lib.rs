@@ -160,8 +160,8 @@
 //! - *A message to an app is made when the job ends, not when it is sent:* each try says the same, and what
 //!   it says was true then.
 //! - *What a call costs is an estimate while it is in flight,* and settled once, with the call.
-//! - *The right to cut out a garment is its maker's lease and open call,* not a deadline: whoever finds one
-//!   being made waits as a pending job. A step that brings nothing never ends a job.
+//! - *The right to cut out a garment is its maker's lease and open step, or call,* not a deadline: whoever
+//!   finds one being made waits as a pending job. A step that brings nothing never ends a job.
 //! - *Of two drawings of a try-on the ledger has both calls,* and `images."callId"` names the one that is
 //!   kept, whichever call was settled last.
 //! - *The claim looks at the model of a row, not at those of its steps.* A try-on whose step must wait for

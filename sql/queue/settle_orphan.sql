@@ -56,6 +56,13 @@ image AS (
       AND image.state = 'calling' AND image."callId" = $1
     RETURNING image."jobId", image.state
 ),
+-- Of a job that was deleted there is no step any more, but other jobs wait for what it has bought.
+garment AS (
+    UPDATE photo_generation_garments AS garment
+    SET "storageKey" = $4
+    FROM call
+    WHERE garment."callId" = $1 AND garment."storageKey" IS NULL
+),
 -- As in queue/stored.
 removal AS (
     INSERT INTO photo_generation_removals ("storageKey")

@@ -54,7 +54,16 @@ pub(super) struct TryonView {
     error: Option<String>,
 }
 
-/// The four states that the frontend knows.
+/// As that frontend knows it. What was asked for once before may have come to any of ours.
+fn in_four_states(status: Status) -> Status {
+    match status {
+        Status::Pending | Status::RateLimited => Status::Pending,
+        Status::Failed | Status::Canceled => Status::Failed,
+        Status::Processing | Status::Completed => status,
+    }
+}
+
+/// The four states that it knows.
 fn states() -> Object {
     let known = [
         Status::Pending,
@@ -143,7 +152,7 @@ pub(super) async fn enqueue(
     let answer = TryonAccepted {
         accepted: true,
         job_id: enqueued.job_id,
-        status: enqueued.status,
+        status: in_four_states(enqueued.status),
         poll_url: format!("/api/tryon/jobs/{}", enqueued.job_id),
     };
     Ok((StatusCode::ACCEPTED, Json(answer)))
@@ -214,16 +223,14 @@ pub(super) async fn poll(
         .images()
         .iter()
         .map(|image| ImageView::of(job, image, &links));
-    // That frontend knows four of the states.
-    let (status, error) = match job.status {
-        Status::Pending | Status::RateLimited => (Status::Pending, None),
-        Status::Processing | Status::Completed => (job.status, None),
-        Status::Failed => (Status::Failed, job.error.clone()),
-        Status::Canceled => (Status::Failed, Some("Canceled".to_owned())),
+    let error = match job.status {
+        Status::Failed => job.error.clone(),
+        Status::Canceled => Some("Canceled".to_owned()),
+        Status::Pending | Status::RateLimited | Status::Processing | Status::Completed => None,
     };
     Ok(Json(TryonView {
         job_id: job.job_id,
-        status,
+        status: in_four_states(job.status),
         image_url: images
             .find(ImageView::is_stored)
             .and_then(ImageView::into_url),

@@ -468,16 +468,21 @@ pub async fn settle_orphan(
     Ok(settled == 1)
 }
 
-/// Lets a job be claimed at once that waits for a moment and has nothing left to make. After the last of
-/// its pictures was recorded, in a statement of its own: of two that are recorded at once neither sees
-/// the other. Returns whether it was so.
+/// Lets a job be claimed at once that waits for a moment and has nothing left to make; or only the picture
+/// of a try-on, whose garments are all made. After the last of its pictures was recorded, in a statement of
+/// its own: of two that are recorded at once neither sees the other. Returns whether it was so.
 pub async fn bring_forward(db: &Db, job: JobId) -> Result<bool, DbError> {
     let brought = sqlx::query!(
         r#"UPDATE photo_generation_queue AS job
            SET "retryAt" = NULL
            WHERE id = $1 AND status IN ('pending', 'rate_limited') AND "retryAt" > now()
              AND NOT EXISTS (SELECT FROM photo_generation_images AS image
-                             WHERE image."jobId" = job.id AND image.state IN ('planned', 'calling'))"#,
+                             WHERE image."jobId" = job.id AND image.state = 'calling')
+             AND (NOT EXISTS (SELECT FROM photo_generation_images AS image
+                              WHERE image."jobId" = job.id AND image.state = 'planned')
+                  OR (SELECT coalesce(bool_and(step.state NOT IN ('planned', 'calling')), false)
+                      FROM photo_generation_steps AS step
+                      WHERE step."jobId" = job.id AND step.garment IS NOT NULL))"#,
         job
     )
     .execute(&db.pool)

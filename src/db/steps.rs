@@ -43,6 +43,8 @@ pub enum Found<'a> {
 pub enum Garment {
     /// It was made before; the step has it.
     Ready,
+    /// The provider has just refused to another job to make it, and so it is with this step.
+    Refused,
     /// This step is to make it.
     Mine,
     /// Another job makes it at this moment.
@@ -167,6 +169,7 @@ pub async fn take_garment(
     .await?;
     match verdict.as_str() {
         "ready" => Ok(Garment::Ready),
+        "refused" => Ok(Garment::Refused),
         "mine" => Ok(Garment::Mine),
         "busy" => Ok(Garment::Busy),
         "lost" => Err(DbError::LeaseLost),
@@ -174,7 +177,7 @@ pub async fn take_garment(
     }
 }
 
-/// Forgets a garment whose object is gone: the next job that wants it makes it again.
+/// Forgets a garment whose object cannot be had any more: the next job that wants it makes it again.
 pub async fn forget_garment(db: &Db, key: &str) -> Result<(), DbError> {
     sqlx::query!(
         r#"DELETE FROM photo_generation_garments WHERE "storageKey" = $1"#,

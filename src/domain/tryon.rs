@@ -6,14 +6,14 @@
 //! more.
 
 use super::Step;
-pub use drift::{have_one_shape, may_redraw, redraws_until};
+pub use drift::{DECIDED_BY, REDRAWN_BY, have_one_shape, may_redraw, redraws_until};
 pub use face::FaceBox;
 
 mod drift;
 mod face;
 
-/// What draws a try-on whose row names no model. `photo_generation_model_of_tryon` in the database says
-/// the same.
+/// What draws a try-on whose row names no model. `photo_generation_model_of_tryon` and
+/// `photo_generation_tryons_named` in the database say the same.
 pub const MODEL: &str = "gemini-3-pro-image-preview";
 /// What cuts a garment out of its picture.
 pub const EXTRACTOR: &str = "gemini-2.5-flash-image";

@@ -101,8 +101,9 @@ async fn make_in_span(
         took: Duration::ZERO,
     };
     tracing::debug!("call started");
-    if !context.liveness.may_call() || granted.held_for > USE_GRANT_WITHIN {
-        // The database was away in between: others may have been granted what we were, or our jobs.
+    if !context.liveness.may_call() || granted.held_for > USE_GRANT_WITHIN || wanted.is_too_late() {
+        // The database was away in between: others may have been granted what we were, or our jobs. Or it
+        // took so long to answer that nobody waits any more.
         return ended.not_made().await;
     }
     let result = tokio::select! {
@@ -117,7 +118,7 @@ async fn make_in_span(
             "shutdown", "The worker was stopped in the middle of a call.")),
         () = patience.exhausted() => CallResult::Ambiguous(Failure::retry(
             "job_timeout", "No image was finished for too long.")),
-        result = context.tools.providers.call(&granted.account, wanted.ask, wanted.deadline) => result,
+        result = context.tools.providers.call(&granted.account, wanted.ask, wanted.answered_within()) => result,
     };
     ended.took = started.elapsed();
     match result {
@@ -303,7 +304,7 @@ impl Ended<'_> {
         let wanted = match failure.remedy {
             Remedy::WithoutFidelity if self.wanted.may_lose_fidelity => Some(ImageState::Planned),
             Remedy::Never | Remedy::WithoutFidelity => Some(ImageState::Failed),
-            Remedy::Retry if self.is_dispensable() => Some(ImageState::Failed),
+            Remedy::Retry | Remedy::RetryOnce if self.is_dispensable() => Some(ImageState::Failed),
             Remedy::Retry => match self.wanted.target {
                 Target::Image(_) => Some(ImageState::Planned),
                 // Whoever can do without it tries once more, not as often as the job is tried.

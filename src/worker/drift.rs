@@ -9,7 +9,6 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -17,9 +16,8 @@ use uuid::Uuid;
 
 use super::call::Drawing;
 use super::image::{self, Wanted, Worked};
-use super::patience::Patience;
+use super::patience::{Patience, Until};
 use super::settle::{self, SettleError};
-use super::tryon::LOOK_WITHIN;
 use super::{Attempt, Context, lines};
 use crate::db::steps::{self, PlannedStep};
 use crate::db::{DbError, persist};
@@ -31,9 +29,6 @@ use crate::pipeline::publish::{Place, Published};
 use crate::pipeline::tryon as pipeline;
 use crate::providers::{Ask, ImageRequest};
 
-/// Nobody waits longer for a second drawing, while the first one is there. Most take half as long.
-const REDRAWN_WITHIN: Duration = Duration::from_secs(45);
-
 /// What a try-on is drawn from.
 pub(super) struct Sitting {
     pub(super) request: ImageRequest,
@@ -43,6 +38,14 @@ pub(super) struct Sitting {
     pub(super) face: Option<FaceBox>,
     /// Width and height of the person's picture.
     pub(super) shape: (u32, u32),
+}
+
+/// When there is still time for more than the first drawing.
+#[derive(Clone, Copy)]
+struct Times {
+    redraw: Until,
+    /// Somebody waits: which drawing it is, is known by then.
+    decided: Instant,
 }
 
 /// Models that have refused to be told how closely to keep to their pictures, as this process has learned.
@@ -101,13 +104,24 @@ impl Attempt<'_> {
             took,
         } = first;
         let is_alike = tryon::have_one_shape(sitting.shape, (first.width, first.height));
+        // Nothing is asked whose answer would change nothing.
+        let is_late = !tryon::may_redraw(began.elapsed(), took);
         let (key, id) = (first.key.as_str(), request_id.as_deref());
         if !is_alike
+            || is_late
             || !persist(|| steps::drawn(db, self.lease, first.call, key, usage, id)).await?
         {
             return Ok(first);
         }
-        self.look(Step::Check, bytes, patience).await?;
+        let times = Times {
+            redraw: Until {
+                begin: began + tryon::redraws_until(took),
+                end: began + tryon::REDRAWN_BY,
+            },
+            decided: began + tryon::DECIDED_BY,
+        };
+        self.look(Step::Check, bytes, times.redraw.begin, patience)
+            .await?;
         let found = persist(|| steps::of_job(db, job)).await?;
         let has_drifted =
             faces(&found).is_some_and(|faces| faces.first.has_drifted_from(faces.own));
@@ -115,8 +129,7 @@ impl Attempt<'_> {
         if !has_drifted || !tryon::may_redraw(began.elapsed(), took) {
             return Ok(first);
         }
-        let until = began + tryon::redraws_until(took);
-        let second = self.redraw(sitting, until, patience).await?;
+        let second = self.redraw(sitting, times, patience).await?;
         let found = persist(|| steps::of_job(db, job)).await?;
         Ok(match (better_call(&found, &first), second) {
             (Some(call), Some(second)) if call == second.call => second,
@@ -124,11 +137,12 @@ impl Attempt<'_> {
         })
     }
 
-    /// Draws once more, if that may begin until then, and looks at it.
+    /// Draws once more, and looks at it, if there is time for both. Of what was not looked at in time nobody
+    /// knows that it is the nearer one: the first drawing stands.
     async fn redraw(
         self,
         sitting: &Sitting,
-        until: Instant,
+        times: Times,
         patience: &Patience,
     ) -> Result<Option<Published>, DbError> {
         let both = [Step::Redraw, Step::Recheck];
@@ -139,20 +153,26 @@ impl Attempt<'_> {
             return Ok(None);
         }
         let wanted = Wanted {
-            deadline: REDRAWN_WITHIN.min(self.context.settings.call_timeout),
-            turn_until: Some(until),
+            until: Some(times.redraw),
             ..Wanted::of(self, Target::Step(Step::Redraw), &sitting.request)
         };
         let drawn = self.faithfully(sitting, wanted, patience).await?;
         let Some(second) = drawn.drawing else {
             return Ok(None);
         };
-        self.look(Step::Recheck, second.bytes, patience).await?;
+        self.look(Step::Recheck, second.bytes, times.decided, patience)
+            .await?;
         Ok(Some(second.picture))
     }
 
-    /// Asks where the face of a drawing is; the step has the answer, if there is one.
-    async fn look(self, step: Step, bytes: Bytes, patience: &Patience) -> Result<(), DbError> {
+    /// Asks where the face of a drawing is; the step has the answer, if there is one by then.
+    async fn look(
+        self,
+        step: Step,
+        bytes: Bytes,
+        before: Instant,
+        patience: &Patience,
+    ) -> Result<(), DbError> {
         let Ok(picture) = pipeline::picture(&self.context.tools.decoder, bytes).await else {
             return Ok(());
         };
@@ -160,8 +180,8 @@ impl Attempt<'_> {
         let wanted = Wanted {
             target: Target::Step(step),
             ask: Ask::Words(&question),
-            deadline: LOOK_WITHIN,
-            turn_until: Some(Instant::now() + LOOK_WITHIN),
+            deadline: self.context.settings.call_timeout,
+            until: Some(Until::look_before(before, Instant::now())),
             may_lose_fidelity: false,
             is_held: false,
         };

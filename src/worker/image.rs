@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
 use super::call::{self, Drawing, Step, Turn};
-use super::patience::Patience;
+use super::patience::{Patience, Until};
 use super::{Attempt, jitter, metrics};
 use crate::db::ledger::{self, Gate, NewCall};
 use crate::db::limits::Granted;
@@ -36,8 +36,8 @@ pub(super) struct Wanted<'a> {
     pub(super) ask: Ask<'a>,
     /// Nobody waits longer for the answer.
     pub(super) deadline: Duration,
-    /// Nor after this moment for permission, if there is one.
-    pub(super) turn_until: Option<Instant>,
+    /// Nor after these moments, if the job can do without it.
+    pub(super) until: Option<Until>,
     /// It may be asked for once more without input fidelity, where that is what is refused.
     pub(super) may_lose_fidelity: bool,
     /// Its picture is looked at before it counts: its call is left open, and settled by `drift`.
@@ -67,10 +67,24 @@ impl<'a> Wanted<'a> {
             target,
             ask: Ask::Picture(request),
             deadline: attempt.context.settings.call_timeout,
-            turn_until: None,
+            until: None,
             may_lose_fidelity: false,
             is_held: false,
         }
+    }
+
+    /// How long the answer is waited for, if it is asked for now.
+    pub(super) fn answered_within(self) -> Duration {
+        match self.until {
+            Some(until) => until.within(self.deadline, Instant::now()),
+            None => self.deadline,
+        }
+    }
+
+    /// Its answer would come too late.
+    pub(super) fn is_too_late(self) -> bool {
+        self.until
+            .is_some_and(|until| until.is_too_late(Instant::now()))
     }
 
     /// When a job may go on that waits for somebody to act.
@@ -116,7 +130,7 @@ pub(super) async fn draw(
             tenant: &attempt.job.tenant,
             accounts: &accounts,
             model,
-            deadline: wanted.deadline,
+            deadline: wanted.answered_within(),
         };
         let (granted, ahead) = match stand_in_line(attempt, wanted, &new).await? {
             InLine::Granted(granted, ahead) => (granted, ahead),
@@ -145,6 +159,8 @@ pub(super) async fn draw(
                 limited += 1;
                 tokio::select! {
                     () = sleep(pause) => {}
+                    // The line says so.
+                    () = too_late(wanted) => {}
                     () = interrupted(attempt) => {}
                 }
             }
@@ -171,9 +187,11 @@ async fn stand_in_line(
     let mut place = context.lines.join(new.model);
     loop {
         tokio::select! {
-            () = place.come_first() => {}
+            // In this order: the first of an empty line would go on whatever the time.
+            biased;
             () = too_late(wanted) => return Ok(InLine::Over(waiting(wanted.when_allowed()))),
             () = interrupted(attempt) => return Ok(InLine::Interrupted),
+            () = place.come_first() => {}
         }
         if !context.liveness.may_call() {
             return Ok(InLine::Over(call::not_renewed()));
@@ -215,8 +233,8 @@ fn waiting(resume: Resume) -> ImageOutcome {
 
 /// Permission would come too late.
 async fn too_late(wanted: Wanted<'_>) {
-    match wanted.turn_until {
-        Some(moment) => sleep_until(moment).await,
+    match wanted.until {
+        Some(until) => sleep_until(until.begin).await,
         None => std::future::pending().await,
     }
 }

@@ -8,13 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::Attempt;
 use super::drift::Sitting;
 use super::image::{self, Wanted};
-use super::patience::Patience;
+use super::patience::{Patience, Until};
 use super::settle::{self, SettleError};
 use crate::db::steps::{self, Garment, PlannedStep};
 use crate::db::{DbError, persist};
@@ -25,9 +25,6 @@ use crate::pipeline::tryon as pipeline;
 use crate::providers::{Ask, PreparedPicture};
 use crate::storage::{ObjectKey, StorageError};
 
-/// The small model answers in two or three seconds. The whole question, waiting for permission included,
-/// is given up after this.
-pub(super) const LOOK_WITHIN: Duration = Duration::from_secs(7);
 /// How long a job waits whose garment another one is about to bring.
 const GARMENT_BUSY: Duration = Duration::from_secs(3);
 
@@ -115,7 +112,8 @@ impl Attempt<'_> {
             seen.extend(garment);
             taken.push(self.take_step(step, person, garment, &patience));
         }
-        try_join_all(taken).await
+        // To their ends: an error of one does not give up what the others have paid for.
+        join_all(taken).await.into_iter().collect()
     }
 
     async fn take_step(
@@ -156,8 +154,8 @@ impl Attempt<'_> {
         let wanted = Wanted {
             target: Target::Step(Step::Face),
             ask: Ask::Words(&question),
-            deadline: LOOK_WITHIN,
-            turn_until: Some(Instant::now() + LOOK_WITHIN),
+            deadline: self.context.settings.call_timeout,
+            until: Some(Until::look(Instant::now())),
             may_lose_fidelity: false,
             is_held: false,
         };
@@ -184,7 +182,7 @@ impl Attempt<'_> {
         let (db, tenant) = (self.context.db(), &self.job.tenant);
         let hash = pipeline::garment_hash(tenant, garment);
         match persist(|| steps::take_garment(db, self.lease, step, tenant, &hash)).await? {
-            Garment::Ready => Ok(ImageOutcome::Settled),
+            Garment::Ready | Garment::Refused => Ok(ImageOutcome::Settled),
             Garment::Busy => Ok(ImageOutcome::Waiting {
                 resume: Resume::After(super::jitter().added_to(GARMENT_BUSY)),
             }),
@@ -208,17 +206,24 @@ impl Attempt<'_> {
             return Ok(original.clone());
         };
         let tools = &self.context.tools;
-        match tools.storage.get(&key).await {
-            Ok(bytes) => match pipeline::picture(&tools.decoder, bytes).await {
-                Ok(garment) => Ok(garment),
-                Err(_) => Ok(original.clone()),
-            },
-            Err(StorageError::NotFound) => {
-                persist(|| steps::forget_garment(self.context.db(), key.as_str())).await?;
-                Ok(original.clone())
+        let error = match tools.storage.get(&key).await {
+            Ok(bytes) => {
+                let garment = pipeline::picture(&tools.decoder, bytes).await;
+                return Ok(garment.unwrap_or_else(|_| original.clone()));
             }
-            Err(error) => Err(SettleError::Storage(error.into())),
+            Err(error) => error,
+        };
+        let is_gone = match error {
+            StorageError::NotFound => true,
+            // All else works: this one is archived, or somebody has taken it from us.
+            StorageError::Refused(_) => tools.storage.probe().await.is_ok(),
+            StorageError::Unavailable { .. } | StorageError::Unusable { .. } => false,
+        };
+        if !is_gone {
+            return Err(SettleError::Storage(error.into()));
         }
+        persist(|| steps::forget_garment(self.context.db(), key.as_str())).await?;
+        Ok(original.clone())
     }
 }
 

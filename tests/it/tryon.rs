@@ -3,9 +3,11 @@
 mod crash;
 mod drift;
 mod fidelity;
+mod garment;
 
 use std::time::Duration;
 
+use safelight::domain::Provider;
 use safelight::providers::simulator::{CallRecord, Fault, PushedFault};
 use sha2::{Digest as _, Sha256};
 
@@ -280,20 +282,27 @@ async fn a_garment_that_cannot_be_cut_out_stays_in_its_picture() {
         "check stored, face stored, garment-1 refused"
     );
     stage.assert_sound(4).await;
-    // On the last attempt an error is reason enough.
-    stage.spoil(GARMENT, "503", 1);
-    let last = stage.tryon(&[coat]).await;
-    stage
-        .sql(&format!(
-            r#"UPDATE photo_generation_queue SET "maxAttempts" = 1 WHERE id = {last}"#
-        ))
-        .await;
-    stage.drain().await;
-    assert_eq!(stage.end_of(last).await, "completed 1/1 attempts 0 lease 2");
-    assert_eq!(
-        stage.steps_of(last).await,
-        "check stored, face stored, garment-1 failed"
-    );
+    // On the last attempt an error is reason enough, whatever it is worth else.
+    for (red, fault) in [(1, "503"), (2, "finish reason=LANGUAGE")] {
+        stage.spoil(GARMENT, fault, 1);
+        let last = stage.tryon(&[stage.garment([red, 20, 90])]).await;
+        stage
+            .sql(&format!(
+                r#"UPDATE photo_generation_queue SET "maxAttempts" = 1 WHERE id = {last}"#
+            ))
+            .await;
+        stage.drain().await;
+        assert_eq!(
+            stage.end_of(last).await,
+            "completed 1/1 attempts 0 lease 2",
+            "{fault}"
+        );
+        assert_eq!(
+            stage.steps_of(last).await,
+            "check stored, face stored, garment-1 failed",
+            "{fault}"
+        );
+    }
     stage.assert_equation().await;
 }
 
@@ -314,6 +323,62 @@ async fn an_error_of_a_garment_is_an_attempt_and_what_was_found_stays() {
     assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 1 lease 4");
     assert_eq!((stage.called(FACE), stage.called(GARMENT)), (2, 3));
     stage.assert_sound(6).await;
+}
+
+#[tokio::test]
+async fn what_one_step_breaks_of_the_attempt_the_others_have_done() {
+    let stage = Stage::new().await;
+    stage
+        .sql(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE 'no faces'; END $$;
+             CREATE TRIGGER refuse BEFORE UPDATE ON photo_generation_steps FOR EACH ROW
+                 WHEN (NEW.step = 'face' AND NEW.state = 'stored') EXECUTE FUNCTION refuse()",
+        )
+        .await;
+    stage.spoil(GARMENT, "slow=1s", 1);
+    let coat = stage.garment([20, 20, 90]);
+
+    let job = stage.tryon(&[coat]).await;
+    stage.drain().await;
+
+    assert_eq!(stage.status(job).await, "pending");
+    assert_eq!(stage.steps_of(job).await, "face calling, garment-1 stored");
+}
+
+#[tokio::test]
+async fn a_tryon_that_comes_before_the_first_worker_is_drawn_by_what_the_fleet_has() {
+    let stage = Stage::new().await;
+    let coat = stage.garment([20, 20, 90]);
+
+    let job = stage.tryon(&[coat]).await;
+    let model = "SELECT model FROM photo_generation_queue";
+    assert_eq!(stage.text(model).await, "");
+    stage.drain_of(Provider::OpenAi).await;
+
+    assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 0 lease 2");
+    assert_eq!(stage.simulator.log()[0].model, "gpt-image-1.5");
+    // In a fleet of Gemini it is the large model that draws; see above.
+}
+
+#[tokio::test]
+async fn a_garment_that_the_storage_refuses_to_hand_out_is_made_again_by_the_next() {
+    let stage = Stage::in_a_bucket().await;
+    let coat = stage.garment([20, 20, 90]);
+    stage.tryon(std::slice::from_ref(&coat)).await;
+    stage.drain().await;
+
+    stage.bucket().forbid(Some("garments/"));
+    let job = stage.tryon(std::slice::from_ref(&coat)).await;
+    stage.drain().await;
+    stage.bucket().forbid(None);
+    let next = stage.tryon(&[coat]).await;
+    stage.drain().await;
+
+    assert_eq!(stage.end_of(job).await, "completed 1/1 attempts 0 lease 2");
+    assert_eq!(stage.end_of(next).await, "completed 1/1 attempts 0 lease 2");
+    assert_eq!(stage.called(GARMENT), 2);
+    stage.assert_sound(4 + 3 + 4).await;
 }
 
 #[tokio::test]

@@ -19,8 +19,11 @@ const MOST_GROWTH: f64 = 0.18;
 /// nearest of them is this near to any usual photo. In another shape everything is somewhere else, and a
 /// second drawing would be as well.
 const SHAPES_APART: f64 = 0.1;
-/// All drawing of one try-on, from the beginning of its first call. Somebody waits for it.
-const BUDGET: Duration = Duration::from_secs(45);
+/// Which drawing of a try-on it is, is known by then, from the beginning of its first call. Somebody waits.
+pub const DECIDED_BY: Duration = Duration::from_secs(45);
+/// A second drawing that comes later could not be looked at in time: the small model takes two or three
+/// seconds.
+pub const REDRAWN_BY: Duration = Duration::from_secs(42);
 
 impl FaceBox {
     /// What two boxes have in common, of all that they cover: 1 is the same box, 0 nothing.
@@ -59,14 +62,14 @@ pub fn have_one_shape(one: (u32, u32), other: (u32, u32)) -> bool {
 }
 
 /// Whether a second drawing may begin so long after the first one was begun, which took `took`: it will
-/// take as long, and that must still be within the budget.
+/// take as long, and it must still be looked at then.
 pub fn may_redraw(elapsed: Duration, took: Duration) -> bool {
     elapsed <= redraws_until(took)
 }
 
 /// Until when it may begin, counted from the beginning of the first one.
 pub fn redraws_until(took: Duration) -> Duration {
-    BUDGET.saturating_sub(took)
+    REDRAWN_BY.saturating_sub(took)
 }
 
 #[cfg(test)]

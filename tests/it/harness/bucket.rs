@@ -1,9 +1,11 @@
-//! An S3 server with one bucket, over HTTP, which checks every signature; it can go away and come back.
+//! An S3 server with one bucket, over HTTP, which checks every signature; it can go away and come back,
+//! and keep objects to itself.
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,6 +36,8 @@ pub(crate) struct Bucket {
     folder: TempDir,
     objects: PathBuf,
     service: S3Service,
+    /// Part of the names of objects that nobody may read.
+    forbidden: Arc<std::sync::Mutex<Option<&'static str>>>,
     running: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -59,6 +63,7 @@ impl Bucket {
             objects: folder.path().join(NAME).join("app"),
             folder,
             service: service.build(),
+            forbidden: Arc::default(),
             running: Mutex::default(),
         };
         bucket.run(listener).await;
@@ -96,6 +101,11 @@ impl Bucket {
         self.folder.path()
     }
 
+    /// Hands out no objects whose names have this part.
+    pub(crate) fn forbid(&self, part: Option<&'static str>) {
+        *self.forbidden.lock().unwrap() = part;
+    }
+
     /// Breaks every connection, and takes no more.
     pub(crate) async fn stop(&self) {
         if let Some(task) = self.running.lock().await.take() {
@@ -122,14 +132,18 @@ impl Bucket {
 
     async fn run(&self, listener: TcpListener) {
         let (service, root) = (self.service.clone(), self.root().to_owned());
+        let forbidden = self.forbidden.clone();
         let task = tokio::spawn(async move {
             // Its connections end with it.
             let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (service, root) = (service.clone(), root.clone());
-                let answer =
-                    service_fn(move |request| answer(service.clone(), root.clone(), request));
+                let forbidden = forbidden.clone();
+                let answer = service_fn(move |request| {
+                    let part = *forbidden.lock().unwrap();
+                    answer(service.clone(), root.clone(), part, request)
+                });
                 let connection = http1::Builder::new();
                 let connection = connection.serve_connection(TokioIo::new(stream), answer);
                 connections.spawn(async move { drop(connection.await) });
@@ -144,19 +158,32 @@ impl Bucket {
 async fn answer(
     service: S3Service,
     root: PathBuf,
+    forbidden: Option<&'static str>,
     request: Request<Incoming>,
 ) -> Result<Response<s3s::Body>, Infallible> {
     let path = request.uri().path().trim_start_matches('/').to_owned();
     let (bucket, key) = path.split_once('/').unwrap_or((&path, ""));
     let has_body = request.method() != hyper::Method::HEAD;
     if !key.is_empty() && has_body && !root.join(bucket).is_dir() {
-        let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>NoSuchBucket</Code>\
-                    <Message>The specified bucket does not exist</Message></Error>";
-        let answer = Response::builder()
-            .status(404)
-            .header("content-type", "application/xml");
-        let body = s3s::Body::from(Bytes::from_static(body.as_bytes()));
-        return Ok(answer.body(body).unwrap());
+        return Ok(refusal(
+            404,
+            "NoSuchBucket",
+            "The specified bucket does not exist",
+        ));
+    }
+    if request.method() == hyper::Method::GET && forbidden.is_some_and(|part| key.contains(part)) {
+        return Ok(refusal(403, "AccessDenied", "Access Denied"));
     }
     Ok(service.call(request.map(s3s::Body::from)).await.unwrap())
+}
+
+fn refusal(status: u16, code: &str, message: &str) -> Response<s3s::Body> {
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code>\
+         <Message>{message}</Message></Error>"
+    );
+    let answer = Response::builder()
+        .status(status)
+        .header("content-type", "application/xml");
+    answer.body(s3s::Body::from(Bytes::from(body))).unwrap()
 }

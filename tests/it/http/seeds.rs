@@ -65,7 +65,12 @@ async fn the_polling_loop_of_the_try_on_page_runs_to_its_image() {
         )
     );
     let wish = json!({"personImage": uploads[0], "garmentImages": [uploads[1]]});
-    let (status, accepted) = server.post("/api/tryon", SEVEN, wish).await;
+    let enqueue = async || {
+        let request = server.request(Method::POST, "/api/tryon");
+        let request = request.bearer_auth(SEVEN).json(&wish);
+        answer(request.header("Idempotency-Key", "one")).await
+    };
+    let (status, accepted) = enqueue().await;
     assert_eq!((status, &accepted["accepted"]), (202, &true.into()));
     assert_eq!(accepted["status"], "pending");
     assert_eq!(
@@ -121,6 +126,8 @@ async fn the_polling_loop_of_the_try_on_page_runs_to_its_image() {
         })
         .await;
         assert_eq!(shown.get("error").and_then(Value::as_str), error);
+        let (_, again) = enqueue().await;
+        assert_eq!(again["status"], shown["status"]);
     }
     worker.stop().await;
 }
