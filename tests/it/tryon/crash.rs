@@ -61,6 +61,10 @@ async fn a_step_whose_end_nobody_saw_twice_is_done_without() {
                     == deaths
             })
             .await;
+        // The question about the face has been answered: it is not cut off as well.
+        stage
+            .until("SELECT count(*) = 1 FROM photo_generation_calls WHERE state = 'calling'")
+            .await;
         victim.killed().await;
     }
 
@@ -81,7 +85,7 @@ async fn a_step_whose_end_nobody_saw_twice_is_done_without() {
 async fn killed_between_the_object_and_the_row_the_garment_is_found_and_not_bought_again() {
     let stage = Stage::new().await;
     let coat = stage.garment([20, 20, 90]);
-    stage.spoil(GARMENT, "slow=2s", 1);
+    stage.spoil(GARMENT, "slow=5s", 1);
     let victim = stage.worker().await;
     let job = stage.tryon(&[coat]).await;
     stage
