@@ -108,3 +108,6 @@ impl FromStr for ImageState {
             .ok_or_else(|| format!("unknown image state \"{word}\""))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{ClaimedJob, Tenant};
+use crate::domain::ClaimedJob;
 
 /// An edit of the wild kind: its source, a reference, and these wishes.
 fn edit(model: &str, wishes: &serde_json::Value) -> Request {
@@ -11,24 +11,12 @@ fn edit(model: &str, wishes: &serde_json::Value) -> Request {
     let fields = payload.as_object_mut().unwrap();
     fields.extend(wishes.as_object().unwrap().clone());
     Request::parse(&ClaimedJob {
-        id: 1,
-        job_id: uuid::Uuid::nil(),
-        tenant: Tenant::of(None, None),
         kind: "image_edit".to_owned(),
-        batch_id: None,
         base_prompt: None,
-        example_prompt: None,
-        example_url: None,
-        training_urls: None,
-        aspect_ratio: None,
         images: 2,
-        provider: None,
         model: model.to_owned(),
         payload: Some(payload.to_string()),
-        attempts: 0,
-        max_attempts: 5,
-        request_id: "r".to_owned(),
-        expires_in: None,
+        ..ClaimedJob::usual()
     })
     .unwrap()
 }

@@ -121,12 +121,11 @@ async fn killed_between_the_object_and_the_row_the_object_is_found_and_not_bough
     assert_eq!(states, ["calling", "calling"]);
     let photos = stage.photos().to_owned();
     until(|| objects(&photos).len() == 2).await;
-    stage.until(WAITS_FOR_A_LOCK).await;
+    stage.until_waiting(1).await;
     let heir = heir(&stage, &[]).await;
     let bought = objects(&photos);
     victim.kill_9().await;
-    // Postgres itself does not notice that nobody waits for the answer any more.
-    end_waiting_statements(&stage).await;
+    stage.end_waiting().await;
     lock.rollback().await.unwrap();
     assert_eq!(stage.calls_of(job).await, "calling 2");
     stage.until_all_ended().await;
@@ -156,10 +155,10 @@ async fn killed_before_the_finish_a_job_ends_without_a_call() {
     let victim = stage.process(&["--worker-id=victim"]);
 
     stage.until_stored(job, 2).await;
-    stage.until(WAITS_FOR_A_LOCK).await;
+    stage.until_waiting(1).await;
     let heir = heir(&stage, &[]).await;
     victim.kill_9().await;
-    end_waiting_statements(&stage).await;
+    stage.end_waiting().await;
     lock.rollback().await.unwrap();
     assert_eq!(stage.status(job).await, "processing");
     stage.until_all_ended().await;
@@ -243,23 +242,6 @@ async fn a_worker_that_wakes_after_its_job_was_taken_over_writes_nothing() {
     stage.until_all_ended().await;
     assert_eq!(stage.end_of(next).await, "completed 1/1 attempts 0 lease 2");
     assert_eq!(zombie.exit_code_after("TERM").await, Some(0));
-}
-
-/// Some statement of a worker waits for another transaction.
-const WAITS_FOR_A_LOCK: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'safelight'
-      AND wait_event_type = 'Lock')";
-
-/// Ends what the dead left waiting in Postgres, which otherwise carries it out when the lock is
-/// free: that is right too, but not what these tests are about.
-async fn end_waiting_statements(stage: &Stage) {
-    stage
-        .sql(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-             WHERE datname = current_database() AND application_name = 'safelight'
-               AND wait_event_type = 'Lock'",
-        )
-        .await;
 }
 
 /// Starts the worker that will take over.

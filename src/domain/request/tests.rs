@@ -1,37 +1,11 @@
 use serde_json::json;
 
 use super::*;
-use crate::domain::Tenant;
-use crate::domain::model::DEFAULT_MODEL;
 use prompts::MAX_PROMPT_CHARS;
-
-/// A row of the usual type.
-pub(super) fn job() -> ClaimedJob {
-    ClaimedJob {
-        id: 1,
-        job_id: uuid::Uuid::nil(),
-        tenant: Tenant::of(None, Some("7")),
-        kind: "photo_generation".to_owned(),
-        batch_id: None,
-        base_prompt: Some("A portrait of Ada".to_owned()),
-        example_prompt: None,
-        example_url: None,
-        training_urls: None,
-        aspect_ratio: None,
-        images: 4,
-        provider: None,
-        model: DEFAULT_MODEL.to_owned(),
-        payload: None,
-        attempts: 0,
-        max_attempts: 5,
-        request_id: "r".to_owned(),
-        expires_in: None,
-    }
-}
 
 #[track_caller]
 fn refused(change: impl FnOnce(&mut ClaimedJob), because: &str) {
-    let mut job = job();
+    let mut job = ClaimedJob::usual();
     change(&mut job);
     let message = Request::parse(&job).expect_err("is refused").to_string();
     assert!(
@@ -42,7 +16,7 @@ fn refused(change: impl FnOnce(&mut ClaimedJob), because: &str) {
 
 #[test]
 fn the_prompt_is_base_then_example_then_ratio_in_words() {
-    let mut job = job();
+    let mut job = ClaimedJob::usual();
     job.example_prompt = Some("sitting by a lake".to_owned());
     job.aspect_ratio = Some("9:16".to_owned());
 
@@ -57,7 +31,7 @@ fn the_prompt_is_base_then_example_then_ratio_in_words() {
 #[test]
 fn pictures_are_training_images_as_given_and_the_example_last() {
     let upload = format!("{}.jpg", "0a".repeat(32));
-    let mut job = job();
+    let mut job = ClaimedJob::usual();
     job.training_urls =
         Some(json!(["https://a.example/1.png", format!("upload:{upload}")]).to_string());
     job.example_url = Some("https://a.example/example.png".to_owned());
@@ -125,7 +99,7 @@ fn a_row_that_makes_no_sense_says_why() {
 #[test]
 fn a_prompt_is_measured_in_characters_of_whatever_script() {
     for letter in ["x", "\u{1f642}", "\u{5d0}", "\u{301}"] {
-        let mut job = job();
+        let mut job = ClaimedJob::usual();
         job.base_prompt = Some(letter.repeat(MAX_PROMPT_CHARS - 3));
         job.example_prompt = Some("y".to_owned());
         assert!(Request::parse(&job).is_ok(), "{letter}");
@@ -141,7 +115,7 @@ fn a_prompt_is_measured_in_characters_of_whatever_script() {
 
 #[test]
 fn what_a_row_says_is_repeated_in_one_short_line() {
-    let mut job = job();
+    let mut job = ClaimedJob::usual();
     job.kind = "a\n\u{1b}[31m\0b".repeat(1000);
 
     let message = Request::parse(&job).expect_err("is refused").to_string();
@@ -152,7 +126,7 @@ fn what_a_row_says_is_repeated_in_one_short_line() {
 
 #[test]
 fn sizes_are_the_models_own() {
-    let mut job = job();
+    let mut job = ClaimedJob::usual();
     job.model = "gemini-3-pro-image".to_owned();
     job.payload = Some(json!({"imageSize": "2K"}).to_string());
 

@@ -18,24 +18,12 @@ fn request(model: &str) -> Request {
         "prompt": "By the sea.",
     });
     let job = ClaimedJob {
-        id: 1,
-        job_id: uuid::Uuid::nil(),
-        tenant: Tenant::of(None, None),
         kind: JobType::TryOn.to_string(),
-        batch_id: None,
         base_prompt: None,
-        example_prompt: None,
-        example_url: None,
-        training_urls: None,
-        aspect_ratio: None,
         images: 1,
-        provider: None,
         model: model.to_owned(),
         payload: Some(payload.to_string()),
-        attempts: 0,
-        max_attempts: 5,
-        request_id: String::new(),
-        expires_in: None,
+        ..ClaimedJob::usual()
     };
     Request::parse(&job).unwrap()
 }

@@ -73,6 +73,17 @@ impl Stage {
         .await;
     }
 
+    /// Ends the statements that wait for a lock. Postgres does not notice that their worker is dead, and
+    /// carries them out when the lock is free: that is right too, but not what tests of a death are about.
+    pub(crate) async fn end_waiting(&self) {
+        self.sql(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'safelight'
+               AND wait_event_type = 'Lock'",
+        )
+        .await;
+    }
+
     /// All that the tables say.
     pub(crate) async fn photograph(&self) -> String {
         let mut connection = self.pool.acquire().await.unwrap();

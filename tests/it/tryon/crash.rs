@@ -101,21 +101,9 @@ async fn killed_between_the_object_and_the_row_the_garment_is_found_and_not_boug
         .execute(&mut *lock)
         .await
         .unwrap();
-    stage
-        .until(
-            "SELECT EXISTS (SELECT FROM pg_stat_activity
-             WHERE datname = current_database() AND application_name = 'safelight'
-               AND wait_event_type = 'Lock')",
-        )
-        .await;
+    stage.until_waiting(1).await;
     victim.killed().await;
-    stage
-        .sql(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-             WHERE datname = current_database() AND application_name = 'safelight'
-               AND wait_event_type = 'Lock'",
-        )
-        .await;
+    stage.end_waiting().await;
     lock.rollback().await.unwrap();
     assert_eq!(stage.steps_of(job).await, "face stored, garment-1 calling");
     let heir = stage.worker().await;

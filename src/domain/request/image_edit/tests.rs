@@ -2,14 +2,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::request::Picture;
-use crate::domain::request::tests::job;
 
 fn edit(payload: &Value) -> ClaimedJob {
     ClaimedJob {
         kind: "image_edit".to_owned(),
         base_prompt: None,
         payload: Some(payload.to_string()),
-        ..job()
+        ..ClaimedJob::usual()
     }
 }
 

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::*;
-use crate::domain::request::tests::job;
 use crate::domain::request::{OutputFormat, Quality, Request};
 
 /// A row of an app that writes nothing but a payload.
@@ -12,7 +11,7 @@ fn row(kind: &str, payload: &Value) -> ClaimedJob {
         kind: kind.to_owned(),
         base_prompt: None,
         payload: Some(payload.to_string()),
-        ..job()
+        ..ClaimedJob::usual()
     }
 }
 

@@ -1,28 +1,16 @@
 use serde_json::json;
 
 use super::*;
-use crate::domain::{JobType, Tenant};
+use crate::domain::JobType;
 
 fn job(payload: &Value) -> ClaimedJob {
     ClaimedJob {
-        id: 1,
-        job_id: uuid::Uuid::nil(),
-        tenant: Tenant::of(None, Some("7")),
         kind: JobType::TryOn.to_string(),
-        batch_id: None,
         base_prompt: None,
-        example_prompt: None,
-        example_url: None,
-        training_urls: None,
-        aspect_ratio: None,
         images: 1,
-        provider: None,
         model: tryon::MODEL.to_owned(),
         payload: Some(payload.to_string()),
-        attempts: 0,
-        max_attempts: 5,
-        request_id: "r".to_owned(),
-        expires_in: None,
+        ..ClaimedJob::usual()
     }
 }
 

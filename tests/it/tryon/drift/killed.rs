@@ -74,21 +74,13 @@ async fn when_all_is_known_the_heir_keeps_the_better_one() {
         .unwrap();
     stage
         .until(
-            "SELECT EXISTS (SELECT FROM pg_stat_activity
-             WHERE datname = current_database() AND application_name = 'safelight'
-               AND wait_event_type = 'Lock')
-             AND EXISTS (SELECT FROM photo_generation_steps
-                         WHERE step = 'recheck' AND state = 'stored')",
+            "SELECT EXISTS (SELECT FROM photo_generation_steps
+                            WHERE step = 'recheck' AND state = 'stored')",
         )
         .await;
+    stage.until_waiting(1).await;
     victim.killed().await;
-    stage
-        .sql(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-             WHERE datname = current_database() AND application_name = 'safelight'
-               AND wait_event_type = 'Lock'",
-        )
-        .await;
+    stage.end_waiting().await;
     lock.rollback().await.unwrap();
     let held = "SELECT state FROM photo_generation_images";
     assert_eq!(stage.text(held).await, "calling");
