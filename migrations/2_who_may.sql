@@ -28,7 +28,7 @@ BEGIN
                       'count_alone', 'count_images', 'credit_price', 'credit_round', 'credits_again',
                       'credits_mode', 'credits_on_delete', 'credits_on_end', 'credits_on_late',
                       'default_model', 'drawn_late', 'due', 'expected', 'fence', 'find_arrivals', 'forget_shares',
-                      'grant_credits', 'image_stored', 'images_left', 'inserted', 'kinds', 'list_price',
+                      'grant_credits', 'host', 'image_stored', 'images_left', 'inserted', 'kinds', 'list_price',
                       'lock_claims', 'model_of_tryon', 'name_model', 'next', 'next_due', 'next_quota_day',
                       'number', 'on_image', 'pace', 'pauses_of', 'payable', 'prices_of', 'prompt',
                       'provider', 'quota_day', 'quota_window', 'refund_images', 'refund_job',
