@@ -624,7 +624,8 @@ CREATE TABLE public.photo_generation_webhooks (
         CONSTRAINT photo_generation_webhooks_event_check
         CHECK (event IN ('job.completed', 'job.failed', 'job.canceled')),
     url           text NOT NULL,
-    -- Of the URL: no receiver gets more than its share of the workers' attention.
+    -- Whose job it was, and the host of the URL: neither gets more than its share of the workers' attention.
+    tenant        text COLLATE "C" NOT NULL DEFAULT 'none',
     host          text COLLATE "C" NOT NULL,
     -- As it is sent and signed.
     body          text NOT NULL,
@@ -633,6 +634,13 @@ CREATE TABLE public.photo_generation_webhooks (
     "triedAt"     timestamptz,
     -- When it is tried (again); a worker that takes it moves it on. Null: delivered, or given up.
     "tryAt"       timestamptz DEFAULT now(),
+    -- "tryAt" has come and nobody has taken it: a sweep says so, and only these are found by their lots, so
+    -- that those that wait for hours are in nobody's way.
+    ready         boolean NOT NULL DEFAULT false,
+    -- Where it stands among them, so that whoever looks can begin anywhere. Two columns, because each has an
+    -- index that fits no other question: whatever the statistics say of a table that changes so fast.
+    "tenantLot"   bigint GENERATED ALWAYS AS (CASE WHEN ready THEN hashtextextended(tenant, 0) END) STORED,
+    "hostLot"     bigint GENERATED ALWAYS AS (CASE WHEN ready THEN hashtextextended(host, 0) END) STORED,
     -- What the receiver answered to the last try, if it answered, and why that was no delivery.
     status        integer,
     error         text,

@@ -183,6 +183,10 @@ CREATE OR REPLACE TRIGGER photo_generation_reserve
 -- A job that had ended is to be done again: it pays anew, for the images that are neither stored nor open
 -- in a former round. Without credit it ends at once. Before photo_generation_fence, by its name, which
 -- then sees a job that stays ended.
+-- Accounts are locked in the order of the rows. Nothing of ours sets jobs of several tenants back in one
+-- statement (a retry inserts). Whoever does it by hand may meet an insert for the same tenants, and Postgres
+-- ends one of the two as a deadlock, unless the accounts are locked before, in order, in the same transaction:
+-- SELECT FROM photo_generation_credits ORDER BY tenant FOR UPDATE
 CREATE OR REPLACE FUNCTION public.photo_generation_credits_again() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE

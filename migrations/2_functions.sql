@@ -417,15 +417,20 @@ SELECT CASE WHEN public.photo_generation_type(type) = 'photo_generation' THEN pe
             ELSE 1 END
 $$;
 
--- What a row asks to be made, for people to see. image_generation and image_edit say it in their payload,
--- or, where that says nothing, in the column; of a prompt for each image it is the first. What is called for
--- is domain::request's to say.
+-- What a row asks to be made, for people to see. The types that have a payload say it there in a text that is
+-- not blank, or else in the column; of a prompt for each image it is the first. What is called for is
+-- domain::request's to say; a test compares the two.
 CREATE OR REPLACE FUNCTION public.photo_generation_prompt(type text, base text, payload jsonb)
     RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-SELECT CASE WHEN type IN ('image_generation', 'image_edit')
-            THEN coalesce(nullif(payload ->> 'editPrompt', ''), nullif(payload ->> 'prompt', ''),
-                          payload -> 'prompts' ->> 0, base)
-            ELSE base END
+SELECT coalesce((
+    SELECT said.prompt
+    FROM (VALUES (1, CASE WHEN type = 'image_edit' THEN payload -> 'editPrompt' END),
+                 (2, CASE WHEN type IN ('image_generation', 'image_edit', 'tryon') THEN payload -> 'prompt' END),
+                 (3, CASE WHEN type IN ('image_generation', 'image_edit') THEN payload -> 'prompts' -> 0 END)
+         ) AS named (place, value)
+    CROSS JOIN nullif(btrim(named.value #>> '{}', E' \t\n\v\f\r'), '') AS said (prompt)
+    WHERE jsonb_typeof(named.value) = 'string' AND said.prompt IS NOT NULL
+    ORDER BY named.place LIMIT 1), base)
 $$;
 
 -- Whom a row is for, in the words of domain::tenant. Ids as text, since an app's may be of any type.
@@ -840,6 +845,14 @@ CREATE OR REPLACE TRIGGER photo_generation_wake_on_pending
 CREATE OR REPLACE TRIGGER photo_generation_wake_on_resume
     AFTER UPDATE OR DELETE ON public.photo_generation_pauses
     FOR EACH STATEMENT EXECUTE FUNCTION public.photo_generation_wake();
+-- By row, so that WHEN spares the refusals and recoveries of a minute's limit.
+CREATE OR REPLACE TRIGGER photo_generation_wake_on_unblock
+    AFTER UPDATE ON public.photo_generation_limits
+    FOR EACH ROW
+    WHEN ((OLD.paused AND NOT NEW.paused)
+          OR (OLD."blockedUntil" IS NOT NULL AND NEW."blockedUntil" IS NULL)
+          OR (OLD."cooldownUntil" > now() AND NEW."cooldownUntil" IS NULL))
+    EXECUTE FUNCTION public.photo_generation_wake();
 CREATE OR REPLACE TRIGGER photo_generation_wake_on_cap
     AFTER INSERT OR UPDATE OR DELETE ON public.photo_generation_tenants
     FOR EACH STATEMENT EXECUTE FUNCTION public.photo_generation_wake();

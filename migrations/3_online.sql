@@ -79,15 +79,18 @@ CREATE INDEX CONCURRENTLY safelight_unused_uploads_idx
 -- Objects of pruned jobs, in the order in which they are to be removed.
 CREATE INDEX CONCURRENTLY safelight_removals_idx
     ON public.photo_generation_removals ("tryAt");
--- Messages to apps: those that are not delivered yet by time and by receiver, those of a job, and the old.
+-- Messages to apps: those that wait for their next try, those that are ready for it by tenant and by
+-- host, those of a job, and the old.
 CREATE INDEX CONCURRENTLY safelight_webhooks_due_idx
-    ON public.photo_generation_webhooks ("tryAt") WHERE "tryAt" IS NOT NULL;
+    ON public.photo_generation_webhooks ("tryAt") WHERE "tryAt" IS NOT NULL AND NOT ready;
+CREATE INDEX CONCURRENTLY safelight_webhooks_tenant_idx
+    ON public.photo_generation_webhooks ("tenantLot", "tryAt") WHERE "tenantLot" IS NOT NULL;
 CREATE INDEX CONCURRENTLY safelight_webhooks_host_idx
-    ON public.photo_generation_webhooks (host, "tryAt") WHERE "tryAt" IS NOT NULL;
+    ON public.photo_generation_webhooks ("hostLot", "tryAt") WHERE "hostLot" IS NOT NULL;
 CREATE INDEX CONCURRENTLY safelight_webhooks_job_idx
     ON public.photo_generation_webhooks ("jobId");
 CREATE INDEX CONCURRENTLY safelight_webhooks_age_idx
-    ON public.photo_generation_webhooks ("createdAt") WHERE "tryAt" IS NULL;
+    ON public.photo_generation_webhooks ("createdAt") WHERE "tryAt" IS NULL OR tries = 0;
 -- Each image of a job and round is captured or refunded once.
 CREATE UNIQUE INDEX CONCURRENTLY safelight_settled_key
     ON public.photo_generation_credit_entries ("jobId", round, index) WHERE kind IN ('capture', 'refund');

@@ -1,7 +1,7 @@
 -- ops/unblock_write: forget what stopped an account: bad key, no credit, used up quota.
 -- When: after the repair at the provider's, to go on at once instead of at the next try. (A new key
 -- is a setting: restart the workers with it first.) What still is wrong stops it again, at the cost
--- of one refused call. Paused models stay paused.
+-- of one refused call. Idle workers are woken at once. Paused models stay paused.
 -- Which account: psql -v account=key-1a2b3c4d -f sql/ops/unblock_write.sql ("default" when not said).
 -- Of which provider: psql -v provider=openai -f sql/ops/unblock_write.sql (of each when not said).
 \if :{?account}

@@ -1,7 +1,7 @@
 -- ops/webhooks: which messages to apps are not delivered, why, and when are they tried again?
 -- When: an app says that it was not told of the end of a job. A message
--- without a try waits for a worker that has WEBHOOK_SECRET; given_up is tried no more. Messages are
--- forgotten after a week.
+-- without a try waits for a worker that has WEBHOOK_SECRET; given_up is tried no more. Both are forgotten
+-- after a week.
 -- Reads the messages of that week.
 SELECT "jobId"     AS job,
        event,

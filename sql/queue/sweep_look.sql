@@ -42,9 +42,14 @@ SELECT worker.run AS "run?", worker."renewedAt" AS "renewed_at?",
                         WHERE key = 'pruning' AND "updatedAt" > now() - make_interval(secs => $3))
        ) IS TRUE AS "ended_jobs!",
        (EXISTS (SELECT FROM photo_generation_removals WHERE "tryAt" <= now())) AS "objects!",
-       (EXISTS (SELECT FROM photo_generation_webhooks WHERE "tryAt" <= now())) AS "messages!",
+       -- By the index, which EXISTS would leave aside while statistics say that there are many.
+       ((SELECT true FROM photo_generation_webhooks
+         WHERE "tenantLot" IS NOT NULL ORDER BY "tenantLot", "tryAt" LIMIT 1) IS TRUE) AS "messages!",
+       ((SELECT true FROM photo_generation_webhooks
+         WHERE NOT ready AND "tryAt" <= now() ORDER BY "tryAt" LIMIT 1) IS TRUE) AS "due_messages!",
        (EXISTS (SELECT FROM photo_generation_webhooks
-                WHERE "createdAt" < now() - make_interval(secs => $4) AND "tryAt" IS NULL)) AS "old_messages!",
+                WHERE "createdAt" < now() - make_interval(secs => $4)
+                  AND ("tryAt" IS NULL OR tries = 0))) AS "old_messages!",
        (NOT EXISTS (SELECT FROM photo_generation_settings
                     WHERE key = 'creditsSettled' AND "updatedAt" > now() - make_interval(secs => $5))
         AND EXISTS (SELECT FROM photo_generation_credit_reservations)) AS "reservations!",

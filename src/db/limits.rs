@@ -101,6 +101,21 @@ pub async fn recovered(db: &Db, granted: &Granted, model: &Model) -> Result<bool
     Ok(recovered.rows_affected() > 0)
 }
 
+/// The probe of a blocked account showed nothing of it but that it was not refused: the next job may be one,
+/// without the wait that is to spare the provider refusals.
+pub async fn probe_again(db: &Db, granted: &Granted, model: &Model) -> Result<(), DbError> {
+    sqlx::query_file!(
+        "sql/queue/probe_again.sql",
+        model.provider().as_str(),
+        granted.account,
+        model.name(),
+        granted.granted_at,
+    )
+    .execute(&db.pool)
+    .await?;
+    Ok(())
+}
+
 /// Makes the rows of this worker's accounts, so that operators find something to set. What they set
 /// stays.
 pub async fn register(

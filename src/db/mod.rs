@@ -43,7 +43,7 @@ pub use pool::Db;
 
 /// Every file of `sql/queue`. sqlx compiles them in, but of those without a result it does not tell
 /// Cargo, which then keeps the statement of yesterday after a change.
-const _: [&str; 52] = [
+const _: [&str; 54] = [
     include_str!("../../sql/queue/budget.sql"),
     include_str!("../../sql/queue/calling.sql"),
     include_str!("../../sql/queue/cancel.sql"),
@@ -69,6 +69,7 @@ const _: [&str; 52] = [
     include_str!("../../sql/queue/plan.sql"),
     include_str!("../../sql/queue/plan_steps.sql"),
     include_str!("../../sql/queue/position.sql"),
+    include_str!("../../sql/queue/probe_again.sql"),
     include_str!("../../sql/queue/progress.sql"),
     include_str!("../../sql/queue/prune_batches.sql"),
     include_str!("../../sql/queue/prune_delete.sql"),
@@ -93,6 +94,7 @@ const _: [&str; 52] = [
     include_str!("../../sql/queue/waiting_of.sql"),
     include_str!("../../sql/queue/webhooks_end.sql"),
     include_str!("../../sql/queue/webhooks_forget.sql"),
+    include_str!("../../sql/queue/webhooks_ready.sql"),
     include_str!("../../sql/queue/webhooks_take.sql"),
     include_str!("../../sql/queue/writers.sql"),
     include_str!("../../sql/queue/writers_left.sql"),

@@ -54,8 +54,10 @@ pub struct Litter {
     pub ended_jobs: bool,
     /// Of pruned jobs, to be removed from the storage.
     pub objects: bool,
-    /// To apps, due to be sent.
+    /// To apps, ready to be sent.
     pub messages: bool,
+    /// To apps, due and to be made ready.
+    pub due_messages: bool,
     /// To apps, old enough to be forgotten.
     pub old_messages: bool,
     /// Credits are reserved, and it is time to look whether for jobs that have ended.
@@ -87,6 +89,7 @@ pub async fn look(db: &Db, stale: Duration) -> Result<(Vec<Seen>, Litter), DbErr
         ended_jobs: row.ended_jobs,
         objects: row.objects,
         messages: row.messages,
+        due_messages: row.due_messages,
         old_messages: row.old_messages,
         reservations: row.reservations,
         refunds: row.refunds,

@@ -7,15 +7,39 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::sweep::Swept;
 use super::{Db, DbError, seconds};
 use crate::domain::JobId;
 
-/// Messages are forgotten so long after they were written: the last try is over for days by then.
+/// Messages are forgotten so long after they were written: the last try is over for days by then, and what
+/// nobody could sign for a week is no news any more.
 pub const FORGET_AFTER: Duration = Duration::from_hours(7 * 24);
 /// That are forgotten in one statement.
 const FORGET_AT_ONCE: i64 = 1000;
 /// For how long a worker takes a message: longer than it may take to send it and to write so.
 const TAKEN_FOR: Duration = Duration::from_mins(1);
+
+/// That are made ready in one statement, which takes some milliseconds.
+const READY_AT_ONCE: i64 = 1000;
+
+/// Who has to do with a message: what its sender shares out its places by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parties {
+    pub tenant: String,
+    /// Of the URL, as `photo_generation_host` spells it.
+    pub host: String,
+}
+
+/// What a worker has places for.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Messages that it can send besides those under way.
+    pub free: i64,
+    /// To one host at a time.
+    pub of_a_host: i64,
+    /// Of one tenant at a time.
+    pub of_a_tenant: i64,
+}
 
 /// A message that is to be sent now.
 #[derive(Debug)]
@@ -24,7 +48,7 @@ pub struct Message {
     pub job: JobId,
     pub event: String,
     pub url: String,
-    /// Of the URL, as messages are counted by it.
+    pub tenant: String,
     pub host: String,
     pub body: String,
     /// This one counted.
@@ -33,19 +57,40 @@ pub struct Message {
     pub now: i64,
 }
 
-/// Takes messages that are due: `most`, and of one host no more than `of_a_host`; of `busy` ones none.
-pub async fn take(
-    db: &Db,
-    most: i64,
-    busy: &[String],
-    of_a_host: i64,
-) -> Result<Vec<Message>, DbError> {
+impl Message {
+    pub fn parties(&self) -> Parties {
+        Parties {
+            tenant: self.tenant.clone(),
+            host: self.host.clone(),
+        }
+    }
+}
+
+/// Makes some messages ready that are due; whether those were all.
+pub async fn make_ready(db: &Db) -> Result<Swept, DbError> {
+    let made = sqlx::query_file!("sql/queue/webhooks_ready.sql", READY_AT_ONCE)
+        .execute(&db.pool)
+        .await?;
+    let made = i64::try_from(made.rows_affected()).unwrap_or(i64::MAX);
+    Ok(if made < READY_AT_ONCE {
+        Swept::All
+    } else {
+        Swept::Some
+    })
+}
+
+/// Takes messages that are ready, as many as there is room for beside those `under_way`.
+pub async fn take(db: &Db, room: Room, under_way: &[Parties]) -> Result<Vec<Message>, DbError> {
+    let tenants: Vec<String> = under_way.iter().map(|one| one.tenant.clone()).collect();
+    let hosts: Vec<String> = under_way.iter().map(|one| one.host.clone()).collect();
     Ok(sqlx::query_file_as!(
         Message,
         "sql/queue/webhooks_take.sql",
-        most,
-        busy,
-        of_a_host,
+        room.free,
+        &tenants,
+        &hosts,
+        room.of_a_host,
+        room.of_a_tenant,
         seconds(TAKEN_FOR)
     )
     .fetch_all(&db.pool)

@@ -26,6 +26,9 @@ use crate::domain::tryon::FaceBox;
 use crate::domain::{self, ImageState, Model, Status, Target};
 use crate::pipeline::publish::{self, Publication, Published};
 use crate::storage::ObjectKey;
+use shown::Shown;
+
+mod shown;
 
 /// How long a job waits whose worker could not renew.
 const NOT_RENEWED: Duration = Duration::from_secs(2);
@@ -121,32 +124,13 @@ async fn make_in_span(
         result = context.tools.providers.call(&granted.account, wanted.ask, wanted.answered_within()) => result,
     };
     ended.took = started.elapsed();
-    match result {
-        CallResult::Picture(answer) => ended.with_picture(answer).await,
-        CallResult::Words(words) => ended.with_words(words).await,
-        CallResult::Refused(failure) => {
-            ended
-                .write(
-                    CallState::Refused,
-                    Some(true),
-                    Some(ImageState::Refused),
-                    &failure,
-                )
-                .await?;
-            ended.recovered().await?;
-            Ok(Step::Done(ImageOutcome::Settled))
-        }
-        CallResult::Empty(failure) => {
-            ended
-                .with_error(CallState::Empty, Some(true), failure)
-                .await
-        }
-        CallResult::Failed { failure, accepted } => {
-            ended.with_error(CallState::Error, accepted, failure).await
-        }
-        CallResult::Ambiguous(failure) => ended.without_knowing(failure).await,
-        CallResult::Limited(limit) => ended.at_a_limit(limit, turn.limited).await,
+    let shown = Shown::by(&result);
+    let step = ended.settle(result, turn.limited).await?;
+    // After the ledger: a worker that lost its lease writes nothing, not here.
+    if granted.troubled && !matches!(step, Step::Done(ImageOutcome::Lost)) {
+        shown.tell(context.db(), granted, ended.model).await?;
     }
+    Ok(step)
 }
 
 /// Too long without a renewal to start a paid call: the job waits until we are sure that we live.
@@ -188,6 +172,31 @@ struct Ended<'a> {
 }
 
 impl Ended<'_> {
+    async fn settle(self, result: CallResult, limited: u32) -> Result<Step, DbError> {
+        match result {
+            CallResult::Picture(answer) => self.with_picture(answer).await,
+            CallResult::Words(words) => self.with_words(words).await,
+            CallResult::Refused(failure) => {
+                self.write(
+                    CallState::Refused,
+                    Some(true),
+                    Some(ImageState::Refused),
+                    &failure,
+                )
+                .await?;
+                Ok(Step::Done(ImageOutcome::Settled))
+            }
+            CallResult::Empty(failure) => {
+                self.with_error(CallState::Empty, Some(true), failure).await
+            }
+            CallResult::Failed { failure, accepted } => {
+                self.with_error(CallState::Error, accepted, failure).await
+            }
+            CallResult::Ambiguous(failure) => self.without_knowing(failure).await,
+            CallResult::Limited(limit) => self.at_a_limit(limit, limited).await,
+        }
+    }
+
     async fn with_picture(self, answer: Answer) -> Result<Step, DbError> {
         let tools = &self.attempt.context.tools;
         let job = self.attempt.job;
@@ -217,7 +226,6 @@ impl Ended<'_> {
                     settle::record(self.attempt, target, self.call, &picture, of_answer).await?;
                     lines::image_stored(self.model, self.took, request_id, &picture.key);
                 }
-                self.recovered().await?;
                 Ok(Step::Stored(Box::new(Drawing {
                     picture: published,
                     bytes,
@@ -266,7 +274,6 @@ impl Ended<'_> {
         })
         .await?;
         lines::step_answered(self.model, self.took, request_id);
-        self.recovered().await?;
         Ok(Step::Done(ImageOutcome::Settled))
     }
 
@@ -291,7 +298,6 @@ impl Ended<'_> {
             return Ok(Step::Done(ImageOutcome::Lost));
         }
         lines::image_kept(self.model, self.took, provider_request_id, key);
-        self.recovered().await?;
         Ok(Step::Done(ImageOutcome::Kept))
     }
 
@@ -438,17 +444,6 @@ impl Ended<'_> {
             failure,
         )
         .await?;
-        Ok(())
-    }
-
-    async fn recovered(self) -> Result<(), DbError> {
-        if !self.granted.troubled {
-            return Ok(());
-        }
-        let db = self.attempt.context.db();
-        if persist(|| limits::recovered(db, self.granted, self.model)).await? {
-            lines::account_recovered();
-        }
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use crate::db::sweep::{Expired, Reclaimed};
 use crate::db::webhooks::Message;
 use crate::domain::failure::{Failure, excerpt};
 use crate::domain::outcome::{Outcome, Resume};
-use crate::domain::{ImageState, Model, Status, Target};
+use crate::domain::{ImageState, JobType, Model, Status, Target};
 use crate::storage::ObjectKey;
 use crate::webhooks::SendError;
 
@@ -33,6 +33,18 @@ pub(super) fn attempt_span(attempt: Attempt<'_>) -> Span {
         model = %excerpt(&job.model), request_id = %excerpt(&job.request_id),
         tenant = %excerpt(job.tenant.as_str())
     )
+}
+
+/// A word that is mistyped waits for jobs that never come. No error: a newer worker may know the type, and
+/// share the setting.
+pub(super) fn unknown_types(types: &[String]) {
+    let unknown = types.iter().filter(|word| JobType::named(word).is_none());
+    for word in unknown {
+        let (word, known) = (excerpt(word), JobType::ALL.map(JobType::as_str).join(", "));
+        tracing::warn!(
+            "WORKER_TYPES names \"{word}\", of which this version knows nothing; it knows {known}"
+        );
+    }
 }
 
 /// What all lines about a call say besides.

@@ -249,6 +249,7 @@ async fn run_in_span(
         return Err(error);
     }
     tracing::info!(%run, version = env!("CARGO_PKG_VERSION"), "worker started");
+    lines::unknown_types(context.settings.types.as_deref().unwrap_or_default());
 
     let end = context.shutdown.clone();
     let heart = AbortOnDropHandle::new(tokio::spawn(

@@ -94,6 +94,7 @@ async fn once(context: &Context, watch: &mut Watch, to_prune: &Notify) -> Result
         ended_jobs,
         objects,
         messages,
+        due_messages,
         old_messages,
         reservations,
         refunds,
@@ -105,8 +106,11 @@ async fn once(context: &Context, watch: &mut Watch, to_prune: &Notify) -> Result
     if expired_jobs {
         report("expired jobs", expire(db).await);
     }
+    if due_messages {
+        report("messages", make_ready(context).await);
+    }
     // An expired job may have somebody to be told.
-    if messages || expired_jobs {
+    if messages || due_messages || expired_jobs {
         context.messages.notify_one();
     }
     if old_messages {
@@ -183,6 +187,15 @@ async fn settle_credits(context: &Context) -> Result<(), DbError> {
             return Ok(());
         }
     }
+}
+
+/// After an outage of a receiver a hundred thousand may be due at once.
+async fn make_ready(context: &Context) -> Result<(), DbError> {
+    let began = Instant::now();
+    while webhooks::make_ready(context.db()).await? == Swept::Some
+        && began.elapsed() < context.settings.rhythm.sweep_every
+    {}
+    Ok(())
 }
 
 async fn find_arrivals(db: &Db) -> Result<(), DbError> {

@@ -3,7 +3,8 @@
 //!
 //! No transaction is open while a receiver is waited for: a message is taken for a minute, and whoever dies
 //! with it is followed by another worker, which sends it again under the same id. A slow receiver has four
-//! of the places here at most, and delays neither the others nor any job.
+//! of the places here at most, a tenant eight whatever its receivers are called, and neither delays the
+//! others or any job.
 //!
 //! A worker without `WEBHOOK_SECRET` sends nothing, since nobody could tell its messages from a stranger's:
 //! they wait for one that has it.
@@ -12,22 +13,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::{Context, Until, jitter, lines};
-use crate::db::webhooks::{self, Message};
+use crate::db::webhooks::{self, Message, Parties, Room};
 use crate::db::{DbError, persist};
 use crate::domain::webhook;
 use crate::webhooks::{self as post, SendError, Sender};
 
 /// Messages under way from this process: each is a socket and 20 kB.
 const AT_ONCE: usize = 32;
-/// Of these to one host, when more are begun; so eight slow hosts do not delay the ninth.
+/// Of these to one host, so that eight slow ones do not delay the ninth.
 const TO_A_HOST: usize = 4;
+/// Of these of one tenant: names of hosts cost nothing, so no number of them gets more than a quarter.
+const OF_A_TENANT: usize = 8;
 /// A worker that has drained the queue sends what is due, for no longer than this.
 const LAST_ROUND: Duration = Duration::from_secs(30);
 /// One that is told to stop lets end what is under way: most receivers answer within a second.
@@ -42,25 +45,21 @@ pub(super) async fn deliver(context: Arc<Context>, closing: CancellationToken) {
         context: context.clone(),
         sender,
         under_way: JoinSet::new(),
-        of_host: HashMap::new(),
+        places: HashMap::new(),
     };
     while !closing.is_cancelled() {
         tokio::select! {
             () = context.messages.notified() => desk.send_what_is_due().await,
-            host = desk.landed() => {
-                desk.forget(&host);
-                desk.send_what_is_due().await;
-            }
+            () = desk.landed() => desk.send_what_is_due().await,
             () = closing.cancelled() => {}
         }
     }
     let is_drained = context.settings.until == Until::Drained;
     if is_drained {
-        desk.send_what_is_due().await;
+        desk.look_once_more().await;
     }
     while !desk.under_way.is_empty() {
-        let host = desk.landed().await;
-        desk.forget(&host);
+        desk.landed().await;
         if is_drained {
             desk.send_what_is_due().await;
         }
@@ -93,32 +92,32 @@ async fn complain(context: &Context, closing: &CancellationToken) {
 struct Desk {
     context: Arc<Context>,
     sender: Sender,
-    /// Each says whose place becomes free.
-    under_way: JoinSet<String>,
-    of_host: HashMap<String, usize>,
+    under_way: JoinSet<()>,
+    /// Who has the places of those under way.
+    places: HashMap<Id, Parties>,
 }
 
 impl Desk {
-    /// The host of the next message that is done with; for ever if none is under way.
-    async fn landed(&mut self) -> String {
-        match self.under_way.join_next().await {
-            Some(Ok(host)) => host,
-            // A panic: its place stays taken, its message is sent again in a minute.
+    /// The next message is done with; waits for ever if none is under way.
+    async fn landed(&mut self) {
+        let task = match self.under_way.join_next_with_id().await {
+            Some(Ok((task, ()))) => task,
+            // A panic: its message is sent again in a minute.
             Some(Err(error)) => {
                 tracing::error!(%error, "a message's task died");
-                String::new()
+                error.id()
             }
-            None => std::future::pending().await,
-        }
+            None => return std::future::pending().await,
+        };
+        self.places.remove(&task);
     }
 
-    fn forget(&mut self, host: &str) {
-        if let Some(count) = self.of_host.get_mut(host) {
-            *count -= 1;
-            if *count == 0 {
-                self.of_host.remove(host);
-            }
+    /// As a sweep does before it rings, of which there may be none any more.
+    async fn look_once_more(&mut self) {
+        if let Err(error) = webhooks::make_ready(self.context.db()).await {
+            tracing::warn!(%error, "could not look for messages to apps that are due");
         }
+        self.send_what_is_due().await;
     }
 
     /// Fills the places. What fails is tried again with the next sweep.
@@ -136,24 +135,21 @@ impl Desk {
     }
 
     async fn take(&self) -> Result<Vec<Message>, DbError> {
-        let busy: Vec<String> = self
-            .of_host
-            .iter()
-            .filter(|(_, count)| **count >= TO_A_HOST)
-            .map(|(host, _)| host.clone())
-            .collect();
-        let free = AT_ONCE - self.under_way.len();
-        webhooks::take(self.context.db(), number(free), &busy, number(TO_A_HOST)).await
+        let room = Room {
+            free: number(AT_ONCE - self.under_way.len()),
+            of_a_host: number(TO_A_HOST),
+            of_a_tenant: number(OF_A_TENANT),
+        };
+        let under_way: Vec<Parties> = self.places.values().cloned().collect();
+        webhooks::take(self.context.db(), room, &under_way).await
     }
 
     fn send(&mut self, message: Message) {
-        *self.of_host.entry(message.host.clone()).or_default() += 1;
+        let parties = message.parties();
         let (context, sender) = (self.context.clone(), self.sender.clone());
-        let task = async move {
-            send(&context, &sender, &message).await;
-            message.host
-        };
-        self.under_way.spawn(task.in_current_span());
+        let task = async move { send(&context, &sender, &message).await };
+        let task = self.under_way.spawn(task.in_current_span());
+        self.places.insert(task.id(), parties);
     }
 }
 

@@ -9,7 +9,20 @@ use serde_json::json;
 
 use crate::harness::{OddHost, Stage, count};
 
+/// The account takes no calls, and its job is back.
+const BLOCKED: &str = r#"SELECT EXISTS (SELECT FROM photo_generation_limits WHERE "blockedUntil" > now())
+    AND NOT EXISTS (SELECT FROM photo_generation_queue WHERE status = 'processing')"#;
+
 impl Stage {
+    /// The next call is refused, those after it are not.
+    fn without_credit_once(&self) {
+        self.simulator.push_fault(PushedFault {
+            fault: "nocredit".parse::<Fault>().unwrap(),
+            matching: String::new(),
+            times: 1,
+        });
+    }
+
     /// Inserts a job of one image with these columns; returns its id.
     async fn job_with(&self, columns: &str, values: &str) -> i64 {
         let insert = format!(
@@ -231,24 +244,46 @@ async fn an_empty_balance_or_a_broken_key_fails_no_job_and_ends_with_the_mend() 
     }
 }
 
+/// A job of its own mistake must not cost the others five more minutes.
+#[tokio::test]
+async fn after_the_mend_no_bad_job_keeps_the_account_blocked() {
+    for fault in ["400", "empty"] {
+        let stage = Stage::new().await;
+        let worker = stage
+            .worker_of(Provider::OpenAi, |settings| {
+                settings.poll_every = Duration::from_millis(200);
+            })
+            .await;
+        stage.without_credit_once();
+        stage.job(&format!("a lake [sim:{fault}]"), 1).await;
+        stage.until(BLOCKED).await;
+        let next = stage.job("a wood", 1).await;
+
+        // The next try, sooner.
+        stage
+            .sql(r#"UPDATE photo_generation_limits SET "blockedUntil" = now() WHERE reason IS NOT NULL"#)
+            .await;
+
+        let done =
+            format!("SELECT status = 'completed' FROM photo_generation_queue WHERE id = {next}");
+        stage.until(&done).await;
+        let order: Vec<_> = stage.simulator.log();
+        assert!(order[1].prompt.starts_with("a lake"), "{order:#?}");
+        worker.kill();
+    }
+}
+
 #[tokio::test]
 async fn after_the_mend_an_operator_resumes_the_model_at_once() {
     let stage = Stage::new().await;
     let worker = stage
         .worker_of(Provider::OpenAi, |settings| {
-            settings.poll_every = Duration::from_millis(200);
+            settings.poll_every = Duration::from_hours(1);
         })
         .await;
-    let broken = PushedFault {
-        fault: "nocredit".parse::<Fault>().unwrap(),
-        matching: String::new(),
-        times: 1,
-    };
-    stage.simulator.push_fault(broken);
+    stage.without_credit_once();
     let job = stage.job("a lake", 1).await;
-    stage
-        .until("SELECT EXISTS (SELECT FROM photo_generation_limits WHERE \"blockedUntil\" > now())")
-        .await;
+    stage.until(BLOCKED).await;
 
     let resumed = stage
         .safelight(&["resume", "model", "gpt-image-1.5", "--json"])

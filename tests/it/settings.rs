@@ -42,6 +42,18 @@ async fn the_first_worker_records_what_is_set_and_a_later_one_tells_of_a_differe
 }
 
 #[tokio::test]
+async fn a_worker_says_which_of_its_types_it_does_not_know() {
+    let stage = Stage::new().await;
+
+    let worker = stage.process(&["--worker-types=tryon,portraits"]);
+
+    worker
+        .said("WORKER_TYPES names \"portraits\", of which this version knows nothing; it knows photo_generation, image_generation, image_edit, tryon")
+        .await;
+    worker.said_nothing_of("names \"tryon\"");
+}
+
+#[tokio::test]
 async fn migrate_writes_those_that_are_set_and_leaves_the_others() {
     let stage = Stage::new().await;
     let set = stage

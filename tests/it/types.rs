@@ -6,6 +6,7 @@ use std::io::Cursor;
 
 use image::{ImageFormat, Rgb, RgbImage};
 use safelight::domain::Provider;
+use safelight::domain::request::Request;
 use safelight::providers::simulator::CallRecord;
 use serde_json::{Value, json};
 
@@ -384,4 +385,66 @@ async fn the_prompt_is_shown_from_wherever_it_is_said() {
 
         assert_eq!(listed.json()["prompt"], shown, "{payload}");
     }
+}
+
+#[tokio::test]
+async fn people_see_the_prompt_that_is_called_for() {
+    let stage = Stage::new().await;
+    let holder = stage.holder("a worker").await;
+    let url = "https://a.example/a.png";
+    let check = async |kind: &str, payload: Value| {
+        let job = stage.wish(kind, "", &payload).await;
+        let base = r#"SET "basePrompt" = 'kite' WHERE id ="#;
+        stage
+            .sql(&format!("UPDATE photo_generation_queue {base} {job}"))
+            .await;
+        let (_, claimed) = holder.claim().await;
+        let asked = Request::parse(&claimed).unwrap().prompts.of(1).clone();
+        let shown = stage
+            .text(&format!(
+                r#"SELECT photo_generation_prompt(type, "basePrompt", payload)
+                   FROM photo_generation_queue WHERE id = {job}"#
+            ))
+            .await;
+        stage
+            .sql("UPDATE photo_generation_queue SET status = 'canceled'")
+            .await;
+        if kind == "tryon" {
+            // Which goes with instructions of ours.
+            assert!(asked.contains(&shown), "{payload}: {shown}");
+        } else {
+            assert_eq!(*asked, *shown, "{kind} {payload}");
+        }
+        shown
+    };
+
+    for payload in [
+        json!({"prompt": "a lake"}),
+        json!({"prompt": "\t a lake\n"}),
+        json!({"prompt": " \r\n"}),
+        json!({"prompt": null}),
+        json!({"prompts": [" a hill ", "a sea"]}),
+        json!({"prompts": [], "prompt": "a lake"}),
+        json!({"editPrompt": "a wood", "prompt": "a lake"}),
+        json!({"editPrompt": "a wood"}),
+    ] {
+        check("image_generation", payload).await;
+    }
+    for payload in [
+        json!({"images": [url], "editPrompt": "a wood"}),
+        json!({"images": [url], "prompt": "a lake"}),
+        json!({"images": [url], "editPrompt": " ", "prompt": "a lake"}),
+        json!({"images": [url], "prompts": ["a hill"]}),
+        json!({"images": [url]}),
+    ] {
+        check("image_edit", payload).await;
+    }
+    assert_eq!(
+        check("photo_generation", json!({"prompt": "a lake"})).await,
+        "kite"
+    );
+    let tryon =
+        |prompt: Value| json!({"personImage": url, "garmentImages": [url], "prompt": prompt});
+    assert_eq!(check("tryon", tryon(json!("smile"))).await, "smile");
+    assert_eq!(check("tryon", tryon(Value::Null)).await, "kite");
 }

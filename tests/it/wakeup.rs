@@ -338,6 +338,22 @@ async fn whoever_resumes_or_lets_a_tenant_run_more_wakes() {
     assert_eq!(stage.notifications_of(pause).await, 0);
     assert_eq!(stage.notifications_of(resume).await, 1);
     assert_eq!(stage.notifications_of(cap).await, 1);
+    let limits = |change: &str| format!("UPDATE photo_generation_limits SET {change}");
+    for (change, expected) in [
+        ("paused = true", 0),
+        ("paused = false", 1),
+        (r#""blockedUntil" = now() + interval '5 minutes'"#, 0),
+        (r#""blockedUntil" = now()"#, 0),
+        (r#""blockedUntil" = NULL"#, 1),
+        (r#""cooldownUntil" = now() + interval '1 hour'"#, 0),
+        (r#""cooldownUntil" = NULL, "limitedInARow" = 0"#, 1),
+        // As after each 429 that is over.
+        (r#""cooldownUntil" = now() - interval '1 second'"#, 0),
+        (r#""cooldownUntil" = NULL"#, 0),
+    ] {
+        let heard = stage.notifications_of(&limits(change)).await;
+        assert_eq!(heard, expected, "{change}");
+    }
     stage
         .sql("UPDATE photo_generation_settings SET value = 'off' WHERE key = 'notifications'")
         .await;

@@ -37,7 +37,13 @@ async fn a_message_of_a_killed_worker_is_sent_again_under_the_same_id() {
 /// The end of a try that took longer than its minute says nothing of the next one.
 #[tokio::test]
 async fn a_late_answer_changes_nothing_of_a_later_try() {
-    use safelight::db::webhooks;
+    use safelight::db::webhooks::{self, Room};
+
+    const ROOM: Room = Room {
+        free: 9,
+        of_a_host: 9,
+        of_a_tenant: 9,
+    };
 
     let stage = Stage::new().await;
     stage.job_that_tells("a lake", "https://a.example/").await;
@@ -45,10 +51,13 @@ async fn a_late_answer_changes_nothing_of_a_later_try() {
         .sql("UPDATE photo_generation_queue SET status = 'canceled'")
         .await;
     let db = stage.db().await;
-    let first = webhooks::take(&db, 9, &[], 9).await.unwrap().remove(0);
-    assert!(webhooks::take(&db, 9, &[], 9).await.unwrap().is_empty());
+    let take = async || webhooks::take(&db, ROOM, &[]).await.unwrap();
+    let first = take().await.remove(0);
+    assert!(take().await.is_empty());
     stage.send_again().await;
-    let second = webhooks::take(&db, 9, &[], 9).await.unwrap().remove(0);
+    webhooks::make_ready(&db).await.unwrap();
+    let second = take().await.remove(0);
+    assert!(take().await.is_empty());
 
     let late = webhooks::failed(&db, &first, None, "The receiver did not answer.", None);
     late.await.unwrap();

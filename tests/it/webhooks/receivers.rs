@@ -1,11 +1,44 @@
 //! Receivers that are away, slow, moved, or where they should not be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use safelight::db::webhooks::{self, Message, Parties, Room};
 
 use crate::harness::{Receiver, Reply, Stage};
 
-/// So many messages to one host are begun at a time, and as many again before the first have ended.
+/// So many messages a worker sends to one host at a time.
 const TO_A_HOST: usize = 4;
+/// What a worker has that sends nothing yet.
+const ROOM: Room = Room {
+    free: 32,
+    of_a_host: 4,
+    of_a_tenant: 8,
+};
+
+/// How many of them go where, or are whose.
+fn by(of: fn(Parties) -> String, messages: &[Message]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for message in messages {
+        *counts.entry(of(message.parties())).or_default() += 1;
+    }
+    counts
+}
+
+impl Stage {
+    /// Three thousand messages that have been ready for an hour, and one of user 2 that is ready now.
+    async fn a_crowd_and_one(&self, tenant: &str, host: &str, honest: &str) {
+        self.sql(&format!(
+            r#"INSERT INTO photo_generation_webhooks
+                   ("jobId", event, url, tenant, host, body, "tryAt", ready)
+               SELECT n, 'job.failed', 'https://a.example/', {tenant}, {host}, '{{}}',
+                      now() - interval '1 hour', true
+               FROM generate_series(1, 3000) AS n
+               UNION ALL
+               SELECT 0, 'job.failed', 'https://a.example/', 'user:2', '{honest}', '{{}}', now(), true"#
+        ))
+        .await;
+    }
+}
 
 /// Waits until the one message stands so, and says how.
 async fn until_tried(stage: &Stage) -> String {
@@ -132,8 +165,103 @@ async fn a_slow_receiver_delays_neither_jobs_nor_other_receivers() {
     quick.until(10).await;
     stage.until_all_ended().await;
 
-    assert!(slow.got().len() < 2 * TO_A_HOST, "{}", slow.got().len());
+    let begun = slow.got().len();
+    let given_up = stage
+        .number("SELECT count(error) FROM photo_generation_webhooks")
+        .await;
+    let under_way = begun.saturating_sub(usize::try_from(given_up).unwrap());
+    assert!(under_way <= TO_A_HOST, "{begun} begun, {given_up} ended");
     worker.kill();
+}
+
+#[tokio::test]
+async fn a_tenant_with_thousands_of_hosts_gets_its_share_and_hides_nobody() {
+    let stage = Stage::new().await;
+    let db = stage.db().await;
+    stage
+        .a_crowd_and_one("'user:1'", "'host-' || n", "b.example")
+        .await;
+
+    let taken = webhooks::take(&db, ROOM, &[]).await.unwrap();
+
+    let whose = by(|parties| parties.tenant, &taken);
+    assert_eq!(
+        whose,
+        BTreeMap::from([("user:1".into(), 8), ("user:2".into(), 1)])
+    );
+    let under_way: Vec<Parties> = taken.iter().map(Message::parties).collect();
+    assert!(
+        webhooks::take(&db, ROOM, &under_way)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let more = webhooks::take(&db, ROOM, &under_way[1..]).await.unwrap();
+    assert_eq!(more.len(), 1);
+}
+
+#[tokio::test]
+async fn a_host_of_thousands_of_tenants_gets_its_share_and_hides_no_other() {
+    let stage = Stage::new().await;
+    let db = stage.db().await;
+    stage
+        .a_crowd_and_one("'user:' || n + 2", "'slow.example'", "b.example")
+        .await;
+    let three = vec![
+        Parties {
+            tenant: "user:9000".into(),
+            host: "slow.example".into(),
+        };
+        3
+    ];
+
+    let taken = webhooks::take(&db, ROOM, &three).await.unwrap();
+
+    assert_eq!(
+        by(|parties| parties.host, &taken),
+        BTreeMap::from([("b.example".into(), 1), ("slow.example".into(), 1)])
+    );
+}
+
+#[tokio::test]
+async fn tenants_of_one_host_are_told_in_turn() {
+    let stage = Stage::new().await;
+    let db = stage.db().await;
+    stage
+        .a_crowd_and_one("'user:1'", "'b.example'", "b.example")
+        .await;
+
+    let taken = webhooks::take(&db, ROOM, &[]).await.unwrap();
+
+    assert_eq!(
+        by(|parties| parties.tenant, &taken),
+        BTreeMap::from([("user:1".into(), 3), ("user:2".into(), 1)])
+    );
+}
+
+#[tokio::test]
+async fn however_its_url_is_written_a_host_is_one() {
+    let stage = Stage::new().await;
+    for (url, host) in [
+        ("https://A.Example/hook?x#y", "a.example"),
+        ("https://a.example.:000443/", "a.example"),
+        ("https://me:secret@a.example:?a:1", "a.example"),
+        ("https://a.example..", "a.example"),
+        ("http://127.0.0.1:08088/", "127.0.0.1:8088"),
+        ("https://[::1]", "[::1]"),
+        ("https://[::1]:443/", "[::1]"),
+        ("no url", ""),
+    ] {
+        let job = stage.job_that_tells("a lake", url).await;
+        stage
+            .sql("UPDATE photo_generation_queue SET status = 'canceled'")
+            .await;
+
+        let told = format!(
+            r#"SELECT concat(tenant, ' ', host, ' ', ready) FROM photo_generation_webhooks WHERE "jobId" = {job}"#
+        );
+        assert_eq!(stage.text(&told).await, format!("user:7 {host} t"), "{url}");
+    }
 }
 
 #[tokio::test]
