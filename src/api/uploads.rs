@@ -140,7 +140,9 @@ pub(super) async fn claim(api: &Api, tenant: &Tenant, pictures: &[String]) -> Re
         if !is_there {
             return Err(ApiError::Refused(
                 "unknown_upload",
-                format!("There is no upload \"upload:{name}\"; upload the picture again."),
+                format!(
+                    "There is no upload \"upload:{name}\" of the job's team or user; upload the picture again, with a service key under the same ?teamId or ?userId."
+                ),
             ));
         }
     }

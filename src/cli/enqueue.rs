@@ -19,7 +19,7 @@ use crate::db::jobs::{self, EnqueueError, Enqueued, Insertion, NewJob, Watched};
 use crate::db::json::Json;
 use crate::db::{settings, workers};
 use crate::domain::request::MAX_IMAGES;
-use crate::domain::{JobType, Priority, Request, Tenant};
+use crate::domain::{JobType, Priority, Provider, Request, Tenant};
 use crate::net;
 use pictures::Input;
 
@@ -56,6 +56,9 @@ pub(super) struct EnqueueCommand {
     /// For instance 2K, where the model has sizes
     #[arg(long, value_name = "SIZE")]
     image_size: Option<String>,
+    /// Whose default model, where --model names none [default: the fleet's]
+    #[arg(long, value_name = "PROVIDER")]
+    provider: Option<Provider>,
     /// Another model than the database's default
     #[arg(long)]
     model: Option<String>,
@@ -111,6 +114,16 @@ impl ValueEnum for JobType {
     }
 }
 
+impl ValueEnum for Provider {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
+    }
+}
+
 impl ValueEnum for Priority {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL
@@ -158,7 +171,7 @@ impl EnqueueCommand {
         NewJob {
             kind: self.kind,
             prompts: Vec::new(),
-            provider: None,
+            provider: self.provider.map(|provider| provider.as_str().to_owned()),
             request_hash: None,
             request_id: None,
             prompt: self.prompt.clone(),

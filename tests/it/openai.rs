@@ -568,11 +568,22 @@ async fn a_caller_may_wish_for_openais_and_is_told_what_it_cannot_have() {
 
     let taken = enqueue(&["--model", "gpt-image-2", "--aspect-ratio", "9:16"]).await;
     assert_eq!(taken.code, 0, "{taken:?}");
-    let refused = enqueue(&["--model", "gpt-image-1.5", "--image-size", "2K"]).await;
-
-    assert_ne!(refused.code, 0);
-    assert!(
-        refused.stderr.contains("1024x1024, 1536x1024, 1024x1536"),
-        "{refused:?}"
+    let of_provider = enqueue(&["--provider", "openai"]).await;
+    assert_eq!(of_provider.code, 0, "{of_provider:?}");
+    let models = "SELECT string_agg(concat_ws(' ', provider, model), ', ' ORDER BY id)
+        FROM photo_generation_queue";
+    assert_eq!(
+        stage.text(models).await,
+        "gpt-image-2, openai gpt-image-1.5"
     );
+
+    let says = async |more: &[&str], says: &str| {
+        let refused = enqueue(more).await;
+        assert_ne!(refused.code, 0);
+        assert!(refused.stderr.contains(says), "{refused:?}");
+    };
+    let size = ["--model", "gpt-image-1.5", "--image-size", "2K"];
+    says(&size, "1024x1024, 1536x1024, 1024x1536").await;
+    let model = ["--provider", "openai", "--model", "gemini-3-pro-image"];
+    says(&model, "is one of provider gemini").await;
 }
