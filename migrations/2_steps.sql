@@ -6,7 +6,7 @@
 -- Who makes a garment, asked for a step that wants it. Each query has a snapshot of its own: what is
 -- looked at after the lock on the garment is what is there. Locks: job, then garment.
 --   verdict   lost | ready (the step has it now) | refused (the step is that, too) | mine (to be made by
---             this step) | busy
+--             this step) | busy | kept (bought, and in a spool)
 CREATE OR REPLACE FUNCTION public.photo_generation_take_garment(
         job_id bigint, job_lease bigint, step_name text, of_tenant text, wanted text)
     RETURNS text LANGUAGE plpgsql AS $$
@@ -35,7 +35,7 @@ BEGIN
     ELSIF found_one."jobId" <> job_id THEN
         IF last_call.state = 'calling' AND last_call.spool IS NOT NULL THEN
             -- Bought, whatever has become of its job: it comes with the storage.
-            RETURN 'busy';
+            RETURN 'kept';
         ELSIF EXISTS (
                 SELECT FROM public.photo_generation_queue AS other
                 WHERE other.id = found_one."jobId"
@@ -151,13 +151,16 @@ CREATE OR REPLACE TRIGGER photo_generation_model_of_tryon
     EXECUTE FUNCTION public.photo_generation_model_of_tryon();
 
 -- The first worker, or migrate, has recorded the default provider: try-ons that came before that and name
--- nobody. A start is never refused for their sake.
+-- nobody. A start is never refused for their sake; a row that somebody holds keeps the default model.
 CREATE OR REPLACE FUNCTION public.photo_generation_tryons_named() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE public.photo_generation_queue SET model = 'gemini-3-pro-image-preview'
-    WHERE type::text = 'tryon' AND coalesce(model::text, '') = '' AND coalesce(provider::text, '') = ''
-      AND status IN ('pending', 'rate_limited');
+    WHERE id = ANY (ARRAY(
+        SELECT id FROM public.photo_generation_queue
+        WHERE type::text = 'tryon' AND coalesce(model::text, '') = '' AND coalesce(provider::text, '') = ''
+          AND status IN ('pending', 'rate_limited')
+        FOR NO KEY UPDATE SKIP LOCKED));
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
     RETURN NULL;

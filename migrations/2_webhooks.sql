@@ -45,6 +45,7 @@ BEGIN
             'data', jsonb_build_object(
                 'jobId', NEW."jobId", 'id', NEW.id,
                 'type', coalesce(NEW.type::text, 'photo_generation'), 'status', NEW.status::text,
+                'teamId', NEW."teamId"::text, 'userId', NEW."userId"::text, 'batchId', NEW."batchId",
                 'error', left(NEW."errorMessage"::text, 1000),
                 'errorCode', left(NEW."errorCode"::text, 100),
                 'progress', jsonb_build_object(

@@ -90,7 +90,7 @@ CREATE INDEX CONCURRENTLY safelight_webhooks_host_idx
 CREATE INDEX CONCURRENTLY safelight_webhooks_job_idx
     ON public.photo_generation_webhooks ("jobId");
 CREATE INDEX CONCURRENTLY safelight_webhooks_age_idx
-    ON public.photo_generation_webhooks ("createdAt") WHERE "tryAt" IS NULL OR tries = 0;
+    ON public.photo_generation_webhooks ("createdAt") WHERE "tryAt" IS NULL OR "triedAt" IS NULL;
 -- Each image of a job and round is captured or refunded once.
 CREATE UNIQUE INDEX CONCURRENTLY safelight_settled_key
     ON public.photo_generation_credit_entries ("jobId", round, index) WHERE kind IN ('capture', 'refund');

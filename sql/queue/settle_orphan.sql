@@ -3,7 +3,8 @@
 -- $1 call, $2 job, $3 the call's lease, $4 key of the object that was found (NULL: none, the call is
 -- ambiguous), $5 mime, $6 bytes, $7 width, $8 height, $9 sha256, $10 what apps are shown (NULL: the
 -- key), $11 the spool of the call as it was read (NULL: none): what was kept in one meanwhile is not lost,
--- $12 the call that made the picture, which may be the second drawing of a try-on (NULL: none was found).
+-- $12 the call that made the picture, which may be the second drawing of a try-on (NULL: none was found),
+-- $13 $14 code and message of what became of the call, if there is no picture and there was no spool.
 -- The job's row is locked first, so that a claim of it and this statement come one after the other;
 -- if the job is already processing under another lease, that attempt settles the call itself. But not a
 -- spooled one: no attempt touches it, so its picture is recorded whoever holds the job.
@@ -16,10 +17,10 @@ call AS (
     SET state = CASE WHEN $4::text IS NULL THEN 'ambiguous' ELSE 'stored' END,
         accepted = CASE WHEN $4::text IS NULL THEN call.accepted ELSE true END,
         "endedAt" = now(),
-        "errorCode" = CASE WHEN $4::text IS NULL AND call.spool IS NULL THEN 'worker_lost'
+        "errorCode" = CASE WHEN $4::text IS NULL AND call.spool IS NULL THEN $13
                            WHEN $4::text IS NULL THEN 'spool_lost' END,
         error = CASE WHEN $4::text IS NULL AND call.spool IS NULL
-                     THEN 'The worker stopped before the answer was recorded.'
+                     THEN $14
                      WHEN $4::text IS NULL
                      THEN 'The picture was kept on a machine that is gone.' END
     WHERE call.id = $1 AND call.state = 'calling'

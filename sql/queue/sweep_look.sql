@@ -49,7 +49,7 @@ SELECT worker.run AS "run?", worker."renewedAt" AS "renewed_at?",
          WHERE NOT ready AND "tryAt" <= now() ORDER BY "tryAt" LIMIT 1) IS TRUE) AS "due_messages!",
        (EXISTS (SELECT FROM photo_generation_webhooks
                 WHERE "createdAt" < now() - make_interval(secs => $4)
-                  AND ("tryAt" IS NULL OR tries = 0))) AS "old_messages!",
+                  AND ("tryAt" IS NULL OR "triedAt" IS NULL))) AS "old_messages!",
        (NOT EXISTS (SELECT FROM photo_generation_settings
                     WHERE key = 'creditsSettled' AND "updatedAt" > now() - make_interval(secs => $5))
         AND EXISTS (SELECT FROM photo_generation_credit_reservations)) AS "reservations!",

@@ -4,5 +4,5 @@
 DELETE FROM photo_generation_webhooks
 WHERE id = ANY (ARRAY(SELECT id FROM photo_generation_webhooks
                       WHERE "createdAt" < now() - make_interval(secs => $1)
-                        AND ("tryAt" IS NULL OR tries = 0)
+                        AND ("tryAt" IS NULL OR "triedAt" IS NULL)
                       ORDER BY "createdAt" LIMIT $2 FOR UPDATE SKIP LOCKED))

@@ -441,12 +441,13 @@ pub async fn in_spool(db: &Db, calls: &[Uuid]) -> Result<HashMap<Uuid, InSpool>,
     Ok(found.collect())
 }
 
-/// Settles a call under no lease, once: stored when its object was found, else ambiguous. Returns
-/// whether it was we who settled it.
+/// Settles a call under no lease, once: stored when its object was found, else ambiguous, for the reason
+/// given. Returns whether it was we who settled it.
 pub async fn settle_orphan(
     db: &Db,
     call: &OrphanedCall,
     found: Option<&StoredPicture>,
+    lost: &Failure,
 ) -> Result<bool, DbError> {
     let settled = sqlx::query_file_scalar!(
         "sql/queue/settle_orphan.sql",
@@ -462,6 +463,8 @@ pub async fn settle_orphan(
         found.and_then(|picture| picture.url.as_deref()),
         call.spool,
         found.map(|picture| picture.call),
+        lost.code,
+        lost.message,
     )
     .fetch_one(&db.pool)
     .await?;

@@ -49,6 +49,8 @@ pub enum Garment {
     Mine,
     /// Another job makes it at this moment.
     Busy,
+    /// It is bought, and waits for the storage.
+    Kept,
 }
 
 /// Makes sure that each of these steps has a row, and reads all that the job has.
@@ -172,6 +174,7 @@ pub async fn take_garment(
         "refused" => Ok(Garment::Refused),
         "mine" => Ok(Garment::Mine),
         "busy" => Ok(Garment::Busy),
+        "kept" => Ok(Garment::Kept),
         "lost" => Err(DbError::LeaseLost),
         verdict => Err(DbError::Corrupt(format!("a garment is answered {verdict}"))),
     }

@@ -189,6 +189,22 @@ impl Failure {
         Self::new(code, message.into(), Remedy::WithoutFidelity)
     }
 
+    /// Of a call whose worker is dead, and whose picture was found nowhere.
+    pub fn worker_lost() -> Self {
+        Self::retry(
+            "worker_lost",
+            "The worker stopped before the answer was recorded.",
+        )
+    }
+
+    /// Of a call that was broken off because its job was canceled, deleted or taken away.
+    pub fn abandoned() -> Self {
+        Self::retry(
+            "abandoned",
+            "The job ended, or was another's, before the answer came.",
+        )
+    }
+
     /// Past `"expiresAt"`. The statements that look for this code name it too.
     pub fn expired() -> Self {
         Self::never("expired", "The job expired before it could be done.")

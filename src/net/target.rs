@@ -17,7 +17,7 @@ const MAX_URL_BYTES: usize = 8192;
 /// Only the text counts, so none of these tells anything of our network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableUrl {
-    #[error("Its URL cannot be read; use a whole one, such as https://example.com/photo.jpg.")]
+    #[error("Its URL cannot be read; use a whole one, such as https://example.com/path.")]
     Unreadable,
     #[error("Its URL holds a control character, such as a line break or NUL; take it out.")]
     ControlCharacter,

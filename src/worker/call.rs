@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::image::Wanted;
 use super::patience::Patience;
 use super::{Attempt, jitter, lines, settle};
-use crate::db::ledger::{self, CallState, EndedCall, NewCall};
+use crate::db::ledger::{self, CallState, EndedCall, NewCall, OrphanedCall};
 use crate::db::limits::{self, Granted, Refusal};
 use crate::db::steps::{self, Found};
 use crate::db::{DbError, persist};
@@ -112,9 +112,9 @@ async fn make_in_span(
     let result = tokio::select! {
         // In this order: what is lost already is not even begun.
         biased;
-        // Nothing may be written any more: the sweep settles the call.
         () = attempt.lost.cancelled() => {
             lines::call_abandoned(ended.model, started.elapsed());
+            ended.abandoned().await;
             return Ok(Step::Done(ImageOutcome::Lost));
         }
         () = context.shutdown.abort.cancelled() => CallResult::Ambiguous(Failure::retry(
@@ -172,6 +172,32 @@ struct Ended<'a> {
 }
 
 impl Ended<'_> {
+    /// The job is not ours any more, and nobody waits for the answer. So the ledger says at once, for until
+    /// it does the call takes the place of another one. Under no lease: if somebody works the job, he
+    /// settles it, and what cannot be written now the sweep writes later.
+    async fn abandoned(self) {
+        let Attempt { job, lease, .. } = self.attempt;
+        let call = OrphanedCall {
+            id: self.call,
+            job: job.id,
+            lease: lease.token(),
+            job_uuid: job.job_id,
+            index: self.wanted.target.index(),
+            step: self.wanted.target.step(),
+            tenant: job.tenant.as_str().to_owned(),
+            attempt: i32::try_from(job.attempts.saturating_add(1)).unwrap_or(i32::MAX),
+            account: self.granted.account.clone(),
+            model: self.model.name().to_owned(),
+            spool: None,
+        };
+        let lost = Failure::abandoned();
+        if let Err(error) =
+            ledger::settle_orphan(self.attempt.context.db(), &call, None, &lost).await
+        {
+            tracing::debug!(%error, "an abandoned call is left to the sweep");
+        }
+    }
+
     async fn settle(self, result: CallResult, limited: u32) -> Result<Step, DbError> {
         match result {
             CallResult::Picture(answer) => self.with_picture(answer).await,

@@ -66,10 +66,7 @@ pub(super) async fn call_of_dead_lease(
             return Ok(stored);
         }
     }
-    let failure = Failure::retry(
-        "worker_lost",
-        "The worker stopped before the answer was recorded.",
-    );
+    let failure = Failure::worker_lost();
     let end = EndedCall {
         state: CallState::Ambiguous,
         accepted: None,
@@ -119,7 +116,8 @@ pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(),
         }
         found => found.map(Into::into),
     };
-    if ledger::settle_orphan(&tools.db, call, found.as_ref()).await? {
+    let lost = Failure::worker_lost();
+    if ledger::settle_orphan(&tools.db, call, found.as_ref(), &lost).await? {
         let state = match found {
             Some(_) => ImageState::Stored.as_str(),
             None => CallState::Ambiguous.as_str(),

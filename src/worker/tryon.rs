@@ -27,6 +27,8 @@ use crate::storage::{ObjectKey, StorageError};
 
 /// How long a job waits whose garment another one is about to bring.
 const GARMENT_BUSY: Duration = Duration::from_secs(3);
+/// The same where it is bought, and only the storage is away.
+const GARMENT_KEPT: Duration = Duration::from_secs(30);
 
 /// What the steps come to.
 pub(super) enum Dressed {
@@ -183,9 +185,8 @@ impl Attempt<'_> {
         let hash = pipeline::garment_hash(tenant, garment);
         match persist(|| steps::take_garment(db, self.lease, step, tenant, &hash)).await? {
             Garment::Ready | Garment::Refused => Ok(ImageOutcome::Settled),
-            Garment::Busy => Ok(ImageOutcome::Waiting {
-                resume: Resume::After(super::jitter().added_to(GARMENT_BUSY)),
-            }),
+            Garment::Busy => Ok(waiting(GARMENT_BUSY)),
+            Garment::Kept => Ok(waiting(GARMENT_KEPT)),
             Garment::Mine => {
                 let wanted = Wanted::of(self, Target::Step(step), &request);
                 image::work(self, wanted, patience).await
@@ -224,6 +225,12 @@ impl Attempt<'_> {
         }
         persist(|| steps::forget_garment(self.context.db(), key.as_str())).await?;
         Ok(original.clone())
+    }
+}
+
+fn waiting(time: Duration) -> ImageOutcome {
+    ImageOutcome::Waiting {
+        resume: Resume::After(super::jitter().added_to(time)),
     }
 }
 

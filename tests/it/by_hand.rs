@@ -171,6 +171,9 @@ async fn ended_rows_are_as_new_but_for_what_they_have_stored() {
         ))
         .await;
     psql(&stage, "cancel_write.sql", &[&format!("job={running}")]).await;
+    stage
+        .until("SELECT NOT EXISTS (SELECT FROM photo_generation_calls WHERE state = 'calling')")
+        .await;
     psql(&stage, "pause_write.sql", &[MODEL]).await;
 
     for job in [whole, failed, running] {
@@ -182,7 +185,7 @@ async fn ended_rows_are_as_new_but_for_what_they_have_stored() {
     assert_eq!(row(&stage, failed).await, "pending attempts 0 0");
     assert_eq!(images(&stage, failed).await, "planned 0");
     assert_eq!(row(&stage, running).await, "pending attempts 0 1");
-    assert_eq!(images(&stage, running).await, "calling 0, stored 0");
+    assert_eq!(images(&stage, running).await, "planned 0, stored 0");
     psql(&stage, "resume_write.sql", &[MODEL]).await;
     stage.until_all_ended().await;
     assert_eq!(stage.calls_of(whole).await, "stored 2");

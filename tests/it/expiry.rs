@@ -6,7 +6,7 @@ use std::time::Duration;
 use safelight::db::lease::{self, Window};
 use safelight::db::ledger::{self, Gate, NewCall, OrphanedCall, StoredPicture};
 use safelight::db::sweep;
-use safelight::domain::Model;
+use safelight::domain::{Failure, Model};
 use uuid::Uuid;
 
 use crate::harness::{MODEL, Stage};
@@ -310,7 +310,8 @@ async fn a_picture_found_later_completes_the_job() {
         height: 1,
         sha256: "00".to_owned(),
     };
-    let settled = ledger::settle_orphan(&holder.db, &orphan, Some(&picture)).await;
+    let settled =
+        ledger::settle_orphan(&holder.db, &orphan, Some(&picture), &Failure::worker_lost()).await;
     sweep::close_batches(&holder.db).await.unwrap();
 
     assert!(settled.unwrap());

@@ -307,14 +307,15 @@ async fn a_call_of_a_dead_lease_is_left_to_the_attempt_that_claimed_the_job_mean
             .sql(&RELEASED.replace("$job", &held.job.id.to_string()))
             .await;
         let orphan = held.orphan();
-        let settle = ledger::settle_orphan(held.db(), &orphan, found.as_ref());
+        let lost = failure();
+        let settle = ledger::settle_orphan(held.db(), &orphan, found.as_ref(), &lost);
 
         let (settled, before) = into(&stage, &held, &CHANGES[2].1[1..], settle).await;
 
         assert!(!settled.unwrap());
         assert_eq!(stage.photograph().await, before);
         assert!(
-            ledger::settle_orphan(held.db(), &orphan, None)
+            ledger::settle_orphan(held.db(), &orphan, None, &failure())
                 .await
                 .is_ok_and(|by_us| !by_us)
         );
@@ -330,13 +331,13 @@ async fn a_call_is_settled_once() {
         .await;
     let orphan = held.orphan();
     assert!(
-        ledger::settle_orphan(held.db(), &orphan, None)
+        ledger::settle_orphan(held.db(), &orphan, None, &failure())
             .await
             .unwrap()
     );
     let settled = stage.photograph().await;
 
-    let again = ledger::settle_orphan(held.db(), &orphan, Some(&picture())).await;
+    let again = ledger::settle_orphan(held.db(), &orphan, Some(&picture()), &failure()).await;
 
     assert!(!again.unwrap());
     assert_eq!(stage.photograph().await, settled);

@@ -23,7 +23,7 @@ const OF_A_JOB: [&str; 8] = [
 /// In every line about a call besides.
 const OF_A_CALL: [&str; 4] = ["image", "call", "account", "elapsed_ms"];
 /// How a call may end.
-const ENDS_OF_CALLS: [&str; 8] = [
+const ENDS_OF_CALLS: [&str; 9] = [
     "image stored",
     "image refused",
     "image failed",
@@ -31,6 +31,7 @@ const ENDS_OF_CALLS: [&str; 8] = [
     "call failed",
     "call limited",
     "call ambiguous",
+    "call abandoned",
     "abandoned call settled",
 ];
 
@@ -141,7 +142,7 @@ async fn each_change_of_state_is_one_line_that_says_whose_it_is() {
             "UPDATE photo_generation_queue SET status = 'canceled' WHERE id = {canceled}"
         ))
         .await;
-    worker.said("abandoned call settled").await;
+    worker.said("job lost, it is no longer ours").await;
     let blocked = stage.job("a dune [sim:badkey@1]", 1).await;
     worker.said("job given back").await;
     stage
@@ -167,7 +168,7 @@ async fn each_change_of_state_is_one_line_that_says_whose_it_is() {
     );
     assert_eq!(
         story(&lines, canceled),
-        ["job claimed, call abandoned, job lost, it is no longer ours, abandoned call settled"]
+        ["job claimed, call abandoned, job lost, it is no longer ours"]
     );
     assert_eq!(
         story(&lines, blocked),

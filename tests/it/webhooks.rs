@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use safelight::app::WorkerConfig;
 use safelight::worker::Settings;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{InProcess, Receiver, Reply, Stage, WEBHOOK_SECRET};
 
@@ -108,6 +108,8 @@ async fn an_app_is_told_promptly_in_a_message_that_it_can_verify() {
         (&json!(uuid), &json!(job), &json!("completed"))
     );
     assert_eq!(data["type"], "photo_generation");
+    let whose = (&data["teamId"], &data["userId"], &data["batchId"]);
+    assert_eq!(whose, (&Value::Null, &json!("7"), &Value::Null));
     assert_eq!(data["metadata"], json!({"order": 81}));
     assert_eq!(
         data["progress"],
@@ -242,9 +244,10 @@ async fn messages_are_forgotten_after_a_week() {
             r#"INSERT INTO photo_generation_webhooks ("jobId", event, url, host, body, "tryAt", "createdAt")
                SELECT n, 'job.failed', 'https://a.example/', 'a.example', '{}', NULL, now() - n * interval '1 day'
                FROM generate_series(1, 10) AS n;
-               INSERT INTO photo_generation_webhooks ("jobId", event, url, host, body, "tryAt", tries, "createdAt")
+               INSERT INTO photo_generation_webhooks ("jobId", event, url, host, body, "tryAt", tries, "triedAt", "createdAt")
                SELECT n, 'job.failed', 'https://a.example/', 'a.example', '{}',
-                      now() + interval '1 hour' * sign(n - 29), greatest(n - 29, 0), now() - n % 20 * interval '1 day'
+                      now() + interval '1 hour' * sign(n - 29), greatest(n - 29, 0),
+                      CASE WHEN n > 29 THEN now() END, now() - n % 20 * interval '1 day'
                FROM generate_series(21, 30) AS n"#,
         )
         .await;

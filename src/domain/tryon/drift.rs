@@ -61,15 +61,18 @@ pub fn have_one_shape(one: (u32, u32), other: (u32, u32)) -> bool {
     (1.0 - SHAPES_APART..=1.0 / (1.0 - SHAPES_APART)).contains(&times)
 }
 
+/// A second drawing may take this much longer than the first: what is given up is paid for all the same.
+const LONGER: f64 = 1.25;
+
 /// Whether a second drawing may begin so long after the first one was begun, which took `took`: it will
-/// take as long, and it must still be looked at then.
+/// take about as long, and it must still be looked at then.
 pub fn may_redraw(elapsed: Duration, took: Duration) -> bool {
     elapsed <= redraws_until(took)
 }
 
 /// Until when it may begin, counted from the beginning of the first one.
 pub fn redraws_until(took: Duration) -> Duration {
-    REDRAWN_BY.saturating_sub(took)
+    REDRAWN_BY.saturating_sub(took.mul_f64(LONGER))
 }
 
 #[cfg(test)]

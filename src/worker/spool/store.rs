@@ -1,6 +1,7 @@
 //! One picture of the spool: into the storage, into the ledger, and then its file goes.
 
 use crate::db::ledger::{self, OrphanedCall, StoredPicture};
+use crate::domain::Failure;
 use crate::domain::{JobId, Tenant};
 use crate::pipeline::publish;
 use crate::pipeline::spool::File;
@@ -57,7 +58,8 @@ async fn try_to_store(
         tracing::error!(call = %call.id, "a photo in the spool cannot be read any more");
         None
     };
-    if !ledger::settle_orphan(context.db(), call, found.as_ref()).await? {
+    let lost = Failure::worker_lost();
+    if !ledger::settle_orphan(context.db(), call, found.as_ref(), &lost).await? {
         return Ok(Ended::Left);
     }
     match &found {

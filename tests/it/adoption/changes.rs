@@ -200,6 +200,7 @@ async fn an_older_schema_gets_what_it_lacks() {
     stage
         .sql(
             r#"ALTER TABLE photo_generation_calls DROP worker;
+               ALTER TABLE photo_generation_webhooks DROP "tenantLot";
                ALTER TABLE photo_generation_queue DROP CONSTRAINT safelight_sane_counts, DROP "requestId";
                DROP INDEX safelight_retrying_idx;
                DROP TABLE photo_generation_shares;

@@ -112,13 +112,46 @@ async fn cancel_aborts_a_running_call_within_two_seconds_and_keeps_what_was_boug
 
     assert!(canceled_at.elapsed() < Duration::from_secs(2));
     assert_eq!(stage.job_in_short(job).await, "canceled 0");
+    stage
+        .until("SELECT NOT EXISTS (SELECT FROM photo_generation_calls WHERE state = 'calling')")
+        .await;
     assert_eq!(
         stage.calls_in_short(job).await,
-        "calling:? stored:true stored:true"
+        "ambiguous:? stored:true stored:true"
     );
     let kept = r#"SELECT concat_ws(' ', "imagesCompleted", jsonb_array_length("imageUrls"), "lockedBy", run) FROM photo_generation_queue"#;
     assert_eq!(stage.text(kept).await, "2 2");
     stage.assert_photos().await;
+    worker.stop().await;
+}
+
+/// Long before the time is over that a call may take.
+#[tokio::test]
+async fn calls_that_were_broken_off_leave_their_places_to_others_at_once() {
+    let stage = Stage::new().await;
+    let worker = stage
+        .worker_with(|settings| settings.call_timeout = Duration::from_mins(10))
+        .await;
+    for (hangs, end) in [
+        (4, "UPDATE photo_generation_queue SET status = 'canceled'"),
+        (8, "DELETE FROM photo_generation_queue"),
+    ] {
+        let job = stage.job("a lake [sim:hang]", 4).await;
+        stage
+            .until_called(|log| count(log, |call| call.prompt.contains("lake")) == hangs)
+            .await;
+        stage.sql(&format!("{end} WHERE id = {job}")).await;
+
+        let other = stage.job("a hill", 4).await;
+        stage.until_all_ended().await;
+
+        assert_eq!(stage.status(other).await, "completed", "{end}");
+        let lost = format!(
+            r#"SELECT count(*) FROM photo_generation_calls
+               WHERE "jobId" = {job} AND state = 'ambiguous' AND "errorCode" = 'abandoned'"#
+        );
+        assert_eq!(stage.number(&lost).await, 4, "{end}");
+    }
     worker.stop().await;
 }
 

@@ -1,6 +1,7 @@
 //! Who makes a garment that several jobs want: what the database answers them, statement by statement.
 
 use safelight::db::ledger::{self, InSpool, StoredPicture};
+use safelight::domain::Failure;
 use uuid::Uuid;
 
 use crate::harness::Stage;
@@ -72,7 +73,8 @@ impl Stage {
             height: 8,
             sha256: "00".to_owned(),
         };
-        let settled = ledger::settle_orphan(&db, &orphan, Some(&picture)).await;
+        let settled =
+            ledger::settle_orphan(&db, &orphan, Some(&picture), &Failure::worker_lost()).await;
         assert!(settled.unwrap());
     }
 }
@@ -141,7 +143,7 @@ async fn what_lies_in_a_spool_is_waited_for_and_not_bought_again_whatever_become
             .await;
         stage.sql(&end.replace("$job", &maker.to_string())).await;
 
-        assert_eq!(stage.asks(other).await, "busy", "{end}");
+        assert_eq!(stage.asks(other).await, "kept", "{end}");
         stage.comes_out_of_the_spool(call).await;
         assert_eq!(stage.asks(other).await, "ready", "{end}");
 

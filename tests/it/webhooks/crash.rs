@@ -1,6 +1,16 @@
 //! A worker that dies with a message in hand.
 
+use std::time::Duration;
+
+use safelight::db::webhooks::{self, Room};
+
 use crate::harness::{Receiver, Reply, Stage, WEBHOOK_SECRET};
+
+const ROOM: Room = Room {
+    free: 9,
+    of_a_host: 9,
+    of_a_tenant: 9,
+};
 
 #[tokio::test]
 async fn a_message_of_a_killed_worker_is_sent_again_under_the_same_id() {
@@ -37,14 +47,6 @@ async fn a_message_of_a_killed_worker_is_sent_again_under_the_same_id() {
 /// The end of a try that took longer than its minute says nothing of the next one.
 #[tokio::test]
 async fn a_late_answer_changes_nothing_of_a_later_try() {
-    use safelight::db::webhooks::{self, Room};
-
-    const ROOM: Room = Room {
-        free: 9,
-        of_a_host: 9,
-        of_a_tenant: 9,
-    };
-
     let stage = Stage::new().await;
     stage.job_that_tells("a lake", "https://a.example/").await;
     stage
@@ -65,4 +67,33 @@ async fn a_late_answer_changes_nothing_of_a_later_try() {
     webhooks::delivered(&db, &second, 200).await.unwrap();
 
     assert_eq!(stage.messages().await, "job.canceled tries 2 200 delivered");
+}
+
+/// Its minute was over, and nobody had taken it again.
+#[tokio::test]
+async fn what_a_late_end_says_is_over_is_in_nobodys_way() {
+    let stage = Stage::new().await;
+    let db = stage.db().await;
+    for error in [None, Some("The receiver did not answer.")] {
+        stage.job_that_tells("a lake", "https://a.example/").await;
+        stage
+            .sql("UPDATE photo_generation_queue SET status = 'canceled'")
+            .await;
+        let taken = webhooks::take(&db, ROOM, &[]).await.unwrap().remove(0);
+        stage.send_again().await;
+        webhooks::make_ready(&db).await.unwrap();
+
+        match error {
+            None => webhooks::delivered(&db, &taken, 200).await.unwrap(),
+            Some(error) => {
+                let an_hour = Some(Duration::from_hours(1));
+                webhooks::failed(&db, &taken, None, error, an_hour)
+                    .await
+                    .unwrap();
+            }
+        }
+
+        let ready = "SELECT count(*) FROM photo_generation_webhooks WHERE ready";
+        assert_eq!(stage.number(ready).await, 0, "{error:?}");
+    }
 }

@@ -201,6 +201,22 @@ fn a_field_that_is_misspelled_is_not_ignored() {
 }
 
 #[test]
+fn settings_say_how_whatever_the_type_and_what_stands_beside_them_goes_before() {
+    for kind in ["photo_generation", "image_generation"] {
+        let wishes = format!(
+            r#"{{"prompt": "a", "type": "{kind}", "quality": "low",
+                 "settings": {{"quality": "high", "outputFormat": "webp"}}}}"#
+        );
+        let payload = body(&wishes).new_job(nobody()).unwrap().payload.unwrap();
+        assert_eq!(
+            (&payload["quality"], &payload["outputFormat"]),
+            (&json!("low"), &json!("webp")),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
 fn what_has_no_column_goes_into_the_payload_and_settings_say_the_ratio() {
     let job = body(
         r#"{"prompt": "a", "imageSize": "2K", "clientId": "c", "productIds": ["p"],

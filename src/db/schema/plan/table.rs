@@ -123,6 +123,13 @@ impl<'a> Fitting<'a> {
                 continue;
             }
             let (name, type_name) = (quote(&column.name), &column.type_name);
+            if let (true, Some(expression)) = (column.generated, &column.default) {
+                self.actions.push(format!(
+                    "ADD COLUMN {name} {type_name} GENERATED ALWAYS AS ({expression}) STORED"
+                ));
+                added.push(format!("{name} {type_name}"));
+                continue;
+            }
             // A function is called for every row there is, which would rewrite the table; as the
             // default of rows to come it costs nothing.
             let (at_once, later) = match &column.default {

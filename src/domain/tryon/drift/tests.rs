@@ -82,8 +82,9 @@ fn a_second_drawing_is_begun_only_where_it_would_end_in_time() {
     };
 
     check(13, 10, true);
-    check(22, 20, true);
-    check(23, 20, false);
-    check(33, 10, false);
+    check(29, 10, true);
+    check(30, 10, false);
+    check(22, 16, true);
+    check(18, 20, false);
     check(60, 50, false);
 }
