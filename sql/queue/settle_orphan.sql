@@ -4,7 +4,8 @@
 -- ambiguous), $5 mime, $6 bytes, $7 width, $8 height, $9 sha256, $10 what apps are shown (NULL: the
 -- key), $11 the spool of the call as it was read (NULL: none): what was kept in one meanwhile is not lost,
 -- $12 the call that made the picture, which may be the second drawing of a try-on (NULL: none was found),
--- $13 $14 code and message of what became of the call, if there is no picture and there was no spool.
+-- $13 $14 code and message of what became of the call, if there is no picture and there was no spool, $15 not
+-- where the job only waits: its next attempt settles the call.
 -- The job's row is locked first, so that a claim of it and this statement come one after the other;
 -- if the job is already processing under another lease, that attempt settles the call itself. But not a
 -- spooled one: no attempt touches it, so its picture is recorded whoever holds the job.
@@ -26,7 +27,9 @@ call AS (
     WHERE call.id = $1 AND call.state = 'calling'
       AND ($4::text IS NOT NULL OR call.spool IS NOT DISTINCT FROM $11)
       AND (($4::text IS NOT NULL AND call.spool IS NOT NULL)
-           OR NOT EXISTS (SELECT FROM job WHERE job.status = 'processing'))
+           OR NOT EXISTS (SELECT FROM job
+                          WHERE job.status = 'processing'
+                             OR ($15 AND job.status IN ('pending', 'rate_limited'))))
     RETURNING call."jobId", call.index, call.step
 ),
 step AS (

@@ -12,10 +12,12 @@ use uuid::Uuid;
 
 use super::lease::must_be_one;
 use super::limits::Granted;
-use super::spools::GONE_AFTER;
 use super::{Db, DbError, Lease, seconds};
 use crate::domain::failure::{Failure, Usage};
 use crate::domain::{ImageState, JobId, Model, Target, Tenant};
+pub use orphans::{Lost, OrphanedCall, orphaned_calls, settle_orphan};
+
+mod orphans;
 
 /// One requested image, as the attempt finds it.
 #[derive(Debug)]
@@ -340,45 +342,6 @@ async fn settled_before(db: &Db, lease: &Lease, call: Uuid) -> Result<ImageState
         .map_err(DbError::Corrupt)
 }
 
-/// A call that no living attempt will settle.
-#[derive(Debug, Clone)]
-pub struct OrphanedCall {
-    pub id: Uuid,
-    pub job: JobId,
-    pub lease: i64,
-    /// What its object would be called: job, image or step, and tenant.
-    pub job_uuid: Uuid,
-    pub index: Option<i32>,
-    pub step: Option<String>,
-    pub tenant: String,
-    pub attempt: i32,
-    pub account: String,
-    pub model: String,
-    /// Where its picture waits.
-    pub spool: Option<Uuid>,
-}
-
-impl OrphanedCall {
-    /// What it was for; `None`: this version does not know it.
-    pub fn target(&self) -> Option<Target> {
-        Target::read(self.index, self.step.as_deref())
-    }
-}
-
-/// The calls of `dead` runs, of runs without a row, past their deadline, and of spools that are gone,
-/// whose jobs nobody works.
-pub async fn orphaned_calls(db: &Db, dead: &[Uuid]) -> Result<Vec<OrphanedCall>, DbError> {
-    let rows = sqlx::query_file_as!(
-        OrphanedCall,
-        "sql/queue/orphaned_calls.sql",
-        dead,
-        seconds(GONE_AFTER)
-    )
-    .fetch_all(&db.pool)
-    .await?;
-    Ok(rows)
-}
-
 /// Records that the picture of a call waits in a spool. `false`: the call was settled before.
 pub async fn spooled(
     db: &Db,
@@ -439,36 +402,6 @@ pub async fn in_spool(db: &Db, calls: &[Uuid]) -> Result<HashMap<Uuid, InSpool>,
         (row.id, known)
     });
     Ok(found.collect())
-}
-
-/// Settles a call under no lease, once: stored when its object was found, else ambiguous, for the reason
-/// given. Returns whether it was we who settled it.
-pub async fn settle_orphan(
-    db: &Db,
-    call: &OrphanedCall,
-    found: Option<&StoredPicture>,
-    lost: &Failure,
-) -> Result<bool, DbError> {
-    let settled = sqlx::query_file_scalar!(
-        "sql/queue/settle_orphan.sql",
-        call.id,
-        call.job,
-        call.lease,
-        found.map(|picture| picture.key.as_str()),
-        found.map(|picture| picture.mime),
-        found.map(|picture| picture.bytes),
-        found.map(|picture| picture.width),
-        found.map(|picture| picture.height),
-        found.map(|picture| picture.sha256.as_str()),
-        found.and_then(|picture| picture.url.as_deref()),
-        call.spool,
-        found.map(|picture| picture.call),
-        lost.code,
-        lost.message,
-    )
-    .fetch_one(&db.pool)
-    .await?;
-    Ok(settled == 1)
 }
 
 /// Lets a job be claimed at once that waits for a moment and has nothing left to make; or only the picture

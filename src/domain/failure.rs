@@ -197,12 +197,9 @@ impl Failure {
         )
     }
 
-    /// Of a call that was broken off because its job was canceled, deleted or taken away.
+    /// Of a call that was broken off because its job was canceled or deleted.
     pub fn abandoned() -> Self {
-        Self::retry(
-            "abandoned",
-            "The job ended, or was another's, before the answer came.",
-        )
+        Self::retry("abandoned", "The job ended before the answer came.")
     }
 
     /// Past `"expiresAt"`. The statements that look for this code name it too.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::image::Wanted;
 use super::patience::Patience;
 use super::{Attempt, jitter, lines, settle};
-use crate::db::ledger::{self, CallState, EndedCall, NewCall, OrphanedCall};
+use crate::db::ledger::{self, CallState, EndedCall, Lost, NewCall, OrphanedCall};
 use crate::db::limits::{self, Granted, Refusal};
 use crate::db::steps::{self, Found};
 use crate::db::{DbError, persist};
@@ -173,8 +173,8 @@ struct Ended<'a> {
 
 impl Ended<'_> {
     /// The job is not ours any more, and nobody waits for the answer. So the ledger says at once, for until
-    /// it does the call takes the place of another one. Under no lease: if somebody works the job, he
-    /// settles it, and what cannot be written now the sweep writes later.
+    /// it does the call takes the place of another one. Under no lease: while the job has not ended, its next
+    /// attempt does it; what cannot be written now the sweep writes later.
     async fn abandoned(self) {
         let Attempt { job, lease, .. } = self.attempt;
         let call = OrphanedCall {
@@ -190,10 +190,8 @@ impl Ended<'_> {
             model: self.model.name().to_owned(),
             spool: None,
         };
-        let lost = Failure::abandoned();
-        if let Err(error) =
-            ledger::settle_orphan(self.attempt.context.db(), &call, None, &lost).await
-        {
+        let db = self.attempt.context.db();
+        if let Err(error) = ledger::settle_orphan(db, &call, None, Lost::WithItsJob).await {
             tracing::debug!(%error, "an abandoned call is left to the sweep");
         }
     }

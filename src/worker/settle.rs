@@ -10,7 +10,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{Attempt, Context, drift, lines, spool};
-use crate::db::ledger::{self, CallState, DeadCall, EndedCall, OrphanedCall, StoredPicture};
+use crate::db::ledger::{self, CallState, DeadCall, EndedCall, Lost, OrphanedCall, StoredPicture};
 use crate::db::steps::{self, Found};
 use crate::db::{DbError, persist};
 use crate::domain::failure::{Failure, Usage};
@@ -116,8 +116,7 @@ pub(super) async fn orphan(context: &Context, call: &OrphanedCall) -> Result<(),
         }
         found => found.map(Into::into),
     };
-    let lost = Failure::worker_lost();
-    if ledger::settle_orphan(&tools.db, call, found.as_ref(), &lost).await? {
+    if ledger::settle_orphan(&tools.db, call, found.as_ref(), Lost::Worker).await? {
         let state = match found {
             Some(_) => ImageState::Stored.as_str(),
             None => CallState::Ambiguous.as_str(),

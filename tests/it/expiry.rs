@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use safelight::db::lease::{self, Window};
-use safelight::db::ledger::{self, Gate, NewCall, OrphanedCall, StoredPicture};
+use safelight::db::ledger::{self, Gate, Lost, NewCall, OrphanedCall, StoredPicture};
 use safelight::db::sweep;
-use safelight::domain::{Failure, Model};
+use safelight::domain::Model;
 use uuid::Uuid;
 
 use crate::harness::{MODEL, Stage};
@@ -310,8 +310,7 @@ async fn a_picture_found_later_completes_the_job() {
         height: 1,
         sha256: "00".to_owned(),
     };
-    let settled =
-        ledger::settle_orphan(&holder.db, &orphan, Some(&picture), &Failure::worker_lost()).await;
+    let settled = ledger::settle_orphan(&holder.db, &orphan, Some(&picture), Lost::Worker).await;
     sweep::close_batches(&holder.db).await.unwrap();
 
     assert!(settled.unwrap());

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use safelight::db::lease::{self, Counted, GiveBack};
-use safelight::db::ledger::{self, CallState, EndedCall, NewCall, OrphanedCall, StoredPicture};
+use safelight::db::ledger::{
+    self, CallState, EndedCall, Lost, NewCall, OrphanedCall, StoredPicture,
+};
 use safelight::db::{Db, DbError, Lease, sweep, workers};
 use safelight::domain::failure::{Failure, Usage};
 use safelight::domain::outcome::Resume;
@@ -307,15 +309,14 @@ async fn a_call_of_a_dead_lease_is_left_to_the_attempt_that_claimed_the_job_mean
             .sql(&RELEASED.replace("$job", &held.job.id.to_string()))
             .await;
         let orphan = held.orphan();
-        let lost = failure();
-        let settle = ledger::settle_orphan(held.db(), &orphan, found.as_ref(), &lost);
+        let settle = ledger::settle_orphan(held.db(), &orphan, found.as_ref(), Lost::Worker);
 
         let (settled, before) = into(&stage, &held, &CHANGES[2].1[1..], settle).await;
 
         assert!(!settled.unwrap());
         assert_eq!(stage.photograph().await, before);
         assert!(
-            ledger::settle_orphan(held.db(), &orphan, None, &failure())
+            ledger::settle_orphan(held.db(), &orphan, None, Lost::Worker)
                 .await
                 .is_ok_and(|by_us| !by_us)
         );
@@ -331,13 +332,13 @@ async fn a_call_is_settled_once() {
         .await;
     let orphan = held.orphan();
     assert!(
-        ledger::settle_orphan(held.db(), &orphan, None, &failure())
+        ledger::settle_orphan(held.db(), &orphan, None, Lost::Worker)
             .await
             .unwrap()
     );
     let settled = stage.photograph().await;
 
-    let again = ledger::settle_orphan(held.db(), &orphan, Some(&picture()), &failure()).await;
+    let again = ledger::settle_orphan(held.db(), &orphan, Some(&picture()), Lost::Worker).await;
 
     assert!(!again.unwrap());
     assert_eq!(stage.photograph().await, settled);

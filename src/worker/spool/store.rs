@@ -1,7 +1,6 @@
 //! One picture of the spool: into the storage, into the ledger, and then its file goes.
 
-use crate::db::ledger::{self, OrphanedCall, StoredPicture};
-use crate::domain::Failure;
+use crate::db::ledger::{self, Lost, OrphanedCall, StoredPicture};
 use crate::domain::{JobId, Tenant};
 use crate::pipeline::publish;
 use crate::pipeline::spool::File;
@@ -58,8 +57,7 @@ async fn try_to_store(
         tracing::error!(call = %call.id, "a photo in the spool cannot be read any more");
         None
     };
-    let lost = Failure::worker_lost();
-    if !ledger::settle_orphan(context.db(), call, found.as_ref(), &lost).await? {
+    if !ledger::settle_orphan(context.db(), call, found.as_ref(), Lost::Worker).await? {
         return Ok(Ended::Left);
     }
     match &found {

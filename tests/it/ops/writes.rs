@@ -101,7 +101,7 @@ async fn release_stale_locks() {
 
 async fn cancel() {
     let stage = Stage::new().await;
-    // The aborted call is settled after its deadline.
+    // The other call hangs until then.
     let worker = worker_with(&stage, |settings| {
         settings.call_timeout = ABORTED_WITHIN * 2;
     })

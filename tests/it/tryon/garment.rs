@@ -1,7 +1,6 @@
 //! Who makes a garment that several jobs want: what the database answers them, statement by statement.
 
-use safelight::db::ledger::{self, InSpool, StoredPicture};
-use safelight::domain::Failure;
+use safelight::db::ledger::{self, InSpool, Lost, StoredPicture};
 use uuid::Uuid;
 
 use crate::harness::Stage;
@@ -73,8 +72,7 @@ impl Stage {
             height: 8,
             sha256: "00".to_owned(),
         };
-        let settled =
-            ledger::settle_orphan(&db, &orphan, Some(&picture), &Failure::worker_lost()).await;
+        let settled = ledger::settle_orphan(&db, &orphan, Some(&picture), Lost::Worker).await;
         assert!(settled.unwrap());
     }
 }
