@@ -73,12 +73,12 @@ impl Stage {
 const JOB: &str = r#"concat_ws(' ', status, attempts, "errorCode")"#;
 const IMAGE: &str = r#"(SELECT string_agg(state, ' ' ORDER BY index)
     FROM photo_generation_images WHERE "jobId" = job.id)"#;
-/// `state:accepted ...`, in the order they were made.
+/// `state:accepted ...`, in the order they were made. On a slow machine some are given up before that.
 const CALLS: &str = r#"(SELECT string_agg(concat(state, ':', coalesce(accepted::text, '?')), ' ' ORDER BY "startedAt")
-    FROM photo_generation_calls WHERE "jobId" = job.id)"#;
+    FROM photo_generation_calls WHERE "jobId" = job.id AND "errorCode" IS DISTINCT FROM 'not_called')"#;
 /// `1 call`, `2 calls`
 const NUMBER_OF_CALLS: &str = r#"(SELECT concat(count(*), CASE count(*) WHEN 1 THEN ' call' ELSE ' calls' END)
-    FROM photo_generation_calls WHERE "jobId" = job.id)"#;
+    FROM photo_generation_calls WHERE "jobId" = job.id AND "errorCode" IS DISTINCT FROM 'not_called')"#;
 
 #[tokio::test]
 async fn every_answer_is_what_the_contract_says() {
@@ -147,8 +147,9 @@ async fn play(stage: &Stage, provider: Provider, answers: Vec<Answer>) -> Vec<(i
     assert_eq!(stage.number(without).await, 0, "{}", stage.dump().await);
     // None of these is the account's fault.
     assert_eq!(limits(stage, provider).await, "");
-    let called = stage.number("SELECT count(*) FROM photo_generation_calls");
-    stage.assert_sound(called.await).await;
+    let called = r#"SELECT count(*) FROM photo_generation_calls
+        WHERE "errorCode" IS DISTINCT FROM 'not_called'"#;
+    stage.assert_sound(stage.number(called).await).await;
     stop_all(workers).await;
     jobs
 }
