@@ -7,7 +7,7 @@ use safelight::domain::{Model, Provider};
 use safelight::providers::simulator::{CallRecord, Fault, PushedFault, Quota};
 use serde_json::json;
 
-use crate::harness::{OddHost, Stage, count};
+use crate::harness::{InProcess, OddHost, Stage, count};
 
 /// The account takes no calls, and its job is back.
 const BLOCKED: &str = r#"SELECT EXISTS (SELECT FROM photo_generation_limits WHERE "blockedUntil" > now())
@@ -33,6 +33,21 @@ impl Stage {
             .fetch_one(&self.pool)
             .await
             .unwrap()
+    }
+
+    /// Two workers of OpenAI's, which takes so many calls in a minute of this length.
+    async fn two_with_quota(&self, per_window: u32, window_ms: u64) -> Vec<InProcess> {
+        self.without_cap().await;
+        self.sql(&format!(
+            "INSERT INTO photo_generation_settings (key, value) VALUES ('quotaWindow', '{window_ms} ms')"
+        ))
+        .await;
+        self.simulator.set_quota(Quota {
+            requests_per_minute: Some(per_window),
+            window_ms,
+            ..Quota::default()
+        });
+        join_all((0..2).map(|_| self.worker_of(Provider::OpenAi, |_| {}))).await
     }
 
     /// `status`, and the provider and model that were called.
@@ -307,19 +322,12 @@ async fn a_row_of_openais_begins_with_300_a_minute_and_keeps_to_its_quota() {
     let first = r#"SELECT count(*) FROM photo_generation_limits
         WHERE provider = 'openai' AND "requestsPerMinute" = 300"#;
     assert_eq!(stage.number(first).await, 5);
-    stage.without_cap().await;
     stage
         .sql(&format!(
-            r#"INSERT INTO photo_generation_settings (key, value) VALUES ('quotaWindow', '{WINDOW_MS} ms');
-               UPDATE photo_generation_limits SET "requestsPerMinute" = {PER_WINDOW} WHERE provider = 'openai'"#
+            r#"UPDATE photo_generation_limits SET "requestsPerMinute" = {PER_WINDOW} WHERE provider = 'openai'"#
         ))
         .await;
-    stage.simulator.set_quota(Quota {
-        requests_per_minute: Some(PER_WINDOW),
-        window_ms: WINDOW_MS,
-        ..Quota::default()
-    });
-    let workers = join_all((0..2).map(|_| stage.worker_of(Provider::OpenAi, |_| {}))).await;
+    let workers = stage.two_with_quota(PER_WINDOW, WINDOW_MS).await;
     for _ in 0..45 {
         stage.job("a lake", 2).await;
     }
@@ -347,18 +355,7 @@ async fn a_quota_that_openai_states_is_kept_to_from_then_on_by_all() {
     const PER_WINDOW: u32 = 5;
     const WINDOW_MS: u64 = 3000;
     let stage = Stage::new().await;
-    stage.without_cap().await;
-    stage
-        .sql(&format!(
-            "INSERT INTO photo_generation_settings (key, value) VALUES ('quotaWindow', '{WINDOW_MS} ms')"
-        ))
-        .await;
-    stage.simulator.set_quota(Quota {
-        requests_per_minute: Some(PER_WINDOW),
-        window_ms: WINDOW_MS,
-        ..Quota::default()
-    });
-    let workers = join_all((0..2).map(|_| stage.worker_of(Provider::OpenAi, |_| {}))).await;
+    let workers = stage.two_with_quota(PER_WINDOW, WINDOW_MS).await;
     for _ in 0..30 {
         stage.job_with("model", "'gpt-image-1.5'").await;
     }

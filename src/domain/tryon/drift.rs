@@ -24,6 +24,8 @@ pub const DECIDED_BY: Duration = Duration::from_secs(45);
 /// A second drawing that comes later could not be looked at in time: the small model takes two or three
 /// seconds.
 pub const REDRAWN_BY: Duration = Duration::from_secs(42);
+/// It may take this much longer than the first: what is given up is paid for all the same.
+const LONGER: f64 = 1.25;
 
 impl FaceBox {
     /// What two boxes have in common, of all that they cover: 1 is the same box, 0 nothing.
@@ -60,9 +62,6 @@ pub fn have_one_shape(one: (u32, u32), other: (u32, u32)) -> bool {
     let times = shape(one) / shape(other);
     (1.0 - SHAPES_APART..=1.0 / (1.0 - SHAPES_APART)).contains(&times)
 }
-
-/// A second drawing may take this much longer than the first: what is given up is paid for all the same.
-const LONGER: f64 = 1.25;
 
 /// Whether a second drawing may begin so long after the first one was begun, which took `took`: it will
 /// take about as long, and it must still be looked at then.
